@@ -1,0 +1,87 @@
+"""
+### Per-second bars, one partition a session
+
+`plan_sessions` decides which sessions this run fetches; `ingest_session` is mapped over them, one task
+instance a date, so that a failed date alone is red and can be cleared alone.
+
+| run | sessions |
+|---|---|
+| scheduled | its own, and what is missing among the last `schedule.catch_up_sessions` |
+| backfill | exactly its own |
+| manual | `start_date` to `end_date`, or the logical date; only what is missing, unless `refetch` |
+
+A session is published whole with its certificate, or it fails with the reason in its log. Clear a failed
+task instance to try it again. Settings: `include/settings.yaml`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Asset, Param, get_current_context, task
+from marketlake import settings
+from marketlake_airflow.retry import SessionRetryPolicy
+from marketlake_airflow.timetable import SessionTimetable
+
+PARAMS = {
+    "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
+    "end_date": Param(None, type=["null", "string"], format="date", description="Last date, included"),
+    "refetch": Param(False, type="boolean", description="Fetch what is there already, too"),
+    "source": Param("api", enum=["api", "raw"], description="raw: rebuild from the stored pages, no API call"),
+    "allow_provisional": Param(False, type="boolean", description="Also a session that is not final yet"),
+}
+
+
+def second_bars(ticker: str, configured: settings.Settings) -> DAG:
+    """The DAG of one ticker."""
+    name = f"{ticker.lower()}_second_bars"
+    bars = Asset(name, group="marketlake")
+    schedule, tasks = configured.schedule, configured.tasks
+    end = configured.history.end_date
+    with DAG(
+        name,
+        schedule=SessionTimetable(
+            schedule.ready_time.isoformat("minutes"),
+            [str(day) for day in configured.calendar.closures],
+            schedule.enabled,
+        ),
+        start_date=pendulum.datetime(2003, 9, 10),
+        end_date=pendulum.datetime(end.year, end.month, end.day) if end else None,
+        catchup=False,
+        max_active_runs=1,
+        params=PARAMS,
+        doc_md=__doc__,
+        tags=["market-data", ticker],
+        default_args={
+            "owner": "marketlake",
+            "retries": tasks.retries,
+            "retry_delay": timedelta(seconds=tasks.retry_delay_s),
+            "retry_policy": SessionRetryPolicy(tasks.retries, tasks.retry_delay_s, tasks.retry_delay_cap_s),
+            "execution_timeout": timedelta(seconds=tasks.timeout_s),
+        },
+    ) as dag:
+
+        @task
+        def plan_sessions() -> list[str]:
+            from marketlake_airflow import tasks as bodies
+
+            return bodies.plan_sessions(ticker, get_current_context())
+
+        @task(
+            map_index_template="{{ task.op_kwargs['session'] }}",
+            outlets=[bars],
+            max_active_tis_per_dag=configured.api.sessions_in_flight,
+        )
+        def ingest_session(session: str) -> dict[str, Any]:
+            from marketlake_airflow import tasks as bodies
+
+            return bodies.ingest_session(ticker, session, bars, get_current_context())
+
+        ingest_session.expand(session=plan_sessions())
+    return dag
+
+
+for _ticker in (_settings := settings.load()).tickers:
+    globals()[f"{_ticker.lower()}_second_bars"] = second_bars(_ticker, _settings)

@@ -1,0 +1,99 @@
+"""The evidence that is published with a partition, in the same atomic act."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from marketlake.model import SessionHours, State
+
+
+class Hours(msgspec.Struct, frozen=True):
+    """The session's hours, Unix ms UTC, half-open."""
+
+    day_start_ms: int
+    day_end_ms: int
+    regular_start_ms: int
+    regular_end_ms: int
+    early_close: bool
+
+    @classmethod
+    def of(cls, hours: SessionHours) -> Hours:
+        """The hours as a certificate records them."""
+        return cls(
+            hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms, hours.early_close
+        )
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check and its result."""
+
+    name: str
+    ok: bool
+    blocking: bool
+    count: int
+    detail: str
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """Everything that is claimed of one partition. No secret ever stands in it.
+
+    ``content_hash`` is of rows and schema, not of the file. ``raw_digest`` is of the page bodies in
+    order. Times are Unix ms UTC. ``reconciled_against`` names what the bars were compared with; empty:
+    not compared.
+    """
+
+    schema_version: int
+    ticker: str
+    session: dt.date
+    state: State
+    adjusted: bool
+    source_host: str
+    pages: int
+    request_ids: tuple[str, ...]
+    raw_digest: str
+    rows: int
+    first_timestamp: int
+    last_timestamp: int
+    volume: float
+    transactions: int
+    content_hash: str
+    hours: Hours
+    checks: tuple[Check, ...]
+    waivers: tuple[str, ...]
+    reconciled_against: tuple[str, ...]
+    revision: int
+    fetched_at_ms: int
+    published_at_ms: int
+
+    def encode(self) -> bytes:
+        """As JSON."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Certificate:
+        """From JSON. Raises ``msgspec.DecodeError`` where it is none."""
+        return msgspec.json.decode(data, type=cls)
+
+    def claims_the_same(self, other: Certificate) -> bool:
+        """Whether state, checks, waivers and reconciliation agree: nothing a renewal would add."""
+        return (self.schema_version, self.state, self.hours, self.checks, self.waivers, self.reconciled_against) == (
+            other.schema_version,
+            other.state,
+            other.hours,
+            other.checks,
+            other.waivers,
+            other.reconciled_against,
+        )
+
+
+def raw_digest(bodies: Iterable[bytes]) -> str:
+    """SHA-256 over the page bodies, each with its length before it."""
+    digest = hashlib.sha256()
+    for body in bodies:
+        digest.update(len(body).to_bytes(8, "big"))
+        digest.update(body)
+    return digest.hexdigest()

@@ -1,0 +1,273 @@
+"""The vendor's REST API over a ``requests`` session that somebody else made. Knows no Airflow."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_exponential_jitter
+
+from marketlake import parse
+from marketlake.credentials import ApiKey
+from marketlake.errors import (
+    BadRequest,
+    InvalidBars,
+    KeyRefused,
+    MalformedPage,
+    MarketLakeError,
+    NotEntitled,
+    RateLimited,
+    RefusedData,
+    Retryable,
+    ServerTrouble,
+    TransportTrouble,
+)
+from marketlake.model import BarRequest, Fetch
+from marketlake.parse import Page
+from marketlake.redaction import redacted_url, without_secret
+from marketlake.settings import Api
+from marketlake.validate import require_echo
+
+VENDOR_HOSTS = frozenset({"api.massive.com", "api.polygon.io"})
+_GOOD_STATUSES = frozenset({"OK", "DELAYED"})
+_MOST_PAGES = 1_000
+_EMPTY_ASKED = 3
+_log = logging.getLogger(__name__)
+
+
+class _Bearer(AuthBase):
+    """The key in the Authorization header. As an auth object it also keeps ``requests`` from using a netrc."""
+
+    def __init__(self, key: ApiKey) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key.value}"
+        return request
+
+
+class PolygonClient:
+    """Fetches per-second bars, page by page, with bounded retries.
+
+    The key travels only in the Authorization header and only to the host of ``base_url``.
+    ``sleep`` and ``now_s`` are injected, so that a test waits for nothing.
+    """
+
+    def __init__(
+        self,
+        http: requests.Session,
+        key: ApiKey,
+        api: Api,
+        *,
+        base_url: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._http = http
+        self._key = key
+        self._auth = _Bearer(key)
+        self._api = api
+        self._base_url = (base_url or api.base_url).rstrip("/")
+        self._sleep = sleep
+        self._now_s = now_s
+        self._waits: list[float] = []
+
+    @property
+    def host(self) -> str:
+        """Host and port of the API, as a certificate records them."""
+        return urlsplit(self._base_url).netloc
+
+    def fetch(self, request: BarRequest) -> tuple[Fetch, list[Page]]:
+        """Every page of one session, in order.
+
+        An answer without any bar is asked for again before it is refused: the vendor has given empty
+        answers in error. Raises Retryable, StopAndTell or RefusedData (which carries the bodies).
+        """
+        self._waits = []
+        for asked in range(1, _EMPTY_ASKED + 1):
+            fetched_at_ms = int(self._now_s() * 1000)
+            bodies, pages = self._all_pages(request)
+            if any(page.bars.num_rows for page in pages):
+                self._tell_waits(request)
+                return Fetch(bodies, self.host, fetched_at_ms), pages
+            if asked < _EMPTY_ASKED:
+                _log.warning("%s: the answer holds no bar (asked %d of %d times)", request, asked, _EMPTY_ASKED)
+                self._wait(min(self._api.backoff_base_s * 2**asked, self._api.backoff_cap_s))
+        refusal = InvalidBars(
+            f"{request}: the API answered {_EMPTY_ASKED} times without a single bar (request id"
+            f" {pages[-1].request_id or 'none'}), but the exchange traded on that date. Nothing is stored as 'no"
+            f" data'. Clear the task later; if the exchange was closed, add {request.session} to calendar.closures."
+        )
+        refusal.bodies = bodies
+        raise refusal
+
+    def probe(self, request: BarRequest) -> int:
+        """Ask for one bar of a session and return how many came. Raises as ``fetch`` does."""
+        page, _ = self._page(self._first_url(request, limit=1), request, 1)
+        return page.bars.num_rows
+
+    def _all_pages(self, request: BarRequest) -> tuple[tuple[bytes, ...], list[Page]]:
+        bodies: list[bytes] = []
+        pages: list[Page] = []
+        try:
+            for page, body in self._pages(request):
+                pages.append(page)
+                bodies.append(body)
+        except RefusedData as exc:
+            exc.bodies = (*bodies, *exc.bodies)
+            raise
+        return tuple(bodies), pages
+
+    def _pages(self, request: BarRequest) -> Iterator[tuple[Page, bytes]]:
+        url: str | None = self._first_url(request, limit=self._api.page_limit)
+        seen: set[str] = set()
+        while url:
+            if url in seen or len(seen) >= _MOST_PAGES:
+                raise MalformedPage(
+                    f"{request}: page {len(seen) + 1} repeats a cursor: the listing does not end. Fetch again later."
+                )
+            seen.add(url)
+            page, body = self._page(url, request, len(seen))
+            try:
+                require_echo(page, request, len(seen))
+                url = self._followed(page.next_url, request)
+            except RefusedData as exc:
+                exc.bodies = (body,)
+                raise
+            yield page, body
+
+    def _first_url(self, request: BarRequest, limit: int) -> str:
+        hours = request.hours
+        query = {"adjusted": str(request.adjusted).lower(), "sort": "asc", "limit": limit}
+        path = f"/v2/aggs/ticker/{request.ticker}/range/1/second/{hours.day_start_ms}/{hours.day_end_ms - 1}"
+        return f"{self._base_url}{path}?{urlencode(query)}"
+
+    def _followed(self, next_url: str | None, request: BarRequest) -> str | None:
+        """``next_url`` on the configured host: path and query only, so that the key never leaves it."""
+        if not next_url:
+            return None
+        parts = urlsplit(next_url)
+        if parts.netloc != self.host and parts.hostname not in VENDOR_HOSTS:
+            raise MalformedPage(
+                f"{request}: next_url points to the foreign host {parts.netloc!r} ({redacted_url(next_url)});"
+                " it was not followed. Check api.base_url, and who answers for it."
+            )
+        if not parts.path.startswith(f"/v2/aggs/ticker/{request.ticker}/range/1/second/"):
+            raise MalformedPage(f"{request}: next_url leads elsewhere: {redacted_url(next_url)}. Fetch again later.")
+        query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name.lower() != "apikey"])
+        return f"{self._base_url}{parts.path}?{query}"
+
+    def _page(self, url: str, request: BarRequest, number: int) -> tuple[Page, bytes]:
+        where = f"{request}: page {number}"
+        retrying = Retrying(
+            stop=stop_after_attempt(self._api.attempts),
+            wait=self._backoff,
+            retry=retry_if_exception_type(Retryable),
+            sleep=self._wait,
+            before_sleep=lambda state: self._tell(where, state),
+            reraise=True,
+        )
+        return retrying(self._page_once, url, where)
+
+    def _page_once(self, url: str, where: str) -> tuple[Page, bytes]:
+        response = self._get(url, where)
+        body = response.content
+        about = f"{where}: HTTP {response.status_code} from {redacted_url(url)}"
+        try:
+            page = parse.decode(body)
+        except MarketLakeError as exc:
+            if response.status_code != 200:
+                raise self._failure(response, "", "", about) from exc
+            request_id = response.headers.get("X-Request-Id", "none")
+            way_on = "It is asked again." if isinstance(exc, Retryable) else "Fetch again later; if it stays, ask the vendor."
+            told = type(exc)(f"{about} (request id {request_id}): {exc}. {way_on}")
+            if isinstance(told, RefusedData):
+                told.bodies = (body,)
+            raise told from exc
+        if response.status_code != 200 or page.status not in _GOOD_STATUSES:
+            request_id = page.request_id or response.headers.get("X-Request-Id", "none")
+            raise self._failure(response, page.status, page.said, f"{about} (request id {request_id})")
+        return page, body
+
+    def _get(self, url: str, where: str) -> requests.Response:
+        timeout = (self._api.connect_timeout_s, self._api.read_timeout_s)
+        try:
+            return self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False)
+        except requests.exceptions.RequestException as exc:
+            cause = without_secret(" ".join(str(exc).split()), self._key.value)
+            raise TransportTrouble(
+                f"{where}: no usable answer from {redacted_url(url)} ({type(exc).__name__}: {cause})."
+                " Check the network and api.base_url; it is tried again."
+            ) from exc
+
+    def _failure(self, response: requests.Response, status: str, said: str, about: str) -> MarketLakeError:
+        """The error that an unsuccessful answer means. The body's own status counts more than the HTTP one."""
+        code = response.status_code
+        said = without_secret(said, self._key.value)
+        told = f"{about}: {status or 'no status'}: {said.rstrip('.') or 'no message'}"
+        if code == 429 or "exceeded the maximum requests" in said:
+            return RateLimited(
+                f"{told}. The plan's calls are used up for now; it is tried again.", self._retry_after(response)
+            )
+        if code >= 500:
+            return ServerTrouble(f"{told}. The vendor's server has trouble; it is tried again.")
+        if code == 401 or "API Key" in said:
+            return KeyRefused(
+                f"{told}. The key {self._key} is not accepted: check it on the vendor's dashboard and correct it there."
+            )
+        if code == 403 or status == "NOT_AUTHORIZED":
+            return NotEntitled(
+                f"{told}. The key {self._key} works, but its plan does not include these bars: per-second bars need"
+                " Stocks Starter or higher (5 years; Developer 10 years; Advanced all). Upgrade, or ask for later dates."
+            )
+        if 300 <= code < 400:
+            return BadRequest(f"{told}. A redirect is not followed; set api.base_url to the API itself.")
+        if code >= 400:
+            return BadRequest(f"{told}. The request itself is wrong; check tickers and dates in the settings.")
+        if status == "ERROR":
+            return ServerTrouble(f"{told}. The vendor reports an error in an HTTP 200; it is tried again.")
+        return MalformedPage(f"{told}. This status is not documented; it is not taken for data.")
+
+    def _retry_after(self, response: requests.Response) -> float | None:
+        value = response.headers.get("Retry-After", "").strip()
+        with suppress(ValueError):
+            return max(0.0, float(value))
+        with suppress(ValueError, TypeError):
+            return max(0.0, parsedate_to_datetime(value).timestamp() - self._now_s())
+        return None
+
+    def _backoff(self, state: RetryCallState) -> float:
+        """Seconds before the next attempt: what the vendor asks for, else exponential with jitter; capped."""
+        api = self._api
+        failure = state.outcome.exception() if state.outcome else None
+        if isinstance(failure, RateLimited) and failure.retry_after_s is not None:
+            return min(failure.retry_after_s, api.backoff_cap_s)
+        jittered = wait_exponential_jitter(api.backoff_base_s, api.backoff_cap_s, jitter=api.backoff_base_s)
+        return float(jittered(state))
+
+    def _wait(self, seconds: float) -> None:
+        self._waits.append(seconds)
+        self._sleep(seconds)
+
+    def _tell(self, where: str, state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome else None
+        wait_s = state.next_action.sleep if state.next_action else 0.0
+        _log.warning(
+            "%s: attempt %d of %d failed, waiting %.1f s: %s",
+            where,
+            state.attempt_number,
+            self._api.attempts,
+            wait_s,
+            failure,
+        )
+
+    def _tell_waits(self, request: BarRequest) -> None:
+        if self._waits:
+            _log.info("%s: fetched after waiting %d times, %.1f s in all", request, len(self._waits), sum(self._waits))

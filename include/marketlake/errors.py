@@ -1,0 +1,97 @@
+"""What can go wrong, split by what the caller does about it.
+
+``Retryable``: ask again. ``StopAndTell``: asking again cannot help, a person must act.
+``RefusedData``: the vendor answered, and the answer must not enter the lake. ``StorageError``: the
+lake itself. Every message names the thing, the cause and the next step.
+"""
+
+from __future__ import annotations
+
+
+class MarketLakeError(Exception):
+    """Root of every error this package raises on purpose."""
+
+
+class Retryable(MarketLakeError):
+    """The same request may succeed later: server trouble, transport, a body cut short."""
+
+
+class RateLimited(Retryable):
+    """The vendor asks for fewer calls (HTTP 429). ``retry_after_s`` is its own figure, if it gave one."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ServerTrouble(Retryable):
+    """HTTP 5xx, or a 200 whose body reports an error of the server."""
+
+
+class TransportTrouble(Retryable):
+    """No usable answer arrived: refused, reset, timed out, name not found, TLS failed."""
+
+
+class UndecodableBody(Retryable):
+    """The body is no JSON: cut short, or an HTML page of something in between."""
+
+
+class StopAndTell(MarketLakeError):
+    """Asking again cannot help; the message says what to change."""
+
+
+class SettingsError(StopAndTell):
+    """A setting is missing, unknown, of the wrong type or out of range."""
+
+
+class KeyMissing(StopAndTell):
+    """No API key was found anywhere."""
+
+
+class KeyRefused(StopAndTell):
+    """The vendor does not know the key (HTTP 401)."""
+
+
+class NotEntitled(StopAndTell):
+    """The key is good, but its plan does not include this data (HTTP 403)."""
+
+
+class BadRequest(StopAndTell):
+    """The vendor calls the request wrong (other HTTP 4xx, an unexpected redirect)."""
+
+
+class NotFinal(StopAndTell):
+    """The session is in the future, or its bars may still change."""
+
+
+class NotASession(StopAndTell):
+    """The exchange did not trade on that date."""
+
+
+class RefusedData(MarketLakeError):
+    """The answer is not fit for the lake; nothing was published and the old partition stays.
+
+    ``bodies`` are the pages received up to then, for whoever keeps the evidence.
+    """
+
+    bodies: tuple[bytes, ...] = ()
+
+
+class MalformedPage(RefusedData):
+    """A page breaks the protocol: shape, echo, count, cursor or host."""
+
+
+class InvalidBars(RefusedData):
+    """Well-formed bars that cannot be true, or a session without any."""
+
+
+class RawPagesUnusable(RefusedData):
+    """Stored raw pages are absent, or do not match their digest."""
+
+
+class StorageError(MarketLakeError):
+    """The lake could not be read or written."""
+
+
+class LakeBusy(StorageError):
+    """Another process holds the lock of the same session for longer than the bound."""

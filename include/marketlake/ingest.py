@@ -1,0 +1,235 @@
+"""The main use case: one session of one ticker, from pages to a partition that proves itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+
+from marketlake import parse, validate
+from marketlake.certificate import Certificate, Check, Hours, raw_digest
+from marketlake.client import PolygonClient
+from marketlake.errors import RawPagesUnusable, RefusedData
+from marketlake.model import BarRequest, CheckResult, Fetch, State
+from marketlake.partitions import Outcome, PartitionStore, require_same_adjustment
+from marketlake.raw_pages import RawPages
+from marketlake.schema import BARS, SCHEMA_VERSION, content_hash
+from marketlake.sessions import SessionCalendar
+from marketlake.settings import Settings
+from marketlake.storage import LocalStorage, Writer
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of one session; small enough to travel between tasks."""
+
+    ticker: str
+    session: str
+    outcome: str
+    state: str
+    rows: int
+    revision: int
+    content_hash: str
+    source_host: str
+
+    def as_dict(self) -> dict[str, str | int]:
+        """As plain JSON values."""
+        return asdict(self)
+
+
+class Lake:
+    """The lake that the settings describe: partitions, raw pages, calendar."""
+
+    def __init__(self, settings: Settings, *, now: Callable[[], dt.datetime]) -> None:
+        self.settings = settings
+        self.now = now
+        self.storage = LocalStorage(settings.storage_root)
+        self.partitions = PartitionStore(self.storage, settings.storage.compression, settings.storage.compression_level)
+        self.raw_pages = RawPages(self.storage)
+        self.calendar = SessionCalendar(now().date(), settings.calendar.closures)
+
+    def request(self, ticker: str, session: dt.date) -> BarRequest:
+        """The request for one session. Raises NotASession."""
+        return BarRequest(ticker, self.calendar.hours(session), self.settings.bars.adjusted)
+
+    def ingest(
+        self, ticker: str, session: dt.date, client: PolygonClient | None, *, allow_provisional: bool = False
+    ) -> Report:
+        """Fetch, judge and publish one session; without a client, rebuild it from its raw pages.
+
+        Two callers on one session take turns. Raises Retryable, StopAndTell, RefusedData or
+        StorageError; whatever is raised, the partition is the old one, whole.
+        """
+        request = self.request(ticker, session)
+        final = self.calendar.require_final(session, self.now(), allow_provisional=allow_provisional)
+        require_same_adjustment(self.partitions, ticker, request.adjusted)
+        name = f"{ticker.lower()}-{session}"
+        with self.storage.exclusive(name, self.settings.storage.lock_timeout_s) as writer:
+            try:
+                fetch, pages = client.fetch(request) if client else self._stored(request)
+            except RefusedData as exc:
+                self._keep_evidence(writer, request, exc.bodies, client, exc)
+                raise
+            if client is None:
+                final = fetch.fetched_at_ms >= _final_ms(session)
+            return self._accept(writer, request, fetch, pages, final, client)
+
+    def _accept(
+        self,
+        writer: Writer,
+        request: BarRequest,
+        fetch: Fetch,
+        pages: list[parse.Page],
+        final: bool,
+        client: PolygonClient | None,
+    ) -> Report:
+        bars = _with_ticker(pages, request.ticker)
+        checks = validate.judge(bars, request)
+        accepted = self.settings.waivers(request.ticker, request.session)
+        try:
+            waived = validate.require_acceptable(checks, request, accepted)
+        except RefusedData as exc:
+            self._keep_evidence(writer, request, fetch.bodies, client, exc)
+            raise
+        state = State.SUSPECT if waived else State.COMPLETE if final else State.PROVISIONAL
+        certificate = _certificate(request, fetch, pages, bars, checks, waived, state)
+        return self._publish(writer, bars, certificate, fetch, keep_raw=client is not None)
+
+    def _publish(
+        self, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch, *, keep_raw: bool
+    ) -> Report:
+        """The three cases of fetching again, and the first time."""
+        ticker, session = certificate.ticker, certificate.session
+        held = self.partitions.held(ticker, session)
+        old = held.certificate if held else None
+        if held is not None and old is not None and old.content_hash == certificate.content_hash:
+            certificate = _numbered(certificate, held.revision, self.now())
+            outcome = Outcome.UNCHANGED if old.claims_the_same(certificate) else Outcome.RENEWED
+        else:
+            revision = self.partitions.next_revision(held, ticker, session)
+            certificate = _numbered(certificate, revision, self.now())
+            outcome = Outcome.REVISED if held else Outcome.CREATED
+        if outcome is not Outcome.UNCHANGED:
+            if keep_raw and self.settings.storage.keep_raw_pages:
+                self.raw_pages.put(
+                    writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch
+                )
+            self.partitions.publish(writer, bars, certificate, held)
+        return _told(outcome, certificate)
+
+    def _stored(self, request: BarRequest) -> tuple[Fetch, list[parse.Page]]:
+        held = self.partitions.held(request.ticker, request.session)
+        fetch, adjusted = self.raw_pages.get(
+            request.ticker, request.session, held.revision if held and held.certificate else None
+        )
+        if adjusted is not request.adjusted:
+            raise RawPagesUnusable(f"{request}: the raw pages are adjusted={adjusted}. Fetch with source=api.")
+        pages = [parse.decode(body) for body in fetch.bodies]
+        for number, page in enumerate(pages, 1):
+            validate.require_echo(page, request, number)
+        return fetch, pages
+
+    def _keep_evidence(
+        self,
+        writer: Writer,
+        request: BarRequest,
+        bodies: tuple[bytes, ...],
+        client: PolygonClient | None,
+        refusal: RefusedData,
+    ) -> None:
+        if client is None or not bodies or not self.settings.storage.keep_raw_pages:
+            return
+        fetch = Fetch(bodies, client.host, int(self.now().timestamp() * 1000))
+        self.raw_pages.put_rejected(
+            writer, request.ticker, request.session, adjusted=request.adjusted, fetch=fetch, because=str(refusal)
+        )
+
+
+def _final_ms(session: dt.date) -> int:
+    from marketlake.sessions import final_from
+
+    return int(final_from(session).timestamp() * 1000)
+
+
+def _with_ticker(pages: list[parse.Page], ticker: str) -> pa.Table:
+    bars = pa.concat_tables([page.bars for page in pages]).combine_chunks()
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * bars.num_rows, pa.int32()), [ticker]).cast(pa.string())
+    return bars.add_column(BARS.get_field_index("ticker"), BARS.field("ticker"), column).cast(BARS)
+
+
+def _certificate(
+    request: BarRequest,
+    fetch: Fetch,
+    pages: list[parse.Page],
+    bars: pa.Table,
+    checks: list[CheckResult],
+    waived: list[str],
+    state: State,
+) -> Certificate:
+    volume, transactions = validate.totals(bars)
+    seconds = bars.column("timestamp")
+    return Certificate(
+        schema_version=SCHEMA_VERSION,
+        ticker=request.ticker,
+        session=request.session,
+        state=state,
+        adjusted=request.adjusted,
+        source_host=fetch.source_host,
+        pages=len(pages),
+        request_ids=tuple(page.request_id for page in pages),
+        raw_digest=raw_digest(fetch.bodies),
+        rows=bars.num_rows,
+        first_timestamp=seconds[0].as_py(),
+        last_timestamp=seconds[-1].as_py(),
+        volume=volume,
+        transactions=transactions,
+        content_hash=content_hash(bars),
+        hours=Hours.of(request.hours),
+        checks=tuple(Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in checks),
+        waivers=tuple(waived),
+        reconciled_against=(),
+        revision=0,
+        fetched_at_ms=fetch.fetched_at_ms,
+        published_at_ms=0,
+    )
+
+
+def _numbered(certificate: Certificate, revision: int, at: dt.datetime) -> Certificate:
+    import msgspec
+
+    return msgspec.structs.replace(certificate, revision=revision, published_at_ms=int(at.timestamp() * 1000))
+
+
+def _told(outcome: Outcome, certificate: Certificate) -> Report:
+    report = Report(
+        ticker=certificate.ticker,
+        session=str(certificate.session),
+        outcome=outcome.value,
+        state=certificate.state.value,
+        rows=certificate.rows,
+        revision=certificate.revision,
+        content_hash=certificate.content_hash,
+        source_host=certificate.source_host,
+    )
+    _log.info(
+        "%s %s: %s, %s, %d bars, revision %d, content %s",
+        report.ticker,
+        report.session,
+        report.outcome,
+        report.state,
+        report.rows,
+        report.revision,
+        report.content_hash[:12],
+    )
+    return report
+
+
+def system_clock() -> dt.datetime:
+    """Now, in UTC."""
+    return dt.datetime.fromtimestamp(time.time(), dt.UTC)

@@ -1,0 +1,77 @@
+"""Identities and decisions that travel between the floors. Rows never do: they live in Arrow."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from dataclasses import dataclass
+
+
+class State(enum.StrEnum):
+    """What a certificate claims of its session."""
+
+    COMPLETE = "complete"
+    PROVISIONAL = "provisional"
+    SUSPECT = "suspect"
+    EMPTY = "empty"
+
+
+class Source(enum.StrEnum):
+    """Where an ingest takes its pages from."""
+
+    API = "api"
+    RAW = "raw"
+
+
+@dataclass(frozen=True)
+class SessionHours:
+    """One XNYS session. All bounds are Unix ms UTC and half-open ``[start, end)``."""
+
+    session: dt.date
+    day_start_ms: int
+    day_end_ms: int
+    regular_start_ms: int
+    regular_end_ms: int
+
+    @property
+    def early_close(self) -> bool:
+        """Whether regular hours are shorter than 6.5 hours."""
+        return self.regular_end_ms - self.regular_start_ms < 23_400_000
+
+
+@dataclass(frozen=True)
+class BarRequest:
+    """The per-second bars of one ticker on one New York calendar day."""
+
+    ticker: str
+    hours: SessionHours
+    adjusted: bool
+
+    @property
+    def session(self) -> dt.date:
+        """The session asked for."""
+        return self.hours.session
+
+    def __str__(self) -> str:
+        return f"{self.ticker} {self.session}"
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Every page body of one request as it came, and where and when from."""
+
+    bodies: tuple[bytes, ...]
+    source_host: str
+    fetched_at_ms: int
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check. ``first_bad`` shows the first offending bar, for the error."""
+
+    name: str
+    ok: bool
+    blocking: bool
+    count: int = 0
+    detail: str = ""
+    waivable: bool = False

@@ -1,0 +1,54 @@
+"""What is asked before anything is created: does the lake take data, and does the key give it?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from marketlake.client import PolygonClient
+from marketlake.errors import InvalidBars, StorageError
+from marketlake.ingest import Lake
+from marketlake.partitions import require_same_adjustment
+
+# Of a dense session (46,800 bars): partition and raw pages, measured on simulated ones. A day of 2013 takes half.
+_BYTES_A_SESSION = 1_500_000
+_BYTES_A_SESSION_WITHOUT_RAW = 600_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a range will cost. ``requests`` assumes one page a session."""
+
+    sessions: int
+    requests: int
+    bytes: int
+
+
+def estimate(lake: Lake, sessions: int) -> Estimate:
+    """The cost of fetching that many dense sessions."""
+    size = _BYTES_A_SESSION if lake.settings.storage.keep_raw_pages else _BYTES_A_SESSION_WITHOUT_RAW
+    pages = -(-46_800 // lake.settings.api.page_limit)
+    return Estimate(sessions, sessions * pages, sessions * size)
+
+
+def require_lake(lake: Lake, ticker: str, sessions: int = 0) -> None:
+    """Raise StorageError where the lake cannot be written, lacks room, or holds the other adjustment."""
+    lake.storage.require_writable()
+    free = lake.storage.free_bytes()
+    floor = lake.settings.storage.min_free_bytes
+    needed = floor + estimate(lake, sessions).bytes
+    if free < needed:
+        raise StorageError(
+            f"storage.root {lake.storage.root} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed"
+            f" (storage.min_free_bytes = {floor}, and {sessions} sessions). Free some, or move storage.root."
+        )
+    require_same_adjustment(lake.partitions, ticker, lake.settings.bars.adjusted)
+
+
+def require_served(lake: Lake, client: PolygonClient, ticker: str, first: dt.date, last: dt.date) -> None:
+    """Ask the API for one bar of the first and of the last session. Raises what ``PolygonClient`` raises."""
+    for session in sorted({first, last}):
+        if not client.probe(lake.request(ticker, session)):
+            raise InvalidBars(
+                f"{ticker} {session}: the API has no bar of that session. Choose dates on which {ticker} traded."
+            )

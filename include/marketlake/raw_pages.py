@@ -1,0 +1,126 @@
+"""The API's pages as they came: one archive a fetch, enough to rebuild a partition without a call.
+
+``raw/{ticker}/date=D/rev=N/pages.tar`` holds ``manifest.json`` and ``page-0001.json.zst`` and so on.
+One file, so that it is replaced in one step. Refused pages go to ``raw-rejected/{ticker}/date=D/``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+import tarfile
+
+import msgspec
+import pyarrow as pa
+
+from marketlake.certificate import raw_digest
+from marketlake.errors import RawPagesUnusable
+from marketlake.model import Fetch
+from marketlake.storage import Storage, Writer
+
+_LEVEL = 3
+_FILE = "pages.tar"
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    ticker: str
+    session: dt.date
+    adjusted: bool
+    source_host: str
+    fetched_at_ms: int
+    digest: str
+    page_bytes: tuple[int, ...]
+    refused_because: str = ""
+
+
+def _folder(kind: str, ticker: str, session: dt.date) -> str:
+    return f"{kind}/{ticker.lower()}/date={session}"
+
+
+class RawPages:
+    """The raw pages of every session of one lake."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def put(
+        self, writer: Writer, ticker: str, session: dt.date, revision: int, *, adjusted: bool, fetch: Fetch
+    ) -> None:
+        """Store the pages that a revision was made of, replacing those of an attempt that was cut off."""
+        key = f"{_folder('raw', ticker, session)}/rev={revision}/{_FILE}"
+        writer.put(key, _packed(ticker, session, adjusted, fetch, ""))
+
+    def put_rejected(
+        self, writer: Writer, ticker: str, session: dt.date, *, adjusted: bool, fetch: Fetch, because: str
+    ) -> None:
+        """Store the pages of a refused fetch, of which only the last is kept."""
+        writer.put(
+            f"{_folder('raw-rejected', ticker, session)}/{_FILE}", _packed(ticker, session, adjusted, fetch, because)
+        )
+
+    def get(self, ticker: str, session: dt.date, revision: int | None) -> tuple[Fetch, bool]:
+        """The pages of a revision (None: the newest stored) and whether they are adjusted.
+
+        Raises RawPagesUnusable where they are absent, damaged or not those of this session.
+        """
+        folder = _folder("raw", ticker, session)
+        stored = sorted(int(name[4:]) for name in self._storage.folders(folder) if re.fullmatch(r"rev=\d+", name))
+        wanted = revision if revision is not None else (stored[-1] if stored else None)
+        data = self._storage.get(f"{folder}/rev={wanted}/{_FILE}") if wanted is not None else None
+        if data is None:
+            raise RawPagesUnusable(
+                f"{ticker} {session}: no raw pages are stored (storage.keep_raw_pages). Fetch the session with source=api."
+            )
+        return _unpacked(data, ticker, session)
+
+
+def _packed(ticker: str, session: dt.date, adjusted: bool, fetch: Fetch, because: str) -> bytes:
+    manifest = _Manifest(
+        ticker,
+        session,
+        adjusted,
+        fetch.source_host,
+        fetch.fetched_at_ms,
+        raw_digest(fetch.bodies),
+        tuple(len(body) for body in fetch.bodies),
+        because,
+    )
+    codec = pa.Codec("zstd", compression_level=_LEVEL)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        _add(archive, "manifest.json", msgspec.json.encode(manifest), fetch.fetched_at_ms)
+        for number, body in enumerate(fetch.bodies, 1):
+            _add(archive, f"page-{number:04d}.json.zst", codec.compress(body, asbytes=True), fetch.fetched_at_ms)
+    return buffer.getvalue()
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes, at_ms: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    info.mtime = at_ms // 1000
+    archive.addfile(info, io.BytesIO(data))
+
+
+def _unpacked(data: bytes, ticker: str, session: dt.date) -> tuple[Fetch, bool]:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            manifest = msgspec.json.decode(_member(archive, "manifest.json"), type=_Manifest)
+            bodies = tuple(
+                pa.decompress(_member(archive, f"page-{number:04d}.json.zst"), size, codec="zstd", asbytes=True)
+                for number, size in enumerate(manifest.page_bytes, 1)
+            )
+    except (tarfile.TarError, KeyError, msgspec.DecodeError, OSError, pa.ArrowException) as exc:
+        raise RawPagesUnusable(
+            f"{ticker} {session}: the raw pages are damaged ({exc}). Fetch with source=api."
+        ) from exc
+    if raw_digest(bodies) != manifest.digest or (manifest.ticker, manifest.session) != (ticker, session):
+        raise RawPagesUnusable(f"{ticker} {session}: the raw pages do not match their manifest. Fetch with source=api.")
+    return Fetch(bodies, manifest.source_host, manifest.fetched_at_ms), manifest.adjusted
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    if file is None:
+        raise KeyError(name)
+    return file.read()

@@ -1,0 +1,114 @@
+"""XNYS sessions and their hours. The only place where times of day exist.
+
+Source of the calendar: ``exchange_calendars`` XNYS, from 2003-09-10, where the vendor's history begins.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from marketlake.errors import NotASession, NotFinal
+from marketlake.model import SessionHours
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
+
+FIRST_SESSION = dt.date(2003, 9, 10)
+NEW_YORK = ZoneInfo("America/New_York")
+FINAL_AT = dt.time(11, 0)
+"""New York time, on the day after a session, from which its bars no longer change of themselves."""
+
+
+@lru_cache(maxsize=2)
+def _exchange_calendar(last_year: int) -> ExchangeCalendar:
+    import exchange_calendars  # it pulls in pandas: half a second that parsing a DAG file must not cost
+
+    return exchange_calendars.get_calendar("XNYS", start=FIRST_SESSION.isoformat(), end=f"{last_year}-12-31")
+
+
+def new_york_ms(day: dt.date, time: dt.time = dt.time(0)) -> int:
+    """Unix ms UTC of a New York time of day."""
+    return int(dt.datetime.combine(day, time, NEW_YORK).timestamp() * 1000)
+
+
+def final_from(session: dt.date) -> dt.datetime:
+    """The instant from which a session's bars are final: 11:00 New York on the following day."""
+    return dt.datetime.combine(session + dt.timedelta(days=1), FINAL_AT, NEW_YORK)
+
+
+class SessionCalendar:
+    """XNYS sessions less the closures that the calendar library does not know yet.
+
+    ``today`` bounds the calendar to the end of the following year; it is a date, not a clock, so that
+    a long-lived process passes a new one rather than running out of calendar.
+    """
+
+    def __init__(self, today: dt.date, closures: Iterable[dt.date] = ()) -> None:
+        self._calendar = _exchange_calendar(today.year + 1)
+        self._closures = frozenset(closures)
+
+    def sessions(self, start: dt.date, end: dt.date) -> list[dt.date]:
+        """Every session from ``start`` to ``end``, both included, ascending."""
+        first, last = self._calendar.first_session.date(), self._calendar.last_session.date()
+        start, end = max(start, first), min(end, last)
+        if start > end:
+            return []
+        found = self._calendar.sessions_in_range(start.isoformat(), end.isoformat())
+        return [day for day in (stamp.date() for stamp in found) if day not in self._closures]
+
+    def is_session(self, day: dt.date) -> bool:
+        """Whether the exchange traded on that date."""
+        return bool(self.sessions(day, day))
+
+    def next_session(self, day: dt.date) -> dt.date | None:
+        """The first session on or after ``day``; None past the end of the calendar."""
+        return next(iter(self.sessions(day, day + dt.timedelta(days=30))), None)
+
+    def last_sessions(self, end: dt.date, count: int) -> list[dt.date]:
+        """The last ``count`` sessions up to and including ``end``, ascending."""
+        if count <= 0:
+            return []
+        return self.sessions(end - dt.timedelta(days=count * 2 + 30), end)[-count:]
+
+    def last_final(self, now: dt.datetime) -> dt.date | None:
+        """The last session whose bars are final at ``now``; None before the first."""
+        today = now.astimezone(NEW_YORK).date()
+        final = [day for day in self.last_sessions(today, 5) if final_from(day) <= now]
+        return final[-1] if final else None
+
+    def hours(self, session: dt.date) -> SessionHours:
+        """The hours of one session. Raises NotASession on a weekend, holiday or closure."""
+        if not self.is_session(session):
+            raise NotASession(
+                f"{session} is no session of the New York Stock Exchange (weekend, holiday or a closure in"
+                f" calendar.closures). The calendar runs from {FIRST_SESSION}; choose a session."
+            )
+        opens, closes = self._calendar.session_open_close(session.isoformat())
+        return SessionHours(
+            session=session,
+            day_start_ms=new_york_ms(session),
+            day_end_ms=new_york_ms(session + dt.timedelta(days=1)),
+            regular_start_ms=int(opens.timestamp() * 1000),
+            regular_end_ms=int(closes.timestamp() * 1000),
+        )
+
+    def require_final(self, session: dt.date, now: dt.datetime, *, allow_provisional: bool) -> bool:
+        """Whether the session is final at ``now``. Raises NotFinal where it is not and must be.
+
+        A session that has begun may be fetched as provisional if the caller allows it; one that has
+        not begun has no bars, and the vendor answers a future date with "not entitled".
+        """
+        if now >= final_from(session):
+            return True
+        if int(now.timestamp() * 1000) < new_york_ms(session):
+            raise NotFinal(f"{session} has not begun yet. Choose a session up to {self.last_final(now)}.")
+        if not allow_provisional:
+            raise NotFinal(
+                f"{session} is not final before {final_from(session):%Y-%m-%d %H:%M} New York: late trades may"
+                f" still change its bars. Wait, or use a manual run with allow_provisional."
+            )
+        return False

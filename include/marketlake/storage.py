@@ -1,0 +1,204 @@
+"""Bytes under keys: the small interface that the lake needs of a file system.
+
+A key is a relative POSIX path. Writing is one atomic act a key, and only within ``exclusive``.
+``LocalStorage`` is the local file system; an object store fits the same interface.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from marketlake.errors import LakeBusy, StorageError
+
+_STAGING = ".staging"
+_LOCKS = "locks"
+
+
+class Writer(Protocol):
+    """Writes while a lock is held."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Create or replace one object; a reader sees the old bytes or the new ones."""
+
+    def keep(self, key: str, kept_key: str) -> None:
+        """Keep the present bytes of ``key`` under ``kept_key``, whatever becomes of ``key``."""
+
+
+class Storage(Protocol):
+    """What the lake needs of a place to keep bytes."""
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes of one object; None where it does not exist."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the object exists."""
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
+
+    def files(self, prefix: str) -> list[str]:
+        """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
+
+    def exclusive(self, name: str, timeout_s: float) -> AbstractContextManager[Writer]:
+        """A writer, as a context manager, that no other process of the same name has meanwhile."""
+
+    def free_bytes(self) -> int | None:
+        """Bytes left; None where the place has no bound."""
+
+
+@contextmanager
+def _told(action: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StorageError(
+            f"cannot {action} {path}: {exc.strerror or exc}. Check that storage.root exists, is writable and has room."
+        ) from exc
+
+
+class LocalStorage:
+    """A folder on a local file system. Staging lies in ``.staging`` of the same file system."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._staging = root / _STAGING
+
+    def path(self, key: str) -> Path:
+        """The file of a key."""
+        return self.root / key
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes of one file; None where it does not exist."""
+        with _told("read", self.path(key)):
+            try:
+                return self.path(key).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def exists(self, key: str) -> bool:
+        """Whether the file exists."""
+        return self.path(key).is_file()
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
+        return sorted(entry.name for entry in self._entries(prefix) if entry.is_dir())
+
+    def files(self, prefix: str) -> list[str]:
+        """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
+        return sorted(entry.name for entry in self._entries(prefix) if entry.is_file())
+
+    def _entries(self, prefix: str) -> list[os.DirEntry[str]]:
+        with _told("list", self.path(prefix)):
+            try:
+                return list(os.scandir(self.path(prefix)))
+            except FileNotFoundError:
+                return []
+
+    def free_bytes(self) -> int:
+        """Bytes left on the file system of the root, or of its nearest parent that exists."""
+        place = self.root
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
+
+    def require_writable(self) -> None:
+        """Raise StorageError where a file cannot be made, replaced and removed."""
+        probe = self._staging / f"probe-{os.getpid()}"
+        with _told("write into", self.root):
+            self._staging.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"probe")
+            probe.unlink()
+
+    @contextmanager
+    def exclusive(self, name: str, timeout_s: float) -> Iterator[_LocalWriter]:
+        """A writer under the lock ``name``, released when the process dies. Raises LakeBusy.
+
+        Its staging folder belongs to the holder of the lock, so what lies in it on entering was left
+        by one that died, and is removed.
+        """
+        started = time.monotonic()
+        stage = self._staging / name
+        with _told("lock", stage):
+            (self._staging / _LOCKS).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._staging / _LOCKS / f"{name}.lock")
+        try:
+            lock.acquire(timeout=timeout_s, poll_interval=0.05)
+        except Timeout as exc:
+            raise LakeBusy(
+                f"{name} has been locked by another process for {time.monotonic() - started:.0f} s"
+                f" (storage.lock_timeout_s = {timeout_s:g}). See whether that task still works; clear this one later."
+            ) from exc
+        except OSError as exc:
+            raise StorageError(f"cannot lock {stage}: {exc}. Check that storage.root is writable.") from exc
+        try:
+            shutil.rmtree(stage, ignore_errors=True)
+            yield _LocalWriter(self, stage)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            lock.release()
+
+    def sweep(self) -> list[str]:
+        """Remove the staging folders that dead processes left; their names."""
+        swept = []
+        for name in self.folders(_STAGING):
+            if name == _LOCKS:
+                continue
+            with suppress(LakeBusy), self.exclusive(name, timeout_s=0):
+                swept.append(name)
+        return swept
+
+
+class _LocalWriter:
+    """Stages beside the lake, syncs, and replaces in one step."""
+
+    def __init__(self, storage: LocalStorage, stage: Path) -> None:
+        self._storage = storage
+        self._stage = stage
+
+    def put(self, key: str, data: bytes) -> None:
+        target = self._storage.path(key)
+        with _told("write", target):
+            staged = self._staged(key)
+            with staged.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._move(staged, target)
+
+    def keep(self, key: str, kept_key: str) -> None:
+        source, target = self._storage.path(key), self._storage.path(kept_key)
+        with _told("keep", target):
+            staged = self._staged(kept_key)
+            staged.unlink(missing_ok=True)
+            try:
+                os.link(source, staged)
+            except OSError:  # a file system without hard links
+                shutil.copy2(source, staged)
+            self._move(staged, target)
+
+    def _staged(self, key: str) -> Path:
+        self._stage.mkdir(parents=True, exist_ok=True)
+        return self._stage / key.replace("/", "__")
+
+    def _move(self, staged: Path, target: Path) -> None:
+        made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, target)
+        for folder in {target.parent, *(folder.parent for folder in made)}:
+            _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""Judging: may these pages and bars enter the lake? Checks return results; one function gates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketlake.errors import InvalidBars, MalformedPage
+from marketlake.model import BarRequest, CheckResult
+from marketlake.parse import Page
+
+_SECOND_MS = 1000
+
+
+def require_echo(page: Page, request: BarRequest, number: int) -> None:
+    """Refuse a page that answers another question, or that does not hold what it says it holds."""
+    where = f"{request}: page {number} (request id {page.request_id or 'none'})"
+    if page.ticker != request.ticker:
+        raise MalformedPage(f"{where} is of ticker {page.ticker!r}. Ask again later; if it stays, ask the vendor.")
+    if page.adjusted is not request.adjusted:
+        raise MalformedPage(
+            f"{where} says adjusted={page.adjusted}, asked was adjusted={request.adjusted}."
+            " Ask again later; if it stays, ask the vendor."
+        )
+    if page.results_count != page.bars.num_rows:
+        raise MalformedPage(
+            f"{where} announces {page.results_count} bars and holds {page.bars.num_rows}: it is incomplete."
+            " Ask again later; if it stays, ask the vendor."
+        )
+
+
+def judge(bars: pa.Table, request: BarRequest) -> list[CheckResult]:
+    """Every check over the bars of one session, blocking ones first."""
+    column = {name: bars.column(name).to_numpy() for name in bars.column_names if name != "ticker"}
+    return [
+        *(_flag(bars, name, bad, waivable=waivable) for name, bad, waivable in _blocking(column, bars, request)),
+        *_reports(column, bars, request),
+    ]
+
+
+def require_acceptable(checks: Iterable[CheckResult], request: BarRequest, accepted: Sequence[str]) -> list[str]:
+    """The waivers that were needed. Raises InvalidBars on a failed blocking check without one."""
+    failed = [check for check in checks if check.blocking and not check.ok]
+    refused = [check for check in failed if not (check.waivable and check.name in accepted)]
+    if refused:
+        raise InvalidBars(
+            f"{request}: refused: " + "; ".join(_reason(check) for check in refused) + _way_on(request, refused)
+        )
+    return [check.name for check in failed]
+
+
+def _blocking(column: dict[str, np.ndarray], bars: pa.Table, request: BarRequest) -> list[tuple[str, np.ndarray, bool]]:
+    """Name, mask of offending rows, and whether a person may accept it."""
+    start = column["timestamp"]
+    step = np.diff(start, prepend=start[:1] - _SECOND_MS)
+    numbers = [column[name] for name in ("open", "high", "low", "close", "volume_exact", "vwap", "transactions")]
+    return [
+        ("outside_day", (start < request.hours.day_start_ms) | (start >= request.hours.day_end_ms), False),
+        ("off_second", start % _SECOND_MS != 0, False),
+        ("duplicate_second", step == 0, False),
+        ("descending", step < 0, False),
+        ("infinite_number", _any(numbers, np.isinf), False),
+        ("negative_number", _any(numbers, lambda values: values < 0), True),
+        ("low_above_open", column["low"] > column["open"], True),
+        ("low_above_close", column["low"] > column["close"], True),
+        ("high_below_open", column["high"] < column["open"], True),
+        ("high_below_close", column["high"] < column["close"], True),
+    ]
+
+
+def _any(arrays: list[np.ndarray], test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    return np.logical_or.reduce([test(values) for values in arrays])
+
+
+def _flag(bars: pa.Table, name: str, bad: np.ndarray, *, waivable: bool) -> CheckResult:
+    count = int(bad.sum())
+    detail = _bar(bars, int(np.argmax(bad))) if count else ""
+    return CheckResult(name, ok=count == 0, blocking=True, count=count, detail=detail, waivable=waivable)
+
+
+def _reports(column: dict[str, np.ndarray], bars: pa.Table, request: BarRequest) -> list[CheckResult]:
+    """Facts worth knowing that never block: a market is allowed to be quiet or odd."""
+    hours, start = request.hours, column["timestamp"]
+    regular = (start >= hours.regular_start_ms) & (start < hours.regular_end_ms)
+    expected = (hours.regular_end_ms - hours.regular_start_ms) // _SECOND_MS
+    vwap = column["vwap"]
+    outside = (vwap < column["low"]) | (vwap > column["high"])
+    fractional = column["volume_exact"] != column["volume"]
+    quiet = expected - int(regular.sum())
+    return [
+        CheckResult("quiet_regular_seconds", True, False, quiet, f"of {expected} in regular hours"),
+        CheckResult("vwap_outside_range", True, False, int(outside.sum())),
+        CheckResult("vwap_missing", True, False, bars.column("vwap").null_count),
+        CheckResult("transactions_missing", True, False, bars.column("transactions").null_count),
+        CheckResult("fractional_volume", True, False, int(fractional.sum())),
+    ]
+
+
+def _reason(check: CheckResult) -> str:
+    return f"{check.name} in {check.count} bar{'s' if check.count > 1 else ''}, first {check.detail}"
+
+
+def _way_on(request: BarRequest, refused: list[CheckResult]) -> str:
+    if all(check.waivable for check in refused):
+        names = ", ".join(check.name for check in refused)
+        line = f"quality.accept: {{{request.ticker}: {{{request.session}: [{names}]}}}}"
+        return f". If you have checked that the vendor means it, accept this session with  {line}"
+    return ". No waiver exists for this; the received pages are kept under raw-rejected/. Fetch again later."
+
+
+def _bar(bars: pa.Table, row: int) -> str:
+    values = bars.slice(row, 1).to_pylist()[0]
+    return json.dumps({"row": row, **values})
+
+
+def totals(bars: pa.Table) -> tuple[float, int]:
+    """Σ volume (exact) and Σ transactions (missing ones left out)."""
+    return float(pc.sum(bars.column("volume_exact")).as_py() or 0.0), int(
+        pc.sum(bars.column("transactions")).as_py() or 0
+    )

@@ -1,0 +1,112 @@
+"""Faults on request: what can go wrong with an answer, and how often it does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+Answer = dict[str, Any]
+
+HTTP_FAULTS: dict[str, tuple[int, str, str]] = {
+    "429": (
+        429,
+        "ERROR",
+        "You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue.",
+    ),
+    "500": (500, "ERROR", "Unknown database error ( Error Code: 001 )"),
+    "502": (502, "ERROR", "Bad Gateway"),
+    "503": (503, "ERROR", "Service Unavailable"),
+    "504": (504, "ERROR", "Gateway Timeout"),
+    "error_in_200": (200, "ERROR", "Unknown database error ( Error Code: 001 )"),
+    "not_entitled": (
+        403,
+        "NOT_AUTHORIZED",
+        "You are not entitled to this data. Please upgrade your plan at https://polygon.io/pricing",
+    ),
+    "not_entitled_in_200": (
+        200,
+        "NOT_AUTHORIZED",
+        "Your plan doesn't include this data timeframe. Please upgrade your plan at https://polygon.io/pricing",
+    ),
+    "bad_request": (400, "ERROR", "Could not parse the time parameter: 'from'. Use YYYY-MM-DD or Unix MS Timestamps"),
+}
+WIRE_FAULTS = frozenset({"reset", "truncated", "short", "html", "redirect", "stall", "nan"})
+
+
+def _with_bar(answer: Answer, **changes: Any) -> None:
+    answer["results"][1] = {**answer["results"][1], **changes}
+
+
+def _swap(answer: Answer) -> None:
+    bars = answer["results"]
+    bars[1], bars[2] = bars[2], bars[1]
+
+
+def _double(answer: Answer) -> None:
+    answer["results"].insert(1, answer["results"][0])
+    answer["resultsCount"] += 1
+
+
+def _empty(answer: Answer) -> None:
+    for key in ("results", "next_url"):
+        answer.pop(key, None)
+    answer.update(resultsCount=0, queryCount=0)
+
+
+BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
+    "empty": _empty,
+    "null_results": lambda answer: (_empty(answer), answer.update(results=None))[0],
+    "delayed": lambda answer: answer.update(status="DELAYED"),
+    "unknown_status": lambda answer: answer.update(status="MAYBE"),
+    "wrong_ticker": lambda answer: answer.update(ticker="QQQ"),
+    "wrong_adjusted": lambda answer: answer.update(adjusted=not answer["adjusted"]),
+    "wrong_count": lambda answer: answer.update(resultsCount=answer["resultsCount"] + 1),
+    "foreign_next_url": lambda answer: answer.update(next_url="https://api.example.com/v2/aggs/x?cursor=abc"),
+    "other_day": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 86_400_000),
+    "off_second": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 1),
+    "unsorted": _swap,
+    "duplicate": _double,
+    "negative": lambda answer: _with_bar(answer, v=-1),
+    "low_above_open": lambda answer: _with_bar(answer, l=answer["results"][1]["h"], o=answer["results"][1]["h"] - 0.01),
+    "string_number": lambda answer: _with_bar(answer, o="1.5"),
+    "missing_number": lambda answer: answer["results"][1].pop("o"),
+    "fractional_time": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 0.5),
+    "exponents": lambda answer: _with_bar(answer, v=1.12117471e08, n=1e3),
+    "fractional_volume": lambda answer: _with_bar(answer, v=100.5),
+    "no_vwap_no_transactions": lambda answer: (answer["results"][1].pop("vw"), answer["results"][1].pop("n"))[0],
+}
+
+
+class Faults:
+    """The faults still to be served, by session date (``*``: any). Safe to use from many threads.
+
+    A fault is ``{"fault": NAME, "times": N, "page": P}``: N times (0: for ever), only on page P if given.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._queued: dict[str, list[dict[str, Any]]] = {}
+
+    def set(self, day: str, faults: list[dict[str, Any]]) -> None:
+        """Replace the faults of one date. Raises ValueError for a name that is none."""
+        for fault in faults:
+            if fault["fault"].partition(":")[0] not in {*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, "repeated_cursor"}:
+                raise ValueError(f"no such fault: {fault['fault']}")
+        with self._lock:
+            self._queued[day] = [dict(fault) for fault in faults]
+
+    def clear(self) -> None:
+        """Serve faithfully again."""
+        with self._lock:
+            self._queued.clear()
+
+    def take(self, day: str, page: int) -> str | None:
+        """The fault of this answer, if any; it is used up."""
+        with self._lock:
+            for fault in [*self._queued.get(day, []), *self._queued.get("*", [])]:
+                if fault.get("page") in (None, page) and fault.get("times", 1) >= 0:
+                    if fault.get("times", 1) > 0:
+                        fault["times"] = fault.get("times", 1) - 1 or -1
+                    return str(fault["fault"])
+        return None

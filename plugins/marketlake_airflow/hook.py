@@ -1,0 +1,57 @@
+"""The Polygon hook: connection and session from Airflow, everything else from ``marketlake``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+from marketlake.client import PolygonClient
+from marketlake.credentials import ApiKey, key_from_environment
+from marketlake.settings import Api, environment
+
+
+class PolygonHook(HttpHook):
+    """Hands an HTTP session and a key to a ``PolygonClient``.
+
+    Key: the password of the connection ``polygon_default``, else ``POLYGON_API_KEY``, else
+    ``MASSIVE_API_KEY``. A host in that connection goes with its password; otherwise ``api.base_url``.
+    """
+
+    conn_name_attr = "polygon_conn_id"
+    default_conn_name = "polygon_default"
+    conn_type = "http"
+    hook_name = "Polygon.io (Massive)"
+
+    def __init__(self, polygon_conn_id: str = default_conn_name) -> None:
+        super().__init__(method="GET", http_conn_id=polygon_conn_id)
+        self.polygon_conn_id = polygon_conn_id
+
+    def client(self, api: Api) -> PolygonClient:
+        """A client with this hook's session and key. Raises KeyMissing."""
+        connection = self._connection()
+        session = self._session(api, connection)
+        if connection is not None and connection.password:
+            key = ApiKey(connection.password, f"the connection {self.polygon_conn_id}")
+            base_url = self.base_url if connection.host else api.base_url
+        else:
+            key, base_url = key_from_environment(environment()), api.base_url
+        mask_secret(key.value)
+        self.log.info("API key %s, host %s", key, base_url)
+        return PolygonClient(session, key, api, base_url=base_url)
+
+    def _connection(self) -> Any:
+        try:
+            return self.get_connection(self.polygon_conn_id)
+        except AirflowNotFoundException:
+            return None
+
+    def _session(self, api: Api, connection: Any) -> requests.Session:
+        if connection is not None:
+            session = self.get_conn()
+            session.auth = None  # the client sends the key as a bearer token, never as basic auth
+            return session
+        self.base_url = api.base_url
+        return self._configure_session_from_mount_adapters(requests.Session())

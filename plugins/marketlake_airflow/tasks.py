@@ -1,0 +1,79 @@
+"""The bodies of the tasks: what a run is asked, put to ``marketlake``, and what came of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
+from marketlake import planning, preflight, settings
+from marketlake.errors import SettingsError
+from marketlake.ingest import Lake, system_clock
+from marketlake.model import Source
+
+from marketlake_airflow.hook import PolygonHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset
+
+_PLAN = "plan"
+_log = logging.getLogger(__name__)
+
+
+def plan_sessions(ticker: str, context: Mapping[str, Any]) -> list[str]:
+    """The run's dates: made once, then kept, so that clearing the run maps them to the same indexes."""
+    kept = context["task_state_store"].get(_PLAN)
+    if kept is not None:
+        _log.info("this run's plan was made before and is kept: %d sessions", len(kept))
+        return list(kept)
+    lake = Lake(settings.load(), now=system_clock)
+    preflight.require_lake(lake, ticker)
+    for name in lake.storage.sweep():
+        _log.warning("removed what a dead process left in staging: %s", name)
+    plan = [str(day) for day in _plan(lake, ticker, context)]
+    context["task_state_store"].set(_PLAN, plan, retention=NEVER_EXPIRE)
+    _log.info("%s: %d sessions planned: %s", ticker, len(plan), ", ".join(plan[:5]) + (" ..." if len(plan) > 5 else ""))  # noqa: PLR2004
+    return plan
+
+
+def _plan(lake: Lake, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
+    run, params = context["dag_run"], context["params"]
+    logical_date = run.logical_date.date() if run.logical_date else None
+    if run.run_type == "manual":
+        return planning.manual_plan(
+            lake,
+            ticker,
+            start=_date(params["start_date"]),
+            end=_date(params["end_date"]),
+            logical_date=logical_date,
+            refetch=params["refetch"],
+            source=Source(params["source"]),
+            allow_provisional=params["allow_provisional"],
+        )
+    if run.run_type == "scheduled" and logical_date:
+        return planning.scheduled_plan(lake, ticker, logical_date)
+    if run.run_type == "backfill" and logical_date:
+        return planning.backfill_plan(lake, logical_date)
+    raise SettingsError(
+        f"run type {str(run.run_type)!r} has no plan: trigger the DAG by its schedule, a backfill or by hand."
+    )
+
+
+def _date(value: str | None) -> dt.date | None:
+    return dt.date.fromisoformat(value) if value else None
+
+
+def ingest_session(ticker: str, session: str, asset: Asset, context: Mapping[str, Any]) -> dict[str, str | int]:
+    """Ingest one session and tell the asset's readers: one event a date, also when no row changed."""
+    configured = settings.load()
+    params = context["params"]
+    client = PolygonHook().client(configured.api) if params["source"] == Source.API else None
+    report = Lake(configured, now=system_clock).ingest(
+        ticker, dt.date.fromisoformat(session), client, allow_provisional=params["allow_provisional"]
+    )
+    event = context["outlet_events"][asset]
+    event.add_partitions(session)
+    event.extra = {name: report.as_dict()[name] for name in ("rows", "state", "content_hash", "revision")}
+    return report.as_dict()

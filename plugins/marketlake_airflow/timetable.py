@@ -1,0 +1,102 @@
+"""A run a session of the New York Stock Exchange, due when its bars are final."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import pendulum
+from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+
+
+class SessionTimetable(Timetable):
+    """Logical date = session date at 00:00 UTC; due at ``ready_time`` New York on the following day.
+
+    Both ends of a backfill are included, and no run exists for a weekend, holiday or closure. With
+    ``enabled=False`` the scheduler is given nothing, while backfills are still served.
+    """
+
+    description = "every session of the New York Stock Exchange, when its bars are final"
+
+    def __init__(self, ready_time: str, closures: Sequence[str] = (), enabled: bool = True) -> None:
+        self._ready_time = dt.time.fromisoformat(ready_time)
+        self._closures = tuple(closures)
+        self._enabled = enabled
+
+    @property
+    def summary(self) -> str:
+        """The schedule as the UI shows it."""
+        when = f"sessions, ready {self._ready_time:%H:%M} New York on the next day"
+        return when if self._enabled else "backfills only"
+
+    def serialize(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON."""
+        return {
+            "ready_time": self._ready_time.isoformat("minutes"),
+            "closures": list(self._closures),
+            "enabled": self._enabled,
+        }
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> SessionTimetable:
+        """From what ``serialize`` gave."""
+        return cls(**data)
+
+    def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
+        """The UTC day of the logical date, or of the trigger: a manual run's plan reads its own dates."""
+        return _interval(run_after.in_timezone("UTC").date())
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        """The next run. Without catch-up that is the last due session or a later one: older gaps are data."""
+        if not self._enabled and not restriction.catchup:
+            return None
+        earliest = self._earliest(last_automated_data_interval, restriction)
+        if earliest is None:
+            return None
+        session = self._calendar().next_session(earliest)
+        if session is None:
+            return None
+        info = self._info(session)
+        if restriction.latest is not None and info.logical_date > restriction.latest:
+            return None
+        return info
+
+    def _earliest(self, last: DataInterval | None, restriction: TimeRestriction) -> dt.date | None:
+        """The first date that the next run may be of; None if nothing bounds it."""
+        candidates = []
+        if last is not None:
+            candidates.append(last.start.in_timezone("UTC").date() + dt.timedelta(days=1))
+        elif restriction.earliest is not None:
+            first = restriction.earliest.in_timezone("UTC")
+            candidates.append(first.date() + dt.timedelta(days=0 if first.time() == dt.time(0) else 1))
+        if not restriction.catchup:
+            candidates.append(self._last_due(pendulum.now("UTC")))
+        return max(candidates, default=None)
+
+    def _last_due(self, now: pendulum.DateTime) -> dt.date:
+        recent = self._calendar().last_sessions(now.date(), 15)
+        return next(session for session in reversed(recent) if self._due(session) <= now)
+
+    def _due(self, session: dt.date) -> pendulum.DateTime:
+        from marketlake.sessions import NEW_YORK
+
+        day_after = session + dt.timedelta(days=1)
+        due = dt.datetime.combine(day_after, self._ready_time, NEW_YORK)
+        return pendulum.instance(due).in_timezone("UTC")
+
+    def _info(self, session: dt.date) -> DagRunInfo:
+        return DagRunInfo(run_after=self._due(session), data_interval=_interval(session))
+
+    def _calendar(self) -> Any:
+        from marketlake.sessions import SessionCalendar  # the calendar library costs half a second
+
+        today = pendulum.now("UTC").date()
+        return SessionCalendar(today, map(dt.date.fromisoformat, self._closures))
+
+
+def _interval(day: dt.date) -> DataInterval:
+    start = pendulum.datetime(day.year, day.month, day.day)
+    return DataInterval(start, start.add(days=1))
