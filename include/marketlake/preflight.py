@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from marketlake.client import PolygonClient
-from marketlake.errors import InvalidBars, StorageError
+from marketlake.errors import StorageError
 from marketlake.ingest import Lake
 from marketlake.partitions import require_same_adjustment
 
@@ -45,10 +45,10 @@ def require_lake(lake: Lake, ticker: str, sessions: int = 0) -> None:
     require_same_adjustment(lake.partitions, ticker, lake.settings.bars.adjusted)
 
 
-def require_served(lake: Lake, client: PolygonClient, ticker: str, first: dt.date, last: dt.date) -> None:
-    """Ask the API for one bar of the first and of the last session. Raises what ``PolygonClient`` raises."""
-    for session in sorted({first, last}):
-        if not client.probe(lake.request(ticker, session)):
-            raise InvalidBars(
-                f"{ticker} {session}: the API has no bar of that session. Choose dates on which {ticker} traded."
-            )
+def require_served(lake: Lake, client: PolygonClient, ticker: str, first: dt.date, last: dt.date) -> list[dt.date]:
+    """Ask the API for one bar of the first and of the last session; those it has none of.
+
+    Raises what ``PolygonClient`` raises on a key or plan that cannot serve them. A session without bars
+    is no such thing: it will fail by itself, in the open.
+    """
+    return [day for day in sorted({first, last}) if not client.probe(lake.request(ticker, day))]

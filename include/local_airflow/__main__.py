@@ -1,0 +1,164 @@
+"""``python -m local_airflow up|down|backfill``: what ``make`` calls."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import warnings
+
+from marketlake import preflight, settings
+from marketlake.client import PolygonClient
+from marketlake.errors import MarketLakeError
+from marketlake.ingest import Lake, system_clock
+
+from local_airflow import backfill
+from local_airflow.home import AirflowTrouble, Home
+from local_airflow.processes import Processes, port_is_free
+from local_airflow.stack import find, stack, started_environment, wait_for
+
+_COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
+_START_S = 180
+
+
+def say(line: str) -> None:
+    """One line to the person in front of it."""
+    print(line, flush=True)
+
+
+def _client(home: Home, api: settings.Api) -> PolygonClient:
+    """The client that tasks would use: key and host from connection or environment."""
+    os.environ.update(home.environment)
+    sys.path.insert(0, str(settings.project_folder() / "plugins"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from marketlake_airflow.hook import PolygonHook
+
+        client: PolygonClient = PolygonHook().client(api)
+    return client
+
+
+def run_backfill(first: str, last: str, *, refetch: bool) -> int:
+    """Backfill a range of every configured ticker, one after the other."""
+    configured = settings.load()
+    lake = Lake(configured, now=system_clock)
+    wanted = backfill.asked_range(lake, first, last, say)
+    home = Home.of(configured)
+    home.migrate()
+    client = _client(home, configured.api)
+    for ticker in configured.tickers:
+        backfill.ask_first(lake, client, ticker, wanted, say, refetch=refetch)
+        say(backfill.estimate_line(lake, ticker, wanted, refetch=refetch))
+    dag_ids = [f"{ticker.lower()}_second_bars" for ticker in configured.tickers]
+    with stack(home, dag_ids, say) as airflow:
+        processes = Processes(home) if airflow.ours else None
+        codes = []
+        for ticker, dag_id in zip(configured.tickers, dag_ids, strict=True):
+            run = backfill.BackfillRun(airflow.api, dag_id, wanted, say)
+            dag = airflow.api.dag(dag_id)
+            paused = dag is not None and dag["is_paused"]
+            if paused and not airflow.ours:
+                raise AirflowTrouble(
+                    f"{dag_id} is paused, and unpausing it would start its schedule: unpause it in the UI, or  make down"
+                )
+            try:
+                if paused:
+                    airflow.api.set_paused(dag_id, paused=False)
+                if run.create_or_attach(refetch=refetch):
+                    run.watch(processes)
+                codes.append(backfill.verdict(lake, ticker, wanted, run.reasons(), say))
+            except KeyboardInterrupt:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                run.pause()
+                say(f"\npaused. Resume with  make backfill FROM={first} TO={last}")
+                return backfill.INTERRUPTED
+            finally:
+                if paused:
+                    airflow.api.set_paused(dag_id, paused=True)
+    return max(codes)
+
+
+def up() -> int:
+    """Start Airflow with its schedule and leave it running."""
+    configured = settings.load()
+    lake = Lake(configured, now=system_clock)
+    home = Home.of(configured)
+    home.folder.mkdir(parents=True, exist_ok=True)
+    already = find(home)
+    if already is not None:
+        say(f"Airflow is up already at {already.api.base_url}; user {home.user}, password in {home.passwords_file}")
+        return 0
+    for ticker in configured.tickers:
+        preflight.require_lake(lake, ticker)
+    home.migrate()
+    _warn_of_key(home, lake)
+    port = int(home.environment.get("AIRFLOW__API__PORT", "8080"))
+    if not port_is_free(port):
+        raise AirflowTrouble(f"port {port} of 127.0.0.1 is taken: set AIRFLOW__API__PORT to another one.")
+    processes = Processes(home)
+    try:
+        for component in _COMPONENTS:
+            processes.start(component, port, "up", started_environment(home, port))
+        wait_for(lambda: _all_healthy(home), "Airflow", processes, _START_S)
+    except BaseException:
+        processes.stop()
+        raise
+    say(f"Airflow is up at http://127.0.0.1:{port} on {home.database}, this machine only")
+    say(f"user {home.user}, password in {home.passwords_file};  make down  ends it")
+    if home.database == "embedded SQLite":
+        say("SQLite is good for a laptop's history; for more, set AIRFLOW__DATABASE__SQL_ALCHEMY_CONN to PostgreSQL")
+    return 0
+
+
+def _all_healthy(home: Home) -> bool:
+    found = find(home)
+    health = found.api.healthy() if found else None
+    return bool(health) and all(health[name]["status"] == "healthy" for name in ("scheduler", "dag_processor"))
+
+
+def _warn_of_key(home: Home, lake: Lake) -> None:
+    """A key that does not work is told at once; Airflow still starts, so that the UI can be looked at."""
+    last = lake.calendar.last_final(lake.now())
+    if last is None:
+        return
+    try:
+        client = _client(home, lake.settings.api)
+        client.probe(lake.request(lake.settings.tickers[0], last))
+    except MarketLakeError as exc:
+        say(f"WARNING: {exc}")
+
+
+def down() -> int:
+    """End what ``up`` started."""
+    count = Processes(Home.of(settings.load())).stop()
+    say(f"ended {count} processes" if count else "no Airflow of this checkout is up")
+    return 0
+
+
+def main() -> int:
+    """Run one command; every known error is one line and exit code 2."""
+    parser = argparse.ArgumentParser(prog="local_airflow", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up")
+    commands.add_parser("down")
+    filling = commands.add_parser("backfill")
+    filling.add_argument("--from", dest="first", required=True)
+    filling.add_argument("--to", dest="last", required=True)
+    filling.add_argument("--refetch", action="store_true")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        if given.command == "backfill":
+            return run_backfill(given.first, given.last, refetch=given.refetch)
+        return up() if given.command == "up" else down()
+    except MarketLakeError as exc:
+        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
+        return backfill.UNUSABLE
+    except KeyboardInterrupt:
+        print("interrupted; nothing was created", file=sys.stderr)
+        return backfill.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Airflow's REST API, as far as the commands need it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from local_airflow.home import AirflowTrouble
+
+_PAGE = 100
+_TIMEOUT_S = 600
+_LOCKED_TRIES = 10
+
+
+class AirflowApi:
+    """One logged-in user of one API server."""
+
+    def __init__(self, base_url: str, user: str, password: str) -> None:
+        self.base_url = base_url
+        self._user = user
+        self._password = password
+        self._http = requests.Session()
+        self._http.trust_env = False
+
+    def healthy(self) -> dict[str, Any] | None:
+        """The state of the components; None while nobody answers."""
+        try:
+            response = self._http.get(f"{self.base_url}/api/v2/monitor/health", timeout=5)
+        except requests.RequestException:
+            return None
+        return dict(response.json()) if response.ok else None
+
+    def log_in(self) -> bool:
+        """Get a token. False where the server does not know this user with this password."""
+        try:
+            response = self._http.post(
+                f"{self.base_url}/auth/token",
+                json={"username": self._user, "password": self._password},
+                timeout=30,
+            )
+        except requests.RequestException:
+            return False
+        if response.status_code != requests.codes.created:
+            return False
+        self._http.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
+        return True
+
+    def dag(self, dag_id: str) -> dict[str, Any] | None:
+        """The DAG; None where Airflow does not know it (yet)."""
+        response = self._send("GET", f"dags/{dag_id}", missing_ok=True)
+        return response
+
+    def import_errors(self) -> list[str]:
+        """What went wrong when DAG files were read."""
+        found = self._send("GET", "importErrors") or {}
+        return [str(error["stack_trace"]).strip().splitlines()[-1] for error in found.get("import_errors", [])]
+
+    def set_paused(self, dag_id: str, *, paused: bool) -> None:
+        """Pause or unpause a DAG."""
+        self._send("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
+
+    def active_backfill(self, dag_id: str) -> dict[str, Any] | None:
+        """The backfill of the DAG that has not completed, if any."""
+        found = self._send("GET", "backfills", params={"dag_id": dag_id, "limit": _PAGE, "order_by": "-id"}) or {}
+        return next((one for one in found["backfills"] if one["completed_at"] is None), None)
+
+    def dry_run(self, body: dict[str, Any]) -> int:
+        """How many runs a backfill would create or clear."""
+        return int((self._send("POST", "backfills/dry_run", json=body) or {})["total_entries"])
+
+    def create_backfill(self, body: dict[str, Any]) -> int:
+        """Create a backfill; its id."""
+        return int((self._send("POST", "backfills", json=body) or {})["id"])
+
+    def steer_backfill(self, backfill_id: int, action: str) -> None:
+        """``pause``, ``unpause`` or ``cancel``. Of one that completed meanwhile, nothing is changed."""
+        self._send("PUT", f"backfills/{backfill_id}/{action}", conflict_ok=True)
+
+    def count_runs(self, dag_id: str, first: dt.date, last: dt.date, state: str | None = None) -> int:
+        """How many runs of the dates exist, in one state or in any."""
+        params = {**_range(first, last), "limit": 1, **({"state": state} if state else {})}
+        return int((self._send("GET", f"dags/{dag_id}/dagRuns", params=params) or {})["total_entries"])
+
+    def runs(self, dag_id: str, first: dt.date, last: dt.date, state: str) -> Iterator[dict[str, Any]]:
+        """The runs of the dates in one state."""
+        yield from self._paged(f"dags/{dag_id}/dagRuns", "dag_runs", {**_range(first, last), "state": state})
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of one run."""
+        return list(self._paged(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances", {}))
+
+    def log_events(self, instance: dict[str, Any]) -> list[dict[str, Any]]:
+        """The log of a task instance's last try, an event a line."""
+        path = (
+            f"dags/{instance['dag_id']}/dagRuns/{instance['dag_run_id']}/taskInstances/{instance['task_id']}"
+            f"/logs/{max(1, instance['try_number'])}"
+        )
+        found = self._send("GET", path, params={"map_index": instance["map_index"], "full_content": True}, missing_ok=True)
+        return [event for event in (found or {}).get("content", []) if isinstance(event, dict)]
+
+    def _paged(self, path: str, key: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        offset = 0
+        while True:
+            found = self._send("GET", path, params={**params, "limit": _PAGE, "offset": offset}) or {}
+            yield from found[key]
+            offset += _PAGE
+            if offset >= found["total_entries"]:
+                return
+
+    def _send(
+        self, method: str, path: str, *, missing_ok: bool = False, conflict_ok: bool = False, **given: Any
+    ) -> dict[str, Any] | None:
+        url = f"{self.base_url}/api/v2/{path}"
+        for attempt in range(1, _LOCKED_TRIES + 1):
+            try:
+                response = self._http.request(method, url, timeout=_TIMEOUT_S, **given)
+            except requests.RequestException as exc:
+                raise AirflowTrouble(f"Airflow's API does not answer ({method} {path}: {type(exc).__name__}).") from exc
+            if response.status_code == requests.codes.unauthorized and attempt == 1 and self.log_in():
+                continue
+            if response.status_code != requests.codes.service_unavailable:
+                break
+            time.sleep(min(0.2 * 2**attempt, 5))  # SQLite is locked for a moment
+        allowed = (missing_ok and response.status_code == requests.codes.not_found) or (
+            conflict_ok and response.status_code == requests.codes.conflict
+        )
+        if allowed:
+            return None
+        if not response.ok:
+            raise AirflowTrouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
+        return dict(response.json()) if response.content else None
+
+
+def _range(first: dt.date, last: dt.date) -> dict[str, str]:
+    return {"logical_date_gte": f"{first}T00:00:00Z", "logical_date_lte": f"{last}T00:00:00Z"}

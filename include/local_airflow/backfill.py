@@ -1,0 +1,230 @@
+"""``make backfill``: history through Airflow's own backfill, with a verdict over the partitions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from marketlake import preflight
+from marketlake.client import PolygonClient
+from marketlake.errors import SettingsError
+from marketlake.ingest import Lake
+from marketlake.model import State
+from marketlake.sessions import final_from
+
+from local_airflow.api import AirflowApi
+from local_airflow.home import AirflowTrouble
+from local_airflow.processes import Processes
+
+COMPLETE, INCOMPLETE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+_POLL_S = 1.0
+_MOST_REASONS = 50
+_MAX_ACTIVE_RUNS = 16
+_SESSIONS_A_MINUTE = 100  # measured: what Airflow dispatches on a 2-core machine, two tasks a session
+_GOOD = frozenset({State.COMPLETE, State.SUSPECT, State.EMPTY})
+
+
+@dataclass(frozen=True)
+class Range:
+    """What was asked for, clipped to what can be had. Both ends included."""
+
+    first: dt.date
+    last: dt.date
+    sessions: list[dt.date]
+
+    def __str__(self) -> str:
+        return f"FROM={self.first} TO={self.last}"
+
+
+def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None]) -> Range:
+    """The sessions of a range. Raises SettingsError in one line where there are none to be had."""
+    start, end = _date("FROM", first), _date("TO", last)
+    if end < start:
+        raise SettingsError(f"TO={end} is before FROM={start}: swap them.")
+    end = _clipped(lake, end, say)
+    history = lake.settings.history
+    bounds = (max(start, history.start_date), min(end, history.end_date or end))
+    sessions = lake.calendar.sessions(*bounds)
+    if not sessions:
+        raise SettingsError(
+            f"no final session of the New York Stock Exchange from {start} to {end} (history: {history.start_date}"
+            f" to {history.end_date or 'today'}). Choose other dates."
+        )
+    if bounds != (start, end):
+        say(f"clipped to the lake's history: {bounds[0]} to {bounds[1]}")
+    return Range(*bounds, sessions)
+
+
+def _date(name: str, value: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        raise SettingsError(f"{name}={value!r} is no date: write it as YYYY-MM-DD.") from None
+
+
+def _clipped(lake: Lake, end: dt.date, say: Callable[[str], None]) -> dt.date:
+    last_final = lake.calendar.last_final(lake.now())
+    if last_final is None or end <= last_final:
+        return end
+    later = lake.calendar.sessions(last_final + dt.timedelta(days=1), end)
+    if later:
+        say(
+            f"TO={end} is clipped to {last_final}, the last final session: {later[0]} is final from"
+            f" {final_from(later[0]):%Y-%m-%d %H:%M} New York"
+        )
+        return last_final
+    return end
+
+
+def ask_first(
+    lake: Lake, client: PolygonClient, ticker: str, wanted: Range, say: Callable[[str], None], *, refetch: bool
+) -> None:
+    """Look at the lake and ask the API for the first and the last session. Creates nothing."""
+    missing = wanted.sessions if refetch else lake.partitions.missing(ticker, wanted.sessions)
+    preflight.require_lake(lake, ticker, len(missing))
+    for session in preflight.require_served(lake, client, ticker, wanted.sessions[0], wanted.sessions[-1]):
+        say(f"{ticker} {session}: the API has no bar of this session now; unless that changes, it will fail")
+
+
+def estimate_line(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> str:
+    """Sessions, requests, size and time of what is to be fetched."""
+    missing = wanted.sessions if refetch else lake.partitions.missing(ticker, wanted.sessions)
+    cost = preflight.estimate(lake, len(missing))
+    return (
+        f"{ticker}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
+        f" {len(missing)} to fetch: about {cost.requests} requests, {cost.bytes / 1e9:.2f} GB,"
+        f" {max(1, round(len(missing) / _SESSIONS_A_MINUTE))} min"
+    )
+
+
+class BackfillRun:
+    """One backfill of one DAG, from creation or re-attachment to its end."""
+
+    def __init__(self, api: AirflowApi, dag_id: str, wanted: Range, say: Callable[[str], None]) -> None:
+        self._api = api
+        self._dag_id = dag_id
+        self._wanted = wanted
+        self._say = say
+        self.backfill_id: int | None = None
+
+    def create_or_attach(self, *, refetch: bool) -> bool:
+        """Whether there is anything to watch. Raises AirflowTrouble where another range is active."""
+        active = self._api.active_backfill(self._dag_id)
+        if active is not None and self._runs_left(*_dates(active)) == 0:
+            self._api.steer_backfill(active["id"], "cancel")  # all done, only not marked so yet
+            active = None
+        if active is not None:
+            return self._attach(active)
+        body = {
+            "dag_id": self._dag_id,
+            "from_date": f"{self._wanted.first}T00:00:00Z",
+            "to_date": f"{self._wanted.last}T00:00:00Z",
+            "reprocess_behavior": "completed" if refetch else "failed",
+            "max_active_runs": _MAX_ACTIVE_RUNS,
+        }
+        existing = self._count()
+        attempted = self._api.dry_run(body)
+        skipped = len(self._wanted.sessions) - attempted
+        cleared = max(0, existing - skipped)
+        if attempted == 0:
+            self._say(f"nothing to do: all {skipped} sessions have a successful run. REFETCH=1 fetches them again.")
+            return False
+        self.backfill_id = self._api.create_backfill(body)
+        self._say(f"backfill {self.backfill_id}: {attempted - cleared} created, {cleared} cleared, {skipped} skipped")
+        return True
+
+    def _attach(self, active: dict[str, Any]) -> bool:
+        first, last = _dates(active)
+        if (first, last) != (self._wanted.first, self._wanted.last):
+            raise AirflowTrouble(
+                f"backfill {active['id']} of FROM={first} TO={last} is {'paused' if active['is_paused'] else 'active'}"
+                f" on {self._dag_id}, and there can be only one. Resume it with  make backfill FROM={first} TO={last}"
+            )
+        self.backfill_id = int(active["id"])
+        self._api.steer_backfill(self.backfill_id, "unpause")
+        self._say(f"re-attached to backfill {self.backfill_id}: {self._runs_left(first, last)} runs are left")
+        return True
+
+    def watch(self, processes: Processes | None) -> None:
+        """Block until every run of the range has ended, saying how far it is.
+
+        Bounded by the tasks' own bounds, and by the processes being alive where they are ours.
+        """
+        told = ""
+        while True:
+            if processes is not None:
+                processes.require_alive()
+            counts = {state: self._count(state) for state in ("success", "failed", "running", "queued")}
+            line = ", ".join(f"{count} {state}" for state, count in counts.items())
+            if line != told:
+                self._say(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z  {line}")
+                told = line
+            if counts["running"] + counts["queued"] == 0:
+                break
+            time.sleep(_POLL_S)
+        self._finish()
+
+    def pause(self) -> None:
+        """Start no further run of this backfill."""
+        if self.backfill_id is not None:
+            self._api.steer_backfill(self.backfill_id, "pause")
+
+    def reasons(self) -> dict[dt.date, str]:
+        """Why the failed runs of the range failed, by session; of the first ones, if there are many."""
+        found: dict[dt.date, str] = {}
+        for run in self._api.runs(self._dag_id, self._wanted.first, self._wanted.last, "failed"):
+            session = dt.datetime.fromisoformat(run["logical_date"]).date()
+            found[session] = self._reason(run["dag_run_id"]) if len(found) < _MOST_REASONS else "see its task's log"
+        return found
+
+    def _reason(self, run_id: str) -> str:
+        failed = [one for one in self._api.task_instances(self._dag_id, run_id) if one["state"] == "failed"]
+        for instance in failed:
+            for event in reversed(self._api.log_events(instance)):
+                for detail in event.get("error_detail") or []:
+                    return f"{detail['exc_type']}: {detail['exc_value']}"
+        return f"see the log of {failed[0]['task_id'] if failed else 'the run'} in the UI (make up)"
+
+    def _finish(self) -> None:
+        """Airflow marks a backfill complete half a minute late; a cancel of one without runs left does it now."""
+        if self.backfill_id is not None:
+            self._api.steer_backfill(self.backfill_id, "cancel")
+
+    def _count(self, state: str | None = None) -> int:
+        return self._api.count_runs(self._dag_id, self._wanted.first, self._wanted.last, state)
+
+    def _runs_left(self, first: dt.date, last: dt.date) -> int:
+        return sum(self._api.count_runs(self._dag_id, first, last, state) for state in ("running", "queued"))
+
+
+def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str], say: Callable[[str], None]) -> int:
+    """Judge the partitions of the range, whatever the runs say. COMPLETE or INCOMPLETE."""
+    bad: dict[dt.date, str] = {}
+    for session in wanted.sessions:
+        certificate = lake.partitions.certificate(ticker, session)
+        if certificate is None:
+            bad[session] = reasons.get(session) or (
+                f"its run succeeded, but there is no partition: fetch it with"
+                f"  make backfill FROM={session} TO={session} REFETCH=1"
+            )
+        elif certificate.state not in _GOOD:
+            bad[session] = f"the partition is {certificate.state.value}: make backfill FROM={session} TO={session} REFETCH=1"
+        elif session in reasons:
+            say(f"{ticker} {session}  kept its old partition; the new fetch failed: {reasons[session]}")
+    for session, reason in bad.items():
+        say(f"{ticker} {session}  FAILED  {reason}")
+    good = len(wanted.sessions) - len(bad)
+    say(f"{ticker}: {good} of {len(wanted.sessions)} sessions have their partition under {lake.storage.root}")
+    if bad:
+        say(f"once the cause is gone:  make backfill {wanted}  tries the failed ones again")
+    return INCOMPLETE if bad else COMPLETE
+
+
+def _dates(backfill: dict[str, Any]) -> tuple[dt.date, dt.date]:
+    return (
+        dt.datetime.fromisoformat(backfill["from_date"]).date(),
+        dt.datetime.fromisoformat(backfill["to_date"]).date(),
+    )

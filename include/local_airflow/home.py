@@ -1,0 +1,117 @@
+"""``AIRFLOW_HOME`` and the environment of every Airflow process of this checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from marketlake import settings
+from marketlake.errors import MarketLakeError
+
+_SQLITE_PARALLELISM = 4
+_SERVER_PARALLELISM = 8
+_PASSWORDS = "simple_auth_manager_passwords.json.generated"  # noqa: S105 (a file name)
+
+
+class AirflowTrouble(MarketLakeError):
+    """Airflow did not do what it was asked; the message says what to look at."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """One ``AIRFLOW_HOME``. ``environment`` is complete: user's over ``.env`` over what this needs."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @classmethod
+    def of(cls, configured: settings.Settings) -> Home:
+        """The home that ``AIRFLOW_HOME`` names, else ``.airflow`` in the project folder."""
+        project = settings.project_folder()
+        given = settings.environment()
+        folder = Path(given.get("AIRFLOW_HOME") or project / ".airflow").expanduser()
+        environment = {**_defaults(project, folder, configured, given), **given}
+        environment |= {
+            "AIRFLOW_HOME": str(folder),
+            "PYTHONPATH": os.pathsep.join(
+                [str(project / "include"), *filter(None, [given.get("PYTHONPATH")])]
+            ),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
+        }
+        return cls(folder, environment)
+
+    @property
+    def database(self) -> str:
+        """What the metadata database is, without user or password."""
+        url = self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        return "embedded SQLite" if url.startswith("sqlite") else url.partition("://")[0].partition("+")[0]
+
+    @property
+    def user(self) -> str:
+        """The name to log in with."""
+        return self.environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].partition(":")[0]
+
+    @property
+    def passwords_file(self) -> Path:
+        """Where the password of the user lies, readable by its owner alone."""
+        return Path(self.environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+
+    def password(self) -> str:
+        """The password of the user; made up and stored on first use."""
+        path = self.passwords_file
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if self.user not in known:
+            known[self.user] = secrets.token_urlsafe(12)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(json.dumps(known))
+        return known[self.user]
+
+    def migrate(self) -> None:
+        """Create or update the metadata database. Raises AirflowTrouble."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / "migrate.log"
+        with log.open("w") as output:
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", "db", "migrate"],
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=600,
+            )
+        if done.returncode:
+            raise AirflowTrouble(f"the metadata database ({self.database}) could not be prepared: see {log}.")
+
+
+def _defaults(
+    project: Path, folder: Path, configured: settings.Settings, given: dict[str, str]
+) -> dict[str, str]:
+    database = given.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or f"sqlite:///{folder / 'airflow.db'}"
+    sqlite = database.startswith("sqlite")
+    return {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": str(_SQLITE_PARALLELISM if sqlite else _SERVER_PARALLELISM),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__MAX_MAP_LENGTH": "10000",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / _PASSWORDS),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(configured.logging_folder),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": configured.logging.level,
+        # A task whose process died with a stopped scheduler is noticed within a minute, not after five.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }

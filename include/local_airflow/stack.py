@@ -1,0 +1,117 @@
+"""An Airflow to work with: the one that is up on this home, or one of our own for as long as needed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from filelock import FileLock
+
+from local_airflow.api import AirflowApi
+from local_airflow.home import AirflowTrouble, Home
+from local_airflow.processes import Processes, foreign_scheduler, free_port
+
+_START_S = 180
+_DEFAULT_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running Airflow. ``ours`` says that this process started it and will end it."""
+
+    api: AirflowApi
+    ours: bool
+
+
+@contextmanager
+def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterator[Stack]:
+    """The Airflow that is up, else one that schedules nothing and ends with the block."""
+    with FileLock(home.folder / "start.lock", timeout=_START_S):
+        found = find(home)
+        if found is None:
+            say(f"starting Airflow ({home.database}) ...")
+            found = Stack(_start_for_backfill(home, dag_ids), ours=True)
+    if not found.ours:
+        say(f"using the Airflow that is up at {found.api.base_url}")
+    try:
+        yield found
+    finally:
+        if found.ours:
+            Processes(home).stop()
+
+
+def find(home: Home) -> Stack | None:
+    """The Airflow that is up on this home; None where there is none. Raises AirflowTrouble if it is unusable."""
+    running = Processes(home).running()
+    port = running.port if running else int(home.environment.get("AIRFLOW__API__PORT", _DEFAULT_PORT))
+    api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
+    if running:
+        wait_for(lambda: api.healthy() is not None, "the API server that is up", Processes(home), _START_S)
+        if not api.log_in():
+            raise AirflowTrouble(f"the Airflow at {api.base_url} does not know {home.user} of {home.passwords_file}.")
+        return Stack(api, ours=False)
+    pid = foreign_scheduler(home.folder)
+    if pid is None:
+        return None
+    if api.healthy() is None or not api.log_in():
+        raise AirflowTrouble(
+            f"process {pid} runs Airflow on {home.folder}, but its API on port {port} does not take the password in"
+            f" {home.passwords_file}. Set AIRFLOW__API__PORT to its port, or stop it."
+        )
+    return Stack(api, ours=False)
+
+
+def _start_for_backfill(home: Home, dag_ids: list[str]) -> AirflowApi:
+    """API server and DAG processor first: the scheduler starts once the DAGs say that nothing is scheduled."""
+    processes = Processes(home)
+    started = dt.datetime.now(dt.UTC)
+    port = free_port()
+    environment = started_environment(home, port) | {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
+    try:
+        for component in ("api-server", "dag-processor"):
+            processes.start(component, port, "backfill", environment)
+        api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
+        wait_for(lambda: api.healthy() is not None and api.log_in(), "the API server", processes, _START_S)
+        wait_for(lambda: _unscheduled(api, dag_ids, started), f"the DAG {dag_ids[0]}", processes, _START_S, api)
+        processes.start("scheduler", port, "backfill", environment)
+    except BaseException:
+        processes.stop()
+        raise
+    return api
+
+
+def started_environment(home: Home, port: int) -> dict[str, str]:
+    """The environment of every process of one stack: they find the API server at that port."""
+    return home.environment | {
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+    }
+
+
+def _unscheduled(api: AirflowApi, dag_ids: list[str], since: dt.datetime) -> bool:
+    """Whether every DAG was read again since then, and gives the scheduler nothing."""
+    for dag in (api.dag(dag_id) for dag_id in dag_ids):
+        if dag is None or not dag["last_parsed_time"] or dag["next_dagrun_run_after"] is not None:
+            return False
+        if dt.datetime.fromisoformat(dag["last_parsed_time"]) < since:
+            return False
+    return True
+
+
+def wait_for(
+    ready: Callable[[], bool], what: str, processes: Processes, timeout_s: float, api: AirflowApi | None = None
+) -> None:
+    """Poll until ready. Raises AirflowTrouble when a process ends, a DAG cannot be read, or time is up."""
+    deadline = time.monotonic() + timeout_s
+    while not ready():
+        processes.require_alive()
+        errors = api.import_errors() if api else []
+        if errors:
+            raise AirflowTrouble(f"a DAG file cannot be read: {errors[0]}")
+        if time.monotonic() > deadline:
+            raise AirflowTrouble(f"{what} was not ready within {timeout_s:.0f} s: see {processes.log_of('api-server').parent}.")
+        time.sleep(0.3)
