@@ -21,6 +21,7 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, Asset, Param, get_current_context, task
+
 from marketlake import settings
 from marketlake_airflow.retry import SessionRetryPolicy
 from marketlake_airflow.timetable import SessionTimetable

@@ -4,14 +4,15 @@ A task forked from them finds pandas, pyarrow and the calendar ready, instead of
 on its own. Only imports: no thread, connection or file may be open when a process forks.
 """
 
+import importlib
 import sys
 
 _FORKS_TASKS = {"scheduler", "worker", "standalone"}
 
+_HEAVY = ("exchange_calendars", "pyarrow.parquet", "marketlake.ingest", "marketlake.planning", "marketlake.preflight")
+
 if _FORKS_TASKS.intersection(sys.argv[1:4]):
-    import exchange_calendars
-    import marketlake.ingest
-    import marketlake.planning
-    import pyarrow.parquet
+    for _module in _HEAVY:
+        importlib.import_module(_module)
 
 __all__: list[str] = []

@@ -8,15 +8,14 @@ import signal
 import sys
 import warnings
 
-from marketlake import preflight, settings
-from marketlake.client import PolygonClient
-from marketlake.errors import MarketLakeError
-from marketlake.ingest import Lake, system_clock
-
 from local_airflow import backfill
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, port_is_free
 from local_airflow.stack import find, stack, started_environment, wait_for
+from marketlake import preflight, settings
+from marketlake.client import PolygonClient
+from marketlake.errors import MarketLakeError
+from marketlake.ingest import Lake, system_clock
 
 _COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
 _START_S = 180
@@ -29,7 +28,7 @@ def say(line: str) -> None:
 
 def _client(home: Home, api: settings.Api) -> PolygonClient:
     """The client that tasks would use: key and host from connection or environment."""
-    os.environ.update(home.environment)
+    os.environ.update(home.environment | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"})
     sys.path.insert(0, str(settings.project_folder() / "plugins"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -47,6 +46,7 @@ def run_backfill(first: str, last: str, *, refetch: bool) -> int:
     home = Home.of(configured)
     home.migrate()
     client = _client(home, configured.api)
+    say(f"asking {client}")
     for ticker in configured.tickers:
         backfill.ask_first(lake, client, ticker, wanted, say, refetch=refetch)
         say(backfill.estimate_line(lake, ticker, wanted, refetch=refetch))
@@ -60,7 +60,8 @@ def run_backfill(first: str, last: str, *, refetch: bool) -> int:
             paused = dag is not None and dag["is_paused"]
             if paused and not airflow.ours:
                 raise AirflowTrouble(
-                    f"{dag_id} is paused, and unpausing it would start its schedule: unpause it in the UI, or  make down"
+                    f"{dag_id} is paused, and unpausing it would start its schedule: unpause it in the UI,"
+                    " or end this Airflow with  make down"
                 )
             try:
                 if paused:
@@ -114,7 +115,7 @@ def up() -> int:
 def _all_healthy(home: Home) -> bool:
     found = find(home)
     health = found.api.healthy() if found else None
-    return bool(health) and all(health[name]["status"] == "healthy" for name in ("scheduler", "dag_processor"))
+    return health is not None and all(health[name]["status"] == "healthy" for name in ("scheduler", "dag_processor"))
 
 
 def _warn_of_key(home: Home, lake: Lake) -> None:

@@ -66,7 +66,7 @@ class AirflowApi:
     def active_backfill(self, dag_id: str) -> dict[str, Any] | None:
         """The backfill of the DAG that has not completed, if any."""
         found = self._send("GET", "backfills", params={"dag_id": dag_id, "limit": _PAGE, "order_by": "-id"}) or {}
-        return next((one for one in found["backfills"] if one["completed_at"] is None), None)
+        return next((dict(one) for one in found["backfills"] if one["completed_at"] is None), None)
 
     def dry_run(self, body: dict[str, Any]) -> int:
         """How many runs a backfill would create or clear."""
@@ -99,7 +99,9 @@ class AirflowApi:
             f"dags/{instance['dag_id']}/dagRuns/{instance['dag_run_id']}/taskInstances/{instance['task_id']}"
             f"/logs/{max(1, instance['try_number'])}"
         )
-        found = self._send("GET", path, params={"map_index": instance["map_index"], "full_content": True}, missing_ok=True)
+        found = self._send(
+            "GET", path, params={"map_index": instance["map_index"], "full_content": True}, missing_ok=True
+        )
         return [event for event in (found or {}).get("content", []) if isinstance(event, dict)]
 
     def _paged(self, path: str, key: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:

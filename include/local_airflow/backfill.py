@@ -8,16 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from local_airflow.api import AirflowApi
+from local_airflow.home import AirflowTrouble
+from local_airflow.processes import Processes
 from marketlake import preflight
 from marketlake.client import PolygonClient
 from marketlake.errors import SettingsError
 from marketlake.ingest import Lake
 from marketlake.model import State
 from marketlake.sessions import final_from
-
-from local_airflow.api import AirflowApi
-from local_airflow.home import AirflowTrouble
-from local_airflow.processes import Processes
 
 COMPLETE, INCOMPLETE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 _POLL_S = 1.0
@@ -211,7 +210,9 @@ def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str],
                 f"  make backfill FROM={session} TO={session} REFETCH=1"
             )
         elif certificate.state not in _GOOD:
-            bad[session] = f"the partition is {certificate.state.value}: make backfill FROM={session} TO={session} REFETCH=1"
+            bad[session] = (
+                f"the partition is {certificate.state.value}: make backfill FROM={session} TO={session} REFETCH=1"
+            )
         elif session in reasons:
             say(f"{ticker} {session}  kept its old partition; the new fetch failed: {reasons[session]}")
     for session, reason in bad.items():

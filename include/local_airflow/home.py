@@ -15,7 +15,7 @@ from marketlake.errors import MarketLakeError
 
 _SQLITE_PARALLELISM = 4
 _SERVER_PARALLELISM = 8
-_PASSWORDS = "simple_auth_manager_passwords.json.generated"  # noqa: S105 (a file name)
+_PASSWORDS = "simple_auth_manager_passwords.json.generated"
 
 
 class AirflowTrouble(MarketLakeError):
@@ -38,9 +38,7 @@ class Home:
         environment = {**_defaults(project, folder, configured, given), **given}
         environment |= {
             "AIRFLOW_HOME": str(folder),
-            "PYTHONPATH": os.pathsep.join(
-                [str(project / "include"), *filter(None, [given.get("PYTHONPATH")])]
-            ),
+            "PYTHONPATH": os.pathsep.join([str(project / "include"), *filter(None, [given.get("PYTHONPATH")])]),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
         }
         return cls(folder, environment)
@@ -89,9 +87,7 @@ class Home:
             raise AirflowTrouble(f"the metadata database ({self.database}) could not be prepared: see {log}.")
 
 
-def _defaults(
-    project: Path, folder: Path, configured: settings.Settings, given: dict[str, str]
-) -> dict[str, str]:
+def _defaults(project: Path, folder: Path, configured: settings.Settings, given: dict[str, str]) -> dict[str, str]:
     database = given.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or f"sqlite:///{folder / 'airflow.db'}"
     sqlite = database.startswith("sqlite")
     return {

@@ -75,7 +75,9 @@ class Processes:
             if _process(pid, started_s) is None:
                 raise AirflowTrouble(f"airflow {name} has ended: see {self.log_of(name)}.")
         if running is None:
-            raise AirflowTrouble(f"no Airflow process of {self._home.folder} is alive: see {self.log_of('api-server')}.")
+            raise AirflowTrouble(
+                f"no Airflow process of {self._home.folder} is alive: see {self.log_of('api-server')}."
+            )
 
     def log_of(self, component: str) -> Path:
         """Where a component writes what it prints."""

@@ -113,5 +113,7 @@ def wait_for(
         if errors:
             raise AirflowTrouble(f"a DAG file cannot be read: {errors[0]}")
         if time.monotonic() > deadline:
-            raise AirflowTrouble(f"{what} was not ready within {timeout_s:.0f} s: see {processes.log_of('api-server').parent}.")
+            raise AirflowTrouble(
+                f"{what} was not ready within {timeout_s:.0f} s: see {processes.log_of('api-server').parent}."
+            )
         time.sleep(0.3)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
@@ -15,18 +13,15 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_exponential_jitter
 
 from marketlake import parse
+from marketlake.answers import Answer, meaning
 from marketlake.credentials import ApiKey
 from marketlake.errors import (
-    BadRequest,
     InvalidBars,
-    KeyRefused,
     MalformedPage,
     MarketLakeError,
-    NotEntitled,
     RateLimited,
     RefusedData,
     Retryable,
-    ServerTrouble,
     TransportTrouble,
 )
 from marketlake.model import BarRequest, Fetch
@@ -79,6 +74,9 @@ class PolygonClient:
         self._now_s = now_s
         self._waits: list[float] = []
 
+    def __str__(self) -> str:
+        return f"{self._base_url} with API key {self._key}"
+
     @property
     def host(self) -> str:
         """Host and port of the API, as a certificate records them."""
@@ -111,7 +109,7 @@ class PolygonClient:
     def probe(self, request: BarRequest) -> int:
         """Ask for one bar of a session and return how many came. Raises as ``fetch`` does."""
         page, _ = self._page(self._first_url(request, limit=1), request, 1)
-        return page.bars.num_rows
+        return int(page.bars.num_rows)
 
     def _all_pages(self, request: BarRequest) -> tuple[tuple[bytes, ...], list[Page]]:
         bodies: list[bytes] = []
@@ -183,17 +181,21 @@ class PolygonClient:
         try:
             page = parse.decode(body)
         except MarketLakeError as exc:
-            if response.status_code != 200:
-                raise self._failure(response, "", "", about) from exc
+            if response.status_code != requests.codes.ok:
+                raise self._meaning(response, "", "", about) from exc
             request_id = response.headers.get("X-Request-Id", "none")
-            way_on = "It is asked again." if isinstance(exc, Retryable) else "Fetch again later; if it stays, ask the vendor."
+            way_on = (
+                "It is asked again."
+                if isinstance(exc, Retryable)
+                else "Fetch again later; if it stays, ask the vendor."
+            )
             told = type(exc)(f"{about} (request id {request_id}): {exc}. {way_on}")
             if isinstance(told, RefusedData):
                 told.bodies = (body,)
             raise told from exc
-        if response.status_code != 200 or page.status not in _GOOD_STATUSES:
+        if response.status_code != requests.codes.ok or page.status not in _GOOD_STATUSES:
             request_id = page.request_id or response.headers.get("X-Request-Id", "none")
-            raise self._failure(response, page.status, page.said, f"{about} (request id {request_id})")
+            raise self._meaning(response, page.status, page.said, f"{about} (request id {request_id})")
         return page, body
 
     def _get(self, url: str, where: str) -> requests.Response:
@@ -207,41 +209,9 @@ class PolygonClient:
                 " Check the network and api.base_url; it is tried again."
             ) from exc
 
-    def _failure(self, response: requests.Response, status: str, said: str, about: str) -> MarketLakeError:
-        """The error that an unsuccessful answer means. The body's own status counts more than the HTTP one."""
-        code = response.status_code
-        said = without_secret(said, self._key.value)
-        told = f"{about}: {status or 'no status'}: {said.rstrip('.') or 'no message'}"
-        if code == 429 or "exceeded the maximum requests" in said:
-            return RateLimited(
-                f"{told}. The plan's calls are used up for now; it is tried again.", self._retry_after(response)
-            )
-        if code >= 500:
-            return ServerTrouble(f"{told}. The vendor's server has trouble; it is tried again.")
-        if code == 401 or "API Key" in said:
-            return KeyRefused(
-                f"{told}. The key {self._key} is not accepted: check it on the vendor's dashboard and correct it there."
-            )
-        if code == 403 or status == "NOT_AUTHORIZED":
-            return NotEntitled(
-                f"{told}. The key {self._key} works, but its plan does not include these bars: per-second bars need"
-                " Stocks Starter or higher (5 years; Developer 10 years; Advanced all). Upgrade, or ask for later dates."
-            )
-        if 300 <= code < 400:
-            return BadRequest(f"{told}. A redirect is not followed; set api.base_url to the API itself.")
-        if code >= 400:
-            return BadRequest(f"{told}. The request itself is wrong; check tickers and dates in the settings.")
-        if status == "ERROR":
-            return ServerTrouble(f"{told}. The vendor reports an error in an HTTP 200; it is tried again.")
-        return MalformedPage(f"{told}. This status is not documented; it is not taken for data.")
-
-    def _retry_after(self, response: requests.Response) -> float | None:
-        value = response.headers.get("Retry-After", "").strip()
-        with suppress(ValueError):
-            return max(0.0, float(value))
-        with suppress(ValueError, TypeError):
-            return max(0.0, parsedate_to_datetime(value).timestamp() - self._now_s())
-        return None
+    def _meaning(self, response: requests.Response, status: str, said: str, about: str) -> MarketLakeError:
+        answer = Answer(response.status_code, status, said, response.headers.get("Retry-After", ""))
+        return meaning(answer, about, self._key, self._now_s())
 
     def _backoff(self, state: RetryCallState) -> float:
         """Seconds before the next attempt: what the vendor asks for, else exponential with jitter; capped."""

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+import msgspec
+import numpy as np
 import pyarrow as pa
 
 from marketlake import parse, validate
@@ -18,7 +20,7 @@ from marketlake.model import BarRequest, CheckResult, Fetch, State
 from marketlake.partitions import Outcome, PartitionStore, require_same_adjustment
 from marketlake.raw_pages import RawPages
 from marketlake.schema import BARS, SCHEMA_VERSION, content_hash
-from marketlake.sessions import SessionCalendar
+from marketlake.sessions import SessionCalendar, final_from
 from marketlake.settings import Settings
 from marketlake.storage import LocalStorage, Writer
 
@@ -77,8 +79,8 @@ class Lake:
                 self._keep_evidence(writer, request, exc.bodies, client, exc)
                 raise
             if client is None:
-                final = fetch.fetched_at_ms >= _final_ms(session)
-            return self._accept(writer, request, fetch, pages, final, client)
+                final = fetch.fetched_at_ms >= final_from(session).timestamp() * 1000
+            return self._accept(writer, request, fetch, pages, final=final, client=client)
 
     def _accept(
         self,
@@ -86,6 +88,7 @@ class Lake:
         request: BarRequest,
         fetch: Fetch,
         pages: list[parse.Page],
+        *,
         final: bool,
         client: PolygonClient | None,
     ) -> Report:
@@ -98,7 +101,7 @@ class Lake:
             self._keep_evidence(writer, request, fetch.bodies, client, exc)
             raise
         state = State.SUSPECT if waived else State.COMPLETE if final else State.PROVISIONAL
-        certificate = _certificate(request, fetch, pages, bars, checks, waived, state)
+        certificate = _certificate(request, fetch, pages, bars, checks=checks, waived=waived, state=state)
         return self._publish(writer, bars, certificate, fetch, keep_raw=client is not None)
 
     def _publish(
@@ -151,15 +154,9 @@ class Lake:
         )
 
 
-def _final_ms(session: dt.date) -> int:
-    from marketlake.sessions import final_from
-
-    return int(final_from(session).timestamp() * 1000)
-
-
 def _with_ticker(pages: list[parse.Page], ticker: str) -> pa.Table:
     bars = pa.concat_tables([page.bars for page in pages]).combine_chunks()
-    column = pa.DictionaryArray.from_arrays(pa.array([0] * bars.num_rows, pa.int32()), [ticker]).cast(pa.string())
+    column = pa.DictionaryArray.from_arrays(np.zeros(bars.num_rows, np.int32), [ticker]).cast(pa.string())
     return bars.add_column(BARS.get_field_index("ticker"), BARS.field("ticker"), column).cast(BARS)
 
 
@@ -168,6 +165,7 @@ def _certificate(
     fetch: Fetch,
     pages: list[parse.Page],
     bars: pa.Table,
+    *,
     checks: list[CheckResult],
     waived: list[str],
     state: State,
@@ -201,8 +199,6 @@ def _certificate(
 
 
 def _numbered(certificate: Certificate, revision: int, at: dt.datetime) -> Certificate:
-    import msgspec
-
     return msgspec.structs.replace(certificate, revision=revision, published_at_ms=int(at.timestamp() * 1000))
 
 

@@ -23,6 +23,10 @@ class Source(enum.StrEnum):
     RAW = "raw"
 
 
+FULL_DAY_MS = 23_400_000
+"""Regular hours of a day without an early close: 6.5 hours."""
+
+
 @dataclass(frozen=True)
 class SessionHours:
     """One XNYS session. All bounds are Unix ms UTC and half-open ``[start, end)``."""
@@ -35,8 +39,8 @@ class SessionHours:
 
     @property
     def early_close(self) -> bool:
-        """Whether regular hours are shorter than 6.5 hours."""
-        return self.regular_end_ms - self.regular_start_ms < 23_400_000
+        """Whether regular hours are shorter than on a full day."""
+        return self.regular_end_ms - self.regular_start_ms < FULL_DAY_MS
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import logging
 
-from marketlake.errors import NotASession, SettingsError
+from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.ingest import Lake
 from marketlake.model import Source
-from marketlake.sessions import NEW_YORK, FIRST_SESSION
+from marketlake.sessions import FIRST_SESSION, NEW_YORK
 
 _log = logging.getLogger(__name__)
 
@@ -96,8 +96,6 @@ def _asked(
 
 
 def _may_fetch(lake: Lake, day: dt.date, allow_provisional: bool) -> bool:
-    from marketlake.errors import NotFinal
-
     try:
         lake.calendar.require_final(day, lake.now(), allow_provisional=allow_provisional)
     except NotFinal:

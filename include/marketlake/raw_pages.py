@@ -70,7 +70,7 @@ class RawPages:
         data = self._storage.get(f"{folder}/rev={wanted}/{_FILE}") if wanted is not None else None
         if data is None:
             raise RawPagesUnusable(
-                f"{ticker} {session}: no raw pages are stored (storage.keep_raw_pages). Fetch the session with source=api."
+                f"{ticker} {session}: no raw pages are stored (storage.keep_raw_pages). Fetch it with source=api."
             )
         return _unpacked(data, ticker, session)
 

@@ -37,7 +37,7 @@ def judge(bars: pa.Table, request: BarRequest) -> list[CheckResult]:
     """Every check over the bars of one session, blocking ones first."""
     column = {name: bars.column(name).to_numpy() for name in bars.column_names if name != "ticker"}
     return [
-        *(_flag(bars, name, bad, waivable=waivable) for name, bad, waivable in _blocking(column, bars, request)),
+        *(_flag(bars, name, bad, waivable=waivable) for name, bad, waivable in _blocking(column, request)),
         *_reports(column, bars, request),
     ]
 
@@ -53,7 +53,7 @@ def require_acceptable(checks: Iterable[CheckResult], request: BarRequest, accep
     return [check.name for check in failed]
 
 
-def _blocking(column: dict[str, np.ndarray], bars: pa.Table, request: BarRequest) -> list[tuple[str, np.ndarray, bool]]:
+def _blocking(column: dict[str, np.ndarray], request: BarRequest) -> list[tuple[str, np.ndarray, bool]]:
     """Name, mask of offending rows, and whether a person may accept it."""
     start = column["timestamp"]
     step = np.diff(start, prepend=start[:1] - _SECOND_MS)
@@ -73,7 +73,8 @@ def _blocking(column: dict[str, np.ndarray], bars: pa.Table, request: BarRequest
 
 
 def _any(arrays: list[np.ndarray], test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    return np.logical_or.reduce([test(values) for values in arrays])
+    masks: list[np.ndarray] = [test(values) for values in arrays]
+    return np.asarray(np.logical_or.reduce(masks))
 
 
 def _flag(bars: pa.Table, name: str, bad: np.ndarray, *, waivable: bool) -> CheckResult:

@@ -55,9 +55,7 @@ class MadeUpDays:
             return []
         chance = random.Random(f"{ticker} {day}")
         step_ms = 23_400_000 // self._bars_a_day // 1000 * 1000
-        return [
-            _made_up(chance, start_ms) for start_ms in range(hours.regular_start_ms, hours.regular_end_ms, step_ms)
-        ]
+        return [_made_up(chance, start_ms) for start_ms in range(hours.regular_start_ms, hours.regular_end_ms, step_ms)]
 
 
 def _made_up(chance: random.Random, start_ms: int) -> Bar:

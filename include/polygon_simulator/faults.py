@@ -54,9 +54,14 @@ def _empty(answer: Answer) -> None:
     answer.update(resultsCount=0, queryCount=0)
 
 
+def _null(answer: Answer) -> None:
+    _empty(answer)
+    answer["results"] = None
+
+
 BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
     "empty": _empty,
-    "null_results": lambda answer: (_empty(answer), answer.update(results=None))[0],
+    "null_results": _null,
     "delayed": lambda answer: answer.update(status="DELAYED"),
     "unknown_status": lambda answer: answer.update(status="MAYBE"),
     "wrong_ticker": lambda answer: answer.update(ticker="QQQ"),

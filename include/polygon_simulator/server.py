@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     simulator: Simulator
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: ``Simulator.requests`` is the log."""
 
     def do_GET(self) -> None:
@@ -165,7 +165,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, {"status": "OK"})
 
     def _log(self, path: str, question: _Question | None) -> None:
-        entry = {"path": path, "day": str(question.day) if question else None, "page": question.page if question else None}
+        entry = {
+            "path": path,
+            "day": str(question.day) if question else None,
+            "page": question.page if question else None,
+        }
         entry["authorization"] = self.headers.get("Authorization")
         self.simulator.requests.append(entry)
 

@@ -8,6 +8,7 @@ import requests
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
+
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey, key_from_environment
 from marketlake.settings import Api, environment

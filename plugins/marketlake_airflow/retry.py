@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
+
 from marketlake.errors import RateLimited, RefusedData, Retryable, StopAndTell, StorageError
 
 
@@ -24,7 +25,11 @@ class SessionRetryPolicy(RetryPolicy):
     cap_s: float
 
     def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
+        self,
+        exception: BaseException,
+        try_number: int,
+        max_tries: int,
+        context: Any = None,  # noqa: ARG002
     ) -> RetryDecision:
         """Decide over one failure. Everything unknown is left to the task's own settings."""
         if isinstance(exception, StopAndTell | RefusedData):

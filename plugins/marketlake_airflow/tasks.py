@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
 from marketlake import planning, preflight, settings
 from marketlake.errors import SettingsError
 from marketlake.ingest import Lake, system_clock
 from marketlake.model import Source
-
 from marketlake_airflow.hook import PolygonHook
 
 if TYPE_CHECKING:
