@@ -219,7 +219,9 @@ class PolygonClient:
         failure = state.outcome.exception() if state.outcome else None
         if isinstance(failure, RateLimited) and failure.retry_after_s is not None:
             return min(failure.retry_after_s, api.backoff_cap_s)
-        jittered = wait_exponential_jitter(api.backoff_base_s, api.backoff_cap_s, jitter=api.backoff_base_s)
+        jittered = wait_exponential_jitter(
+            multiplier=api.backoff_base_s, max=api.backoff_cap_s, jitter=api.backoff_base_s
+        )
         return float(jittered(state))
 
     def _wait(self, seconds: float) -> None:

@@ -38,6 +38,11 @@ def _with_bar(answer: Answer, **changes: Any) -> None:
     answer["results"][1] = {**answer["results"][1], **changes}
 
 
+def _low_above_open(answer: Answer) -> None:
+    high = answer["results"][1]["h"]
+    _with_bar(answer, l=high, c=high, o=round(high - 0.01, 2))
+
+
 def _swap(answer: Answer) -> None:
     bars = answer["results"]
     bars[1], bars[2] = bars[2], bars[1]
@@ -73,7 +78,7 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
     "unsorted": _swap,
     "duplicate": _double,
     "negative": lambda answer: _with_bar(answer, v=-1),
-    "low_above_open": lambda answer: _with_bar(answer, l=answer["results"][1]["h"], o=answer["results"][1]["h"] - 0.01),
+    "low_above_open": _low_above_open,
     "string_number": lambda answer: _with_bar(answer, o="1.5"),
     "missing_number": lambda answer: answer["results"][1].pop("o"),
     "fractional_time": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 0.5),

@@ -1,0 +1,82 @@
+"""A lake of its own, a clock that stands still, and a server that answers, for every test."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from marketlake import settings
+from marketlake.client import PolygonClient
+from marketlake.credentials import ApiKey
+from marketlake.ingest import Lake
+from marketlake.sessions import SessionCalendar
+from polygon_simulator.days import Bar, MadeUpDays, RecordedDays
+from polygon_simulator.server import Simulator
+
+KEY = "test-key-of-the-simulator-abcd"
+NOW = dt.datetime(2026, 11, 20, 17, 0, tzinfo=dt.UTC)
+"""A Friday at noon in New York: the 19th has been final for an hour, the 20th is trading."""
+REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
+needs_real_days = pytest.mark.skipif(
+    not REAL.is_dir(), reason="the recorded SPY days (shared/real beside the project) are absent"
+)
+
+
+class RecordedElseMadeUp:
+    """Recorded days where there are any, made-up ones elsewhere."""
+
+    def __init__(self) -> None:
+        self._recorded = RecordedDays(REAL)
+        self._made_up = MadeUpDays(SessionCalendar(NOW.date()))
+
+    def bars(self, ticker: str, day: dt.date) -> list[Bar]:
+        return self._recorded.bars(ticker, day) or self._made_up.bars(ticker, day)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No key, setting or ``.env`` of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("MARKETLAKE", "POLYGON", "MASSIVE")):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(settings, "env_file", lambda: tmp_path / "absent.env")
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(RecordedElseMadeUp(), KEY) as running:
+        yield running
+
+
+@pytest.fixture
+def lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator) -> Lake:
+    """An empty lake in a folder of its own, whose API is the simulator."""
+    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "lake"))
+    monkeypatch.setenv("POLYGON_BASE_URL", simulator.url)
+    return Lake(settings.load(), now=lambda: NOW)
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """The waits that a client would have made, in seconds."""
+    return []
+
+
+@pytest.fixture
+def client(lake: Lake, waits: list[float]) -> PolygonClient:
+    return a_client(lake, waits)
+
+
+def a_client(lake: Lake, waits: list[float], key: str = KEY) -> PolygonClient:
+    return PolygonClient(
+        requests.Session(), ApiKey(key, "a test"), lake.settings.api, sleep=waits.append, now_s=NOW.timestamp
+    )
+
+
+def files_under(folder: Path) -> set[str]:
+    """Every file below, without locks."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
