@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
+
 from marketlake import settings
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
@@ -16,6 +18,10 @@ from marketlake.ingest import Lake
 from marketlake.sessions import SessionCalendar
 from polygon_simulator.days import Bar, MadeUpDays, RecordedDays
 from polygon_simulator.server import Simulator
+
+# Before the first import of Airflow, which reads them once and for all.
+_AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-of-the-tests-")
+os.environ |= {"AIRFLOW_HOME": _AIRFLOW_HOME, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
 
 KEY = "test-key-of-the-simulator-abcd"
 NOW = dt.datetime(2026, 11, 20, 17, 0, tzinfo=dt.UTC)

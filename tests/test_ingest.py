@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import requests
+
+from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
@@ -34,8 +36,6 @@ from marketlake.errors import (
 from marketlake.ingest import Lake
 from marketlake.model import State
 from polygon_simulator.server import Plan, Simulator
-
-from conftest import KEY, NOW, a_client, files_under
 
 DAY = dt.date(2024, 11, 26)
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"

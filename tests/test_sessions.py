@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+
 from marketlake.errors import NotASession, NotFinal
 from marketlake.sessions import SessionCalendar, final_from
 

@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+
 from marketlake import settings
 from marketlake.errors import SettingsError
 

@@ -44,7 +44,8 @@ def run_backfill(first: str, last: str, *, refetch: bool) -> int:
     lake = Lake(configured, now=system_clock)
     wanted = backfill.asked_range(lake, first, last, say)
     home = Home.of(configured)
-    home.migrate()
+    if Processes(home).running() is None:
+        home.migrate()
     client = _client(home, configured.api)
     say(f"asking {client}")
     for ticker in configured.tickers:

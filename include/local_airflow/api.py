@@ -77,7 +77,7 @@ class AirflowApi:
         return int((self._send("POST", "backfills", json=body) or {})["id"])
 
     def steer_backfill(self, backfill_id: int, action: str) -> None:
-        """``pause``, ``unpause`` or ``cancel``. Of one that completed meanwhile, nothing is changed."""
+        """``pause`` or ``unpause``. Of one that completed meanwhile, nothing is changed."""
         self._send("PUT", f"backfills/{backfill_id}/{action}", conflict_ok=True)
 
     def count_runs(self, dag_id: str, first: dt.date, last: dt.date, state: str | None = None) -> int:

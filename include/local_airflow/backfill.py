@@ -22,6 +22,7 @@ COMPLETE, INCOMPLETE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 _POLL_S = 1.0
 _MOST_REASONS = 50
 _MAX_ACTIVE_RUNS = 16
+_CLOSING_S = 90
 _SESSIONS_A_MINUTE = 100  # measured: what Airflow dispatches on a 2-core machine, two tasks a session
 _GOOD = frozenset({State.COMPLETE, State.SUSPECT, State.EMPTY})
 
@@ -113,7 +114,7 @@ class BackfillRun:
         """Whether there is anything to watch. Raises AirflowTrouble where another range is active."""
         active = self._api.active_backfill(self._dag_id)
         if active is not None and self._runs_left(*_dates(active)) == 0:
-            self._api.steer_backfill(active["id"], "cancel")  # all done, only not marked so yet
+            self._await_completion(active["id"])
             active = None
         if active is not None:
             return self._attach(active)
@@ -162,9 +163,8 @@ class BackfillRun:
                 self._say(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z  {line}")
                 told = line
             if counts["running"] + counts["queued"] == 0:
-                break
+                return
             time.sleep(_POLL_S)
-        self._finish()
 
     def pause(self) -> None:
         """Start no further run of this backfill."""
@@ -187,10 +187,20 @@ class BackfillRun:
                     return f"{detail['exc_type']}: {detail['exc_value']}"
         return f"see the log of {failed[0]['task_id'] if failed else 'the run'} in the UI (make up)"
 
-    def _finish(self) -> None:
-        """Airflow marks a backfill complete half a minute late; a cancel of one without runs left does it now."""
-        if self.backfill_id is not None:
-            self._api.steer_backfill(self.backfill_id, "cancel")
+    def _await_completion(self, backfill_id: int) -> None:
+        """Wait until Airflow marks a backfill without runs left as complete: it looks every 30 s.
+
+        Not cancelled instead: that would leave it paused for good, and its runs could never be cleared.
+        """
+        self._say(f"backfill {backfill_id} has ended; waiting up to half a minute for Airflow to close it")
+        self._api.steer_backfill(backfill_id, "unpause")
+        deadline = time.monotonic() + _CLOSING_S
+        while self._api.active_backfill(self._dag_id) is not None:
+            if time.monotonic() > deadline:
+                raise AirflowTrouble(
+                    f"backfill {backfill_id} has ended, but is not closed after {_CLOSING_S} s. Try again."
+                )
+            time.sleep(_POLL_S)
 
     def _count(self, state: str | None = None) -> int:
         return self._api.count_runs(self._dag_id, self._wanted.first, self._wanted.last, state)

@@ -31,7 +31,7 @@ HTTP_FAULTS: dict[str, tuple[int, str, str]] = {
     ),
     "bad_request": (400, "ERROR", "Could not parse the time parameter: 'from'. Use YYYY-MM-DD or Unix MS Timestamps"),
 }
-WIRE_FAULTS = frozenset({"reset", "truncated", "short", "html", "redirect", "stall", "nan"})
+WIRE_FAULTS = frozenset({"reset", "truncated", "short", "html", "redirect", "stall", "slow", "nan"})
 
 
 def _with_bar(answer: Answer, **changes: Any) -> None:

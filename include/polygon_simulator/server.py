@@ -27,6 +27,7 @@ from polygon_simulator.faults import BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS, Faul
 
 _AGGREGATES = re.compile(r"/v2/aggs/ticker/([^/]+)/range/(\d+)/([a-z]+)/([^/]+)/([^/]+)")
 _GZIP_FROM_BYTES = 1_400
+_SLOW_S = 3
 
 
 @dataclass
@@ -239,8 +240,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_bytes(200, body[: len(body) // 2], {})
         elif name == "redirect":
             self._send_bytes(302, b"", {"Location": "http://localhost:9/elsewhere"})
+        elif name == "slow":
+            time.sleep(_SLOW_S)
+            self._send_bytes(200, body, {"Content-Type": "application/json"})
         elif name == "stall":
-            time.sleep(3)
+            time.sleep(_SLOW_S)
             self.close_connection = True
         else:
             self._cut(name, body)

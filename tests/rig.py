@@ -1,0 +1,146 @@
+"""A real Airflow on a home of its own, whose vendor is the simulator of the test process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from conftest import KEY
+from local_airflow.api import AirflowApi
+from polygon_simulator.server import Simulator
+
+PROJECT = Path(__file__).resolve().parents[1]
+DAG = "spy_second_bars"
+
+
+@dataclass
+class Rig:
+    """Folders, environment and commands of one Airflow under test."""
+
+    folder: Path
+    simulator: Simulator
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "airflow"
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user would export: key and address of the API, folders, and short waits."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "MARKETLAKE"))}
+        return {
+            **kept,
+            "AIRFLOW_HOME": str(self.home),
+            "POLYGON_API_KEY": KEY,
+            "POLYGON_BASE_URL": self.simulator.url,
+            "MARKETLAKE__STORAGE__ROOT": str(self.lake),
+            "MARKETLAKE__LOGGING__FOLDER": str(self.folder / "logs"),
+            "MARKETLAKE__STORAGE__MIN_FREE_BYTES": "1000000",
+            "MARKETLAKE__API__ATTEMPTS": "2",
+            "MARKETLAKE__API__BACKOFF_BASE_S": "0.05",
+            "MARKETLAKE__TASKS__RETRIES": "1",
+            "MARKETLAKE__TASKS__RETRY_DELAY_S": "1",
+            **self.extra,
+        }
+
+    def make(self, *arguments: str, timeout_s: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run ``make`` as a user would; what it prints is captured, both streams in order."""
+        return subprocess.run(
+            ["make", "--no-print-directory", *arguments],
+            cwd=PROJECT,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def backfill(self, first: str, last: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.make("backfill", f"FROM={first}", f"TO={last}", **environment)
+
+    def start_backfill(self, first: str, last: str) -> subprocess.Popen[str]:
+        """The command without ``make`` around it, to send signals to."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "local_airflow", "backfill", "--from", first, "--to", last],
+            cwd=PROJECT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def processes(self) -> list[int]:
+        """The processes that work on this home."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("AIRFLOW_HOME") == str(self.home) and process.status() != "zombie":
+                    found.append(process.pid)
+            except psutil.Error:
+                continue
+        return found
+
+    def partition(self, day: str) -> Path:
+        return self.lake / "processed" / "spy" / f"date={day}" / "bars.parquet"
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 120) -> Any:
+    """What the condition gives once it gives something; an error when the time is up."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.5)
+    raise AssertionError("the condition did not come true in time")
+
+
+def trigger(api: AirflowApi, logical_date: str | None = None, **conf: Any) -> str:
+    """Trigger the DAG by hand; the run's id."""
+    body = {"logical_date": logical_date, "conf": conf}
+    return str((api._send("POST", f"dags/{DAG}/dagRuns", json=body) or {})["dag_run_id"])
+
+
+def ended(api: AirflowApi, run_id: str, timeout_s: float = 120) -> str:
+    """The final state of a run."""
+
+    def state() -> str | None:
+        run = api._send("GET", f"dags/{DAG}/dagRuns/{run_id}") or {}
+        return run["state"] if run["state"] in {"success", "failed"} else None
+
+    return str(until(state, timeout_s))
+
+
+def instances(api: AirflowApi, run_id: str) -> dict[tuple[str, int], tuple[str, str | None]]:
+    """State and label of every task instance of a run, by task and map index."""
+    return {
+        (one["task_id"], one["map_index"]): (one["state"], one["rendered_map_index"])
+        for one in api.task_instances(DAG, run_id)
+    }
+
+
+def clear(api: AirflowApi, run_id: str, *task_ids: Any) -> None:
+    """Clear a whole run, or the named task instances of it."""
+    body: dict[str, Any] = {
+        "dag_run_id": run_id,
+        "dry_run": False,
+        "only_failed": False,
+        "reset_dag_runs": True,
+    }
+    if task_ids:
+        body["task_ids"] = list(task_ids)
+    api._send("POST", f"dags/{DAG}/clearTaskInstances", json=body)

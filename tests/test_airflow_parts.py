@@ -1,0 +1,229 @@
+"""Timetable, retry policy, hook and DAG, without a running Airflow."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.timetables.base import DataInterval, TimeRestriction
+
+from conftest import KEY
+from marketlake import settings
+from marketlake.errors import (
+    InvalidBars,
+    KeyMissing,
+    KeyRefused,
+    NotEntitled,
+    RateLimited,
+    ServerTrouble,
+    StorageError,
+)
+from marketlake_airflow.hook import PolygonHook
+from marketlake_airflow.retry import SessionRetryPolicy
+from marketlake_airflow.timetable import SessionTimetable
+
+PROJECT = Path(__file__).resolve().parents[1]
+AT = pendulum.datetime(2026, 11, 22, 12)  # a Sunday: Friday's session is due since Saturday
+
+
+@pytest.fixture
+def sunday(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pendulum, "now", lambda _zone=None: AT)
+
+
+def day(year: int, month: int, date: int) -> pendulum.DateTime:
+    return pendulum.datetime(year, month, date)
+
+
+def backfilled(timetable: SessionTimetable, first: pendulum.DateTime, last: pendulum.DateTime) -> list[str]:
+    """The logical dates that a backfill asks for, in the way Airflow asks."""
+    found: list[str] = []
+    interval: DataInterval | None = None
+    while True:
+        info = timetable.next_dagrun_info(
+            last_automated_data_interval=interval, restriction=TimeRestriction(first, last, catchup=True)
+        )
+        if info is None:
+            return found
+        interval = info.data_interval
+        found.append(str(info.logical_date.date()))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_backfill_includes_both_ends_and_no_holiday(sunday: None, enabled: bool) -> None:
+    timetable = SessionTimetable("11:30", enabled=enabled)
+    assert backfilled(timetable, day(2024, 11, 25), day(2024, 12, 2)) == [
+        "2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29", "2024-12-02",
+    ]  # fmt: skip
+
+
+def test_a_closure_has_no_run(sunday: None) -> None:
+    timetable = SessionTimetable("11:30", ["2013-10-08"])
+    assert backfilled(timetable, day(2013, 10, 5), day(2013, 10, 9)) == ["2013-10-07", "2013-10-09"]
+
+
+@pytest.mark.parametrize(
+    ("session", "due"),
+    [
+        (day(2024, 11, 29), "2024-11-30T16:30:00+00:00"),  # winter: New York is five hours behind
+        (day(2013, 10, 7), "2013-10-08T15:30:00+00:00"),  # summer: four
+    ],
+)
+def test_a_run_is_due_at_the_ready_time_of_the_next_day(sunday: None, session: pendulum.DateTime, due: str) -> None:
+    info = SessionTimetable("11:30").next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(session, session, catchup=True)
+    )
+    assert info is not None
+    assert info.run_after.isoformat() == due
+    assert info.logical_date == session
+
+
+def scheduled(timetable: SessionTimetable, last: pendulum.DateTime | None) -> str | None:
+    interval = DataInterval(last, last.add(days=1)) if last else None
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=interval, restriction=TimeRestriction(day(2003, 9, 10), None, catchup=False)
+    )
+    return str(info.logical_date.date()) if info else None
+
+
+def test_the_first_scheduled_run_is_the_last_due_session(sunday: None) -> None:
+    assert scheduled(SessionTimetable("11:30"), None) == "2026-11-20"
+
+
+def test_after_the_last_due_session_comes_the_next_one(sunday: None) -> None:
+    assert scheduled(SessionTimetable("11:30"), day(2026, 11, 20)) == "2026-11-23"
+
+
+def test_an_old_backfill_does_not_bring_old_scheduled_runs(sunday: None) -> None:
+    assert scheduled(SessionTimetable("11:30"), day(2013, 10, 9)) == "2026-11-20"
+
+
+def test_a_disabled_schedule_gives_the_scheduler_nothing(sunday: None) -> None:
+    timetable = SessionTimetable("11:30", enabled=False)
+    assert scheduled(timetable, None) is None
+    assert scheduled(timetable, day(2026, 11, 19)) is None
+
+
+def test_no_run_comes_after_the_end_of_the_history(sunday: None) -> None:
+    info = SessionTimetable("11:30").next_dagrun_info(
+        last_automated_data_interval=None,
+        restriction=TimeRestriction(day(2003, 9, 10), day(2020, 1, 1), catchup=False),
+    )
+    assert info is None
+
+
+def test_the_timetable_survives_serialisation() -> None:
+    data = {"ready_time": "12:15", "closures": ["2013-10-08"], "enabled": False}
+    assert SessionTimetable.deserialize(data).serialize() == data
+
+
+POLICY = SessionRetryPolicy(retries=4, delay_s=60, cap_s=300)
+
+
+@pytest.mark.parametrize("error", [KeyRefused("x"), NotEntitled("x"), KeyMissing("x"), InvalidBars("x")])
+def test_what_a_person_must_mend_is_not_tried_again(error: Exception) -> None:
+    assert POLICY.evaluate(error, 1, 4).action.value == "fail"
+
+
+@pytest.mark.parametrize(
+    ("error", "try_number", "max_tries", "least_s", "most_s"),
+    [
+        (ServerTrouble("x"), 1, 4, 30, 60),
+        (ServerTrouble("x"), 2, 4, 60, 120),
+        (StorageError("x"), 4, 4, 150, 300),
+        (RateLimited("x", 200), 1, 4, 200, 200),
+        (RateLimited("x", 9999), 1, 4, 300, 300),
+        (ServerTrouble("x"), 6, 9, 30, 60),  # the first try after a clear
+    ],
+)
+def test_what_may_pass_is_tried_again_after_a_growing_wait(
+    error: Exception, try_number: int, max_tries: int, least_s: float, most_s: float
+) -> None:
+    for _ in range(20):
+        decision = POLICY.evaluate(error, try_number, max_tries)
+        assert decision.action.value == "retry"
+        assert decision.retry_delay is not None
+        assert least_s <= decision.retry_delay.total_seconds() <= most_s
+
+
+def test_an_unknown_failure_is_left_to_the_task() -> None:
+    assert POLICY.evaluate(ZeroDivisionError(), 1, 4).action.value == "default"
+
+
+class FakeConnection:
+    """As much of an Airflow connection as the hook reads."""
+
+    def __init__(self, host: str, password: str) -> None:
+        self.host, self.password, self.schema, self.login, self.port = host, password, None, "", None
+        self.extra, self.extra_dejson = None, {}
+
+
+ONE, TWO = {"POLYGON_API_KEY": "key-one-is-aaaa"}, {"MASSIVE_API_KEY": "key-two-is-bbbb"}
+
+
+@pytest.mark.parametrize(
+    ("connection", "environment", "shown"),
+    [
+        (None, ONE | TWO, "****aaaa from POLYGON_API_KEY"),
+        (None, TWO, "****bbbb from MASSIVE_API_KEY"),
+        (
+            FakeConnection("https://api.polygon.io", "key-three-is-cccc"),
+            ONE,
+            "https://api.polygon.io with API key ****cccc from the connection polygon_default",
+        ),
+        (FakeConnection("", ""), ONE, "https://api.massive.com with API key ****aaaa"),
+    ],
+)  # fmt: skip
+def test_the_key_comes_from_the_connection_else_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, connection: Any, environment: dict[str, str], shown: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(PolygonHook, "_connection", lambda _self: connection)
+    monkeypatch.setattr(PolygonHook, "get_connection", lambda _self, _name: connection)
+    assert shown in str(PolygonHook().client(settings.load().api))
+
+
+def test_without_a_key_the_error_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
+    with pytest.raises(KeyMissing, match=r"put POLYGON_API_KEY=... into .env .*connection polygon_default"):
+        PolygonHook().client(settings.load().api)
+
+
+def load_dags(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("POLYGON_API_KEY", KEY)
+    bag = DagBag(dag_folder=str(PROJECT / "dags"))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def test_there_is_one_dag_a_ticker_with_its_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKETLAKE__TICKERS", '["SPY", "QQQ"]')
+    monkeypatch.setenv("MARKETLAKE__API__SESSIONS_IN_FLIGHT", "3")
+    dags = load_dags(monkeypatch)
+    assert sorted(dags) == ["qqq_second_bars", "spy_second_bars"]
+    dag = dags["spy_second_bars"]
+    assert dag.start_date.date() == dt.date(2003, 9, 10)
+    assert dag.catchup is False
+    assert dag.max_active_runs == 1
+    assert dag.doc_md
+    assert "SPY" in dag.tags
+    assert [task.task_id for task in dag.tasks] == ["plan_sessions", "ingest_session"]
+    ingest = dag.get_task("ingest_session")
+    assert ingest.max_active_tis_per_dag == 3
+    assert ingest.retries == 4
+    assert ingest.owner == "marketlake"
+    assert ingest.partial_kwargs["execution_timeout"] == dt.timedelta(seconds=1800)
+
+
+def test_wrong_settings_make_the_dag_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("MARKETLAKE__API__ATTEMPTS", "many")
+    bag = DagBag(dag_folder=str(PROJECT / "dags"))
+    assert "api.attempts (MARKETLAKE__API__ATTEMPTS) = 'many'" in next(iter(bag.import_errors.values()))

@@ -1,0 +1,244 @@
+"""What people do with a running Airflow: backfill, trigger, see a red date, clear it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import KEY, RecordedElseMadeUp
+from local_airflow.api import AirflowApi
+from local_airflow.home import Home
+from local_airflow.processes import Processes
+from local_airflow.stack import stack
+from marketlake import settings
+from polygon_simulator.server import Plan, Simulator
+from rig import DAG, Rig, clear, ended, instances, trigger, until
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with Simulator(RecordedElseMadeUp(), KEY) as simulator:
+        yield Rig(tmp_path_factory.mktemp("runs"), simulator)
+
+
+@pytest.fixture(scope="module")
+def api(rig: Rig) -> Iterator[AirflowApi]:
+    """An Airflow that is up, schedules nothing, and is ended with the module."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in rig.environment.items():
+            patched.setenv(name, value)
+        patched.setattr(settings, "env_file", lambda: rig.folder / "absent.env")
+        home = Home.of(settings.load())
+        home.migrate()
+        with stack(home, [DAG], lambda line: warnings.warn(line, stacklevel=1)) as up:
+            assert up.ours
+            yield up.api
+    assert Processes(home).running() is None
+    until(lambda: rig.processes() == [], timeout_s=10)
+
+
+@pytest.fixture(autouse=True)
+def faithful(rig: Rig) -> Iterator[None]:
+    """Every test starts with a vendor without faults, and leaves it so."""
+    yield
+    rig.simulator.faults.clear()
+    rig.simulator.plan = Plan()
+    rig.simulator.key = KEY
+
+
+def fault(rig: Rig, day: str, name: str) -> None:
+    rig.simulator.faults.set(day, [{"fault": name, "times": 0}])
+
+
+def test_a_failing_date_is_named_others_succeed_and_clearing_it_makes_it_green(rig: Rig, api: AirflowApi) -> None:
+    fault(rig, "2024-11-26", "500")
+    done = rig.backfill("2024-11-25", "2024-12-02")
+    assert done.returncode == 2, done.stdout  # make's own code for a failed recipe
+    assert "Error 1" in done.stdout
+    assert "using the Airflow that is up" in done.stdout
+    assert "5 created, 0 cleared, 0 skipped" in done.stdout
+    assert "SPY 2024-11-26  FAILED  ServerTrouble: SPY 2024-11-26: page 1: HTTP 500" in done.stdout
+    assert "SPY: 4 of 5 sessions have their partition" in done.stdout
+    assert not rig.partition("2024-11-26").exists()
+    assert not rig.partition("2024-11-28").exists()
+    assert rig.partition("2024-11-29").exists()
+
+    week = (dt.date(2024, 11, 25), dt.date(2024, 12, 2))
+    runs = {
+        run["logical_date"][:10]: run["dag_run_id"]
+        for state in ("success", "failed")
+        for run in api.runs(DAG, *week, state)
+    }
+    assert sorted(runs) == ["2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29", "2024-12-02"]
+    red = instances(api, runs["2024-11-26"])
+    assert red == {("plan_sessions", -1): ("success", None), ("ingest_session", 0): ("failed", "2024-11-26")}
+
+    rig.simulator.faults.clear()
+    clear(api, runs["2024-11-26"], ["ingest_session", 0])
+    assert ended(api, runs["2024-11-26"]) == "success"
+    assert instances(api, runs["2024-11-26"])["ingest_session", 0] == ("success", "2024-11-26")
+    assert rig.partition("2024-11-26").exists()
+    assert rig.backfill("2024-11-25", "2024-12-02").returncode == 0
+
+
+def test_a_cleared_run_keeps_every_date_at_its_index(rig: Rig, api: AirflowApi) -> None:
+    fault(rig, "2024-02-06", "negative")
+    fault(rig, "2024-02-08", "500")
+    run = trigger(api, start_date="2024-02-05", end_date="2024-02-08")
+    assert ended(api, run) == "failed"
+    assert instances(api, run) == {
+        ("plan_sessions", -1): ("success", None),
+        ("ingest_session", 0): ("success", "2024-02-05"),
+        ("ingest_session", 1): ("failed", "2024-02-06"),
+        ("ingest_session", 2): ("success", "2024-02-07"),
+        ("ingest_session", 3): ("failed", "2024-02-08"),
+    }
+    rig.simulator.faults.clear()
+    clear(api, run)
+    until(lambda: instances(api, run)["ingest_session", 3][0] == "success")
+    assert ended(api, run) == "success"
+    assert instances(api, run) == {
+        ("plan_sessions", -1): ("success", None),
+        **{("ingest_session", index): ("success", f"2024-02-0{5 + index}") for index in range(4)},
+    }
+
+
+def test_refused_data_and_a_refused_key_are_not_tried_again(rig: Rig, api: AirflowApi) -> None:
+    fault(rig, "2024-03-05", "duplicate")
+    run = trigger(api, start_date="2024-03-05", end_date="2024-03-05")
+    assert ended(api, run) == "failed"
+    rig.simulator.faults.clear()
+    rig.simulator.key = "a-key-that-nobody-has"
+    other = trigger(api, start_date="2024-03-06", end_date="2024-03-06")
+    assert ended(api, other) == "failed"
+    for one, words in ((run, "duplicate_second"), (other, "Unknown API Key")):
+        failed = [task for task in api.task_instances(DAG, one) if task["state"] == "failed"]
+        assert [(task["task_id"], task["try_number"]) for task in failed] == [("ingest_session", 1)]
+        details = [event["error_detail"] for event in api.log_events(failed[0]) if event.get("error_detail")]
+        assert words in details[-1][0]["exc_value"]
+
+
+def test_trouble_that_outlasts_the_client_is_tried_again_by_airflow(rig: Rig, api: AirflowApi) -> None:
+    rig.simulator.faults.set("2024-03-07", [{"fault": "503", "times": 2}])
+    run = trigger(api, start_date="2024-03-07", end_date="2024-03-07")
+    assert ended(api, run) == "success"
+    assert [task["try_number"] for task in api.task_instances(DAG, run) if task["map_index"] == 0] == [2]
+
+
+def test_a_manual_run_takes_only_what_is_missing_unless_told_otherwise(rig: Rig, api: AirflowApi) -> None:
+    first = trigger(api, start_date="2024-04-01", end_date="2024-04-01")
+    assert ended(api, first) == "success"
+    second = trigger(api, start_date="2024-04-01", end_date="2024-04-02")
+    assert ended(api, second) == "success"
+    assert {label for _, label in instances(api, second).values()} == {None, "2024-04-02"}
+    nothing = trigger(api, start_date="2024-04-01", end_date="2024-04-02")
+    assert ended(api, nothing) == "success"
+    assert instances(api, nothing)["ingest_session", -1][0] == "skipped"
+    third = trigger(api, start_date="2024-04-01", end_date="2024-04-02", refetch=True)
+    assert ended(api, third) == "success"
+    assert len(instances(api, third)) == 3
+
+
+def test_raw_pages_rebuild_a_partition_without_a_call(rig: Rig, api: AirflowApi) -> None:
+    assert ended(api, trigger(api, logical_date="2024-04-04T00:00:00Z")) == "success"
+    rig.partition("2024-04-04").unlink()
+    asked = len(rig.simulator.requests)
+    run = trigger(api, start_date="2024-04-04", end_date="2024-04-04", source="raw")
+    assert ended(api, run) == "success"
+    assert rig.partition("2024-04-04").exists()
+    assert len(rig.simulator.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "no dates: give start_date and end_date"),
+        ({"start_date": "2024-04-09", "end_date": "2024-04-08"}, "is before start_date"),
+        ({"start_date": "2024-04-06", "end_date": "2024-04-07"}, "no session of the New York Stock Exchange"),
+    ],
+)
+def test_a_manual_run_without_a_session_fails_with_one_line(api: AirflowApi, given: dict[str, str], words: str) -> None:
+    run = trigger(api, **given)
+    assert ended(api, run) == "failed"
+    (plan,) = [one for one in api.task_instances(DAG, run) if one["state"] == "failed"]
+    assert (plan["task_id"], plan["try_number"]) == ("plan_sessions", 1)
+    details = [event["error_detail"] for event in api.log_events(plan) if event.get("error_detail")]
+    assert words in details[-1][0]["exc_value"]
+
+
+def test_a_range_of_1100_dates_maps_1100_instances(rig: Rig, api: AirflowApi) -> None:
+    run = trigger(api, start_date="2005-01-03", end_date="2009-05-15")
+    path = f"dags/{DAG}/dagRuns/{run}/taskInstances"
+
+    def mapped() -> int:
+        found = api._send("GET", path, params={"task_id": "ingest_session", "limit": 1}) or {}
+        return int(found["total_entries"]) if found["total_entries"] > 1 else 0
+
+    count = until(mapped)
+    api._send("PATCH", f"dags/{DAG}/dagRuns/{run}", json={"state": "failed"})
+    assert count == 1_100
+    until(lambda: not [one for one in api.task_instances(DAG, run) if one["state"] in {"running", "queued"}])
+
+
+def test_every_ingested_date_is_an_event_of_the_asset(rig: Rig, api: AirflowApi) -> None:
+    for _ in range(2):
+        run = trigger(api, start_date="2024-05-06", end_date="2024-05-07", refetch=True)
+        assert ended(api, run) == "success"
+    found = api._send("GET", "assets/events", params={"limit": 100, "order_by": "-timestamp"}) or {}
+    events = [event for event in found["asset_events"] if str(event["partition_key"]).startswith("2024-05-0")]
+    assert sorted(event["partition_key"] for event in events) == [
+        "2024-05-06",
+        "2024-05-06",
+        "2024-05-07",
+        "2024-05-07",
+    ]
+    assert {(event["extra"]["rows"], event["extra"]["state"], event["extra"]["revision"]) for event in events} == {
+        (390, "complete", 1)
+    }
+
+
+def test_a_wrong_key_stops_the_command_before_anything_is_created(rig: Rig, api: AirflowApi) -> None:
+    before = api.count_runs(DAG, *_year(2023))
+    done = rig.backfill("2023-06-01", "2023-06-05", POLYGON_API_KEY="wrong-key-of-somebody-else")
+    assert done.returncode == 2
+    assert "KeyRefused: SPY 2023-06-01: page 1: HTTP 401" in done.stdout
+    assert "****else from POLYGON_API_KEY is not accepted" in done.stdout
+    assert "wrong-key-of-somebody" not in done.stdout
+    assert api.count_runs(DAG, *_year(2023)) == before
+    assert api.active_backfill(DAG) is None
+
+
+def test_a_plan_without_seconds_or_without_the_date_stops_the_command(rig: Rig, api: AirflowApi) -> None:
+    for plan in (Plan(seconds=False), Plan(first_date=dt.date(2023, 7, 4))):
+        rig.simulator.plan = plan
+        done = rig.backfill("2023-07-03", "2023-07-05")
+        assert done.returncode == 2
+        assert "NotEntitled: SPY 2023-07-03" in done.stdout
+    assert api.count_runs(DAG, *_year(2023)) == 0
+
+
+def test_a_missing_key_says_where_to_put_it(rig: Rig, api: AirflowApi) -> None:
+    done = rig.backfill("2023-07-03", "2023-07-05", POLYGON_API_KEY="")
+    assert done.returncode == 2
+    assert "KeyMissing: no API key: put POLYGON_API_KEY=... into .env" in done.stdout
+
+
+def _year(year: int) -> tuple[dt.date, dt.date]:
+    return dt.date(year, 1, 1), dt.date(year, 12, 31)
+
+
+def test_the_key_is_in_no_file_of_airflow_or_the_lake(rig: Rig, api: AirflowApi) -> None:
+    assert ended(api, trigger(api, start_date="2024-05-09", end_date="2024-05-09")) == "success"
+    holding = [
+        str(path)
+        for folder in (rig.home, rig.lake, rig.folder / "logs")
+        for path in Path(folder).rglob("*")
+        if path.is_file() and KEY.encode() in path.read_bytes()
+    ]
+    assert holding == []
