@@ -37,7 +37,7 @@ class RecordedElseMadeUp:
 
     def __init__(self) -> None:
         self._recorded = RecordedDays(REAL)
-        self._made_up = MadeUpDays(SessionCalendar(NOW.date()))
+        self._made_up = MadeUpDays(SessionCalendar(dt.datetime.now(dt.UTC).date()))
 
     def bars(self, ticker: str, day: dt.date) -> list[Bar]:
         return self._recorded.bars(ticker, day) or self._made_up.bars(ticker, day)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import re
 import signal
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import KEY, RecordedElseMadeUp
+from local_airflow.api import AirflowApi
+from local_airflow.processes import free_port
 from polygon_simulator.server import Simulator
 from rig import Rig, until
 
@@ -47,6 +53,11 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
         ("plan_sessions", -1, "success", 3),
     ]
     assert rig.processes() == []
+    for day in ("2013-10-07", "2013-10-08", "2013-10-09"):
+        served = rig.simulator.bars("SPY", dt.date.fromisoformat(day))
+        stored = pq.read_table(rig.partition(day), partitioning=None).to_pydict()
+        for name, key in (("timestamp", "t"), ("open", "o"), ("low", "l"), ("volume", "v"), ("vwap", "vw")):
+            assert stored[name] == [bar[key] for bar in served], (day, name)
 
     again = rig.backfill("2013-10-05", "2013-10-09")
     assert again.returncode == 0, again.stdout
@@ -89,6 +100,54 @@ def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig)
     assert "SPY: 21 of 21 sessions have their partition" in resumed.stdout
     assert rows(rig, "select count(*) from dag_run") == [(21,)]
     assert rows(rig, "select state, count(*) from task_instance group by 1") == [("success", 42)]
+
+
+def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig) -> None:
+    rig.extra["MARKETLAKE__SCHEDULE__CATCH_UP_SESSIONS"] = "2"
+    rig.extra["AIRFLOW__API__PORT"] = str(free_port())
+    up = rig.make("up")
+    assert up.returncode == 0, up.stdout
+    assert f"Airflow is up at http://127.0.0.1:{rig.extra['AIRFLOW__API__PORT']} on embedded SQLite" in up.stdout
+    assert "user admin, password in" in up.stdout
+    assert "is up already" in rig.make("up").stdout
+    api = AirflowApi(f"http://127.0.0.1:{rig.extra['AIRFLOW__API__PORT']}", "admin", _password(rig))
+    assert api.log_in()
+    until(lambda: rows(rig, "select 1 from dag_run where state = 'success'"))
+    assert rows(rig, "select run_type, state, count(*) from dag_run group by 1, 2") == [("scheduled", "success", 1)]
+    assert rows(rig, "select task_id, state, count(*) from task_instance group by 1, 2 order by 1") == [
+        ("ingest_session", "success", 3),
+        ("plan_sessions", "success", 1),
+    ]
+    newest_first = rows(rig, "select rendered_map_index from task_instance where map_index >= 0 order by map_index")
+    assert newest_first == sorted(newest_first, reverse=True)
+    assert "ended" in rig.make("down").stdout
+    assert rig.processes() == []
+    assert "no Airflow of this checkout is up" in rig.make("down").stdout
+
+
+def test_up_warns_of_a_missing_key_and_of_a_taken_port(rig: Rig) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        up = rig.make("up", POLYGON_API_KEY="", AIRFLOW__API__PORT=str(port))
+    assert up.returncode == 2
+    assert "WARNING: no API key: put POLYGON_API_KEY=... into .env" in up.stdout
+    assert f"port {port} of 127.0.0.1 is taken: set AIRFLOW__API__PORT to another one." in up.stdout
+
+
+def _password(rig: Rig) -> str:
+    (file,) = rig.home.glob("*passwords*")
+    assert file.stat().st_mode & 0o077 == 0
+    return str(json.loads(file.read_text())["admin"])
+
+
+def test_a_backfill_reaching_into_the_future_is_clipped_and_says_so(rig: Rig) -> None:
+    done = rig.backfill("2024-11-29", "2199-12-31", POLYGON_API_KEY="wrong-key-of-somebody-else")
+    assert "TO=2199-12-31 is clipped to" in done.stdout
+    assert "the last final session" in done.stdout
+    assert "KeyRefused" in done.stdout
+    assert done.returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,17 @@ def test_a_missing_key_says_where_to_put_it(rig: Rig, api: AirflowApi) -> None:
     assert "KeyMissing: no API key: put POLYGON_API_KEY=... into .env" in done.stdout
 
 
+def test_a_paused_dag_is_not_unpaused_behind_the_users_back(rig: Rig, api: AirflowApi) -> None:
+    api.set_paused(DAG, paused=True)
+    try:
+        done = rig.backfill("2023-07-03", "2023-07-05")
+    finally:
+        api.set_paused(DAG, paused=False)
+    assert done.returncode == 2
+    assert "spy_second_bars is paused, and unpausing it would start its schedule" in done.stdout
+    assert api.active_backfill(DAG) is None
+
+
 def _year(year: int) -> tuple[dt.date, dt.date]:
     return dt.date(year, 1, 1), dt.date(year, 12, 31)
 

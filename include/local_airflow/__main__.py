@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from local_airflow import backfill
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, port_is_free
-from local_airflow.stack import find, stack, started_environment, wait_for
+from local_airflow.stack import Stack, find, stack, started_environment, wait_for
 from marketlake import preflight, settings
 from marketlake.client import PolygonClient
 from marketlake.errors import MarketLakeError
@@ -43,42 +45,64 @@ def run_backfill(first: str, last: str, *, refetch: bool) -> int:
     configured = settings.load()
     lake = Lake(configured, now=system_clock)
     wanted = backfill.asked_range(lake, first, last, say)
+    for ticker in configured.tickers:
+        backfill.require_lake(lake, ticker, wanted, refetch=refetch)
     home = Home.of(configured)
     if Processes(home).running() is None:
         home.migrate()
     client = _client(home, configured.api)
     say(f"asking {client}")
     for ticker in configured.tickers:
-        backfill.ask_first(lake, client, ticker, wanted, say, refetch=refetch)
+        backfill.ask_first(lake, client, ticker, wanted, say)
         say(backfill.estimate_line(lake, ticker, wanted, refetch=refetch))
-    dag_ids = [f"{ticker.lower()}_second_bars" for ticker in configured.tickers]
-    with stack(home, dag_ids, say) as airflow:
-        processes = Processes(home) if airflow.ours else None
-        codes = []
-        for ticker, dag_id in zip(configured.tickers, dag_ids, strict=True):
-            run = backfill.BackfillRun(airflow.api, dag_id, wanted, say)
-            dag = airflow.api.dag(dag_id)
-            paused = dag is not None and dag["is_paused"]
-            if paused and not airflow.ours:
-                raise AirflowTrouble(
-                    f"{dag_id} is paused, and unpausing it would start its schedule: unpause it in the UI,"
-                    " or end this Airflow with  make down"
-                )
-            try:
-                if paused:
-                    airflow.api.set_paused(dag_id, paused=False)
-                if run.create_or_attach(refetch=refetch):
-                    run.watch(processes)
-                codes.append(backfill.verdict(lake, ticker, wanted, run.reasons(), say))
-            except KeyboardInterrupt:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                run.pause()
-                say(f"\npaused. Resume with  make backfill FROM={first} TO={last}")
-                return backfill.INTERRUPTED
-            finally:
-                if paused:
-                    airflow.api.set_paused(dag_id, paused=True)
-    return max(codes)
+    with stack(home, [dag_id(ticker) for ticker in configured.tickers], say) as airflow:
+        return max(_fill(home, lake, airflow, ticker, wanted, refetch=refetch) for ticker in configured.tickers)
+
+
+def dag_id(ticker: str) -> str:
+    """The DAG of a ticker."""
+    return f"{ticker.lower()}_second_bars"
+
+
+def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: backfill.Range, *, refetch: bool) -> int:
+    """One ticker's backfill, from creation to the verdict. Its exit code."""
+    run = backfill.BackfillRun(airflow.api, dag_id(ticker), wanted, say)
+    with _unpaused(airflow, dag_id(ticker)):
+        try:
+            if run.create_or_attach(refetch=refetch):
+                run.watch(Processes(home) if airflow.ours else None)
+            reasons = run.reasons()
+        except AirflowTrouble as exc:
+            if airflow.ours or run.backfill_id is None:
+                raise
+            say(f"the Airflow that was up does not answer any more ({exc}); judging what is there")
+            reasons = {}
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            run.pause()
+            say(f"\npaused. Resume with  make backfill {wanted}")
+            return backfill.INTERRUPTED
+        return backfill.verdict(lake, ticker, wanted, reasons, say)
+
+
+@contextmanager
+def _unpaused(airflow: Stack, dag: str) -> Iterator[None]:
+    """A paused DAG leaves a backfill queued for ever. Unpaused only where that starts no schedule."""
+    known = airflow.api.dag(dag)
+    paused = known is not None and known["is_paused"]
+    if paused and not airflow.ours:
+        raise AirflowTrouble(
+            f"{dag} is paused, and unpausing it would start its schedule: unpause it in the UI, or end this"
+            " Airflow with  make down"
+        )
+    if not paused:
+        yield
+        return
+    airflow.api.set_paused(dag, paused=False)
+    try:
+        yield
+    finally:
+        airflow.api.set_paused(dag, paused=True)
 
 
 def up() -> int:

@@ -40,22 +40,34 @@ class Range:
 
 
 def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None]) -> Range:
-    """The sessions of a range. Raises SettingsError in one line where there are none to be had."""
+    """The final sessions of a range. Raises SettingsError in one line where there are none to be had."""
     start, end = _date("FROM", first), _date("TO", last)
     if end < start:
         raise SettingsError(f"TO={end} is before FROM={start}: swap them.")
-    end = _clipped(lake, end, say)
-    history = lake.settings.history
-    bounds = (max(start, history.start_date), min(end, history.end_date or end))
+    history, last_final = lake.settings.history, lake.calendar.last_final(lake.now()) or start
+    bounds = (max(start, history.start_date), min(end, last_final, history.end_date or end))
     sessions = lake.calendar.sessions(*bounds)
     if not sessions:
         raise SettingsError(
-            f"no final session of the New York Stock Exchange from {start} to {end} (history: {history.start_date}"
-            f" to {history.end_date or 'today'}). Choose other dates."
+            f"no final session of the New York Stock Exchange from {start} to {end} (the last final one is"
+            f" {last_final}; history: {history.start_date} to {history.end_date or 'today'}). Choose other dates."
         )
-    if bounds != (start, end):
-        say(f"clipped to the lake's history: {bounds[0]} to {bounds[1]}")
+    for line in _clippings(lake, start, end, bounds):
+        say(line)
     return Range(*bounds, sessions)
+
+
+def _clippings(lake: Lake, start: dt.date, end: dt.date, bounds: tuple[dt.date, dt.date]) -> list[str]:
+    """What of the asked range is left out, and why."""
+    lines = []
+    if bounds[0] > start:
+        lines.append(f"FROM={start} is clipped to {bounds[0]}, where the lake's history starts")
+    if bounds[1] == lake.settings.history.end_date != end:
+        lines.append(f"TO={end} is clipped to {bounds[1]}, where the lake's history ends")
+    elif bounds[1] < end and (later := lake.calendar.next_session(bounds[1] + dt.timedelta(days=1))) and later <= end:
+        when = f"{final_from(later):%Y-%m-%d %H:%M} New York"
+        lines.append(f"TO={end} is clipped to {bounds[1]}, the last final session: {later} is final from {when}")
+    return lines
 
 
 def _date(name: str, value: str) -> dt.date:
@@ -65,39 +77,30 @@ def _date(name: str, value: str) -> dt.date:
         raise SettingsError(f"{name}={value!r} is no date: write it as YYYY-MM-DD.") from None
 
 
-def _clipped(lake: Lake, end: dt.date, say: Callable[[str], None]) -> dt.date:
-    last_final = lake.calendar.last_final(lake.now())
-    if last_final is None or end <= last_final:
-        return end
-    later = lake.calendar.sessions(last_final + dt.timedelta(days=1), end)
-    if later:
-        say(
-            f"TO={end} is clipped to {last_final}, the last final session: {later[0]} is final from"
-            f" {final_from(later[0]):%Y-%m-%d %H:%M} New York"
-        )
-        return last_final
-    return end
+def require_lake(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> None:
+    """Raise StorageError where the lake cannot take what is to be fetched."""
+    preflight.require_lake(lake, ticker, len(_to_fetch(lake, ticker, wanted, refetch=refetch)))
 
 
-def ask_first(
-    lake: Lake, client: PolygonClient, ticker: str, wanted: Range, say: Callable[[str], None], *, refetch: bool
-) -> None:
-    """Look at the lake and ask the API for the first and the last session. Creates nothing."""
-    missing = wanted.sessions if refetch else lake.partitions.missing(ticker, wanted.sessions)
-    preflight.require_lake(lake, ticker, len(missing))
+def ask_first(lake: Lake, client: PolygonClient, ticker: str, wanted: Range, say: Callable[[str], None]) -> None:
+    """Ask the API for the first and the last session, and say where it has none. Creates nothing."""
     for session in preflight.require_served(lake, client, ticker, wanted.sessions[0], wanted.sessions[-1]):
         say(f"{ticker} {session}: the API has no bar of this session now; unless that changes, it will fail")
 
 
 def estimate_line(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> str:
     """Sessions, requests, size and time of what is to be fetched."""
-    missing = wanted.sessions if refetch else lake.partitions.missing(ticker, wanted.sessions)
-    cost = preflight.estimate(lake, len(missing))
+    fetched = len(_to_fetch(lake, ticker, wanted, refetch=refetch))
+    cost = preflight.estimate(lake, fetched)
     return (
         f"{ticker}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
-        f" {len(missing)} to fetch: about {cost.requests} requests, {cost.bytes / 1e9:.2f} GB,"
-        f" {max(1, round(len(missing) / _SESSIONS_A_MINUTE))} min"
+        f" {fetched} to fetch: about {cost.requests} requests, {cost.bytes / 1e6:,.0f} MB,"
+        f" {max(1, round(fetched / _SESSIONS_A_MINUTE))} min"
     )
+
+
+def _to_fetch(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> list[dt.date]:
+    return wanted.sessions if refetch else lake.partitions.missing(ticker, wanted.sessions)
 
 
 class BackfillRun:

@@ -7,6 +7,7 @@ import enum
 import io
 import re
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import msgspec
 import pyarrow as pa
@@ -71,8 +72,11 @@ class PartitionStore:
 
         Only the footer is looked at: whether the rows still match is for ``held`` to say.
         """
-        data = self._storage.get(self.key(ticker, session))
-        return _certificate(data) if data is not None else None
+        file = self._storage.open(self.key(ticker, session))
+        if file is None:
+            return None
+        with file:
+            return _certificate(file)
 
     def read(self, ticker: str, session: dt.date) -> pa.Table | None:
         """The rows of one partition, without the certificate in their metadata; None without one."""
@@ -84,7 +88,7 @@ class PartitionStore:
         data = self._storage.get(self.key(ticker, session))
         if data is None:
             return None
-        certificate = _certificate(data)
+        certificate = _certificate(io.BytesIO(data))
         if certificate is None or certificate.ticker != ticker or certificate.session != session:
             return Held(None, self._last_kept(ticker, session) + 1)
         try:
@@ -137,9 +141,9 @@ class PartitionStore:
         return f"revisions/{ticker.lower()}/date={session}"
 
 
-def _certificate(data: bytes) -> Certificate | None:
+def _certificate(file: BinaryIO) -> Certificate | None:
     try:
-        metadata = pq.read_metadata(io.BytesIO(data)).metadata or {}
+        metadata = pq.read_metadata(file).metadata or {}
         return Certificate.decode(metadata[CERTIFICATE_KEY])
     except (pa.ArrowException, OSError, KeyError, msgspec.DecodeError):
         return None

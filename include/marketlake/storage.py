@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -37,6 +37,9 @@ class Storage(Protocol):
 
     def get(self, key: str) -> bytes | None:
         """The bytes of one object; None where it does not exist."""
+
+    def open(self, key: str) -> BinaryIO | None:
+        """One object to read parts of; None where it does not exist."""
 
     def exists(self, key: str) -> bool:
         """Whether the object exists."""
@@ -80,6 +83,14 @@ class LocalStorage:
         with _told("read", self.path(key)):
             try:
                 return self.path(key).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def open(self, key: str) -> BinaryIO | None:
+        """One file to read parts of; None where it does not exist."""
+        with _told("read", self.path(key)):
+            try:
+                return self.path(key).open("rb")
             except FileNotFoundError:
                 return None
 

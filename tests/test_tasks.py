@@ -1,0 +1,107 @@
+"""The bodies of the tasks, by run type, with a context as Airflow gives it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from conftest import KEY, NOW
+from marketlake.errors import SettingsError
+from marketlake.ingest import Lake
+from marketlake_airflow import tasks
+from marketlake_airflow.hook import PolygonHook
+
+PARAMS = {"start_date": None, "end_date": None, "refetch": False, "source": "api", "allow_provisional": False}
+
+
+class Run:
+    """As much of a DAG run as a plan reads."""
+
+    def __init__(self, run_type: str, logical_date: str | None) -> None:
+        self.run_type = run_type
+        self.logical_date = dt.datetime.fromisoformat(logical_date) if logical_date else None
+
+
+class Kept(dict[str, Any]):
+    """The task state store: survives a clear."""
+
+    def set(self, key: str, value: Any, *, retention: dt.timedelta) -> None:
+        assert retention == dt.timedelta.max
+        self[key] = value
+
+
+class Event:
+    def __init__(self) -> None:
+        self.partitions: list[str] = []
+        self.extra: dict[str, Any] = {}
+
+    def add_partitions(self, key: str) -> None:
+        self.partitions.append(key)
+
+
+def context(run_type: str, logical_date: str | None = None, **params: Any) -> dict[str, Any]:
+    return {"dag_run": Run(run_type, logical_date), "params": PARAMS | params, "task_state_store": Kept()}
+
+
+@pytest.fixture(autouse=True)
+def standing_clock(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
+    monkeypatch.setattr(tasks, "system_clock", lambda: NOW)
+    monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
+    monkeypatch.setenv("POLYGON_API_KEY", KEY)
+    monkeypatch.setenv("MARKETLAKE__STORAGE__MIN_FREE_BYTES", "0")
+    monkeypatch.setenv("MARKETLAKE__SCHEDULE__CATCH_UP_SESSIONS", "1")
+
+
+@pytest.mark.parametrize(
+    ("given", "planned"),
+    [
+        (context("scheduled", "2013-10-09T00:00:00+00:00"), ["2013-10-09", "2013-10-08"]),
+        (context("backfill", "2013-10-09T00:00:00+00:00"), ["2013-10-09"]),
+        (context("manual", "2013-10-09T00:00:00+00:00"), ["2013-10-09"]),
+        (context("manual", None, start_date="2013-10-04", end_date="2013-10-07"), ["2013-10-04", "2013-10-07"]),
+    ],
+)
+def test_each_run_type_has_its_plan(given: dict[str, Any], planned: list[str]) -> None:
+    assert tasks.plan_sessions("SPY", given) == planned
+
+
+@pytest.mark.parametrize("run_type", ["asset_triggered", "operator_triggered", "something new"])
+def test_any_other_run_type_raises(run_type: str) -> None:
+    with pytest.raises(SettingsError, match="has no plan"):
+        tasks.plan_sessions("SPY", context(run_type, "2013-10-09T00:00:00+00:00"))
+
+
+def test_a_plan_is_made_once_and_kept(lake: Lake) -> None:
+    given = context("manual", None, start_date="2013-10-04", end_date="2013-10-07")
+    first = tasks.plan_sessions("SPY", given)
+    path = lake.storage.path(lake.partitions.key("SPY", dt.date(2013, 10, 4)))
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert tasks.plan_sessions("SPY", given) == first == ["2013-10-04", "2013-10-07"]
+
+
+def test_an_empty_plan_is_kept_too(lake: Lake) -> None:
+    path = lake.storage.path(lake.partitions.key("SPY", dt.date(2013, 10, 4)))
+    path.parent.mkdir(parents=True)
+    path.touch()
+    given = context("manual", None, start_date="2013-10-04", end_date="2013-10-04")
+    assert tasks.plan_sessions("SPY", given) == []
+    path.unlink()
+    assert tasks.plan_sessions("SPY", given) == []
+
+
+def test_an_ingested_session_is_reported_and_told_to_the_asset(lake: Lake) -> None:
+    event = Event()
+    given = context("backfill", "2024-11-29T00:00:00+00:00") | {"outlet_events": {"bars": event}}
+    for outcome in ("created", "unchanged"):
+        report = tasks.ingest_session("SPY", "2024-11-29", "bars", given)  # type: ignore[arg-type]
+        assert (report["outcome"], report["rows"]) == (outcome, 210)
+    assert event.partitions == ["2024-11-29", "2024-11-29"]
+    assert event.extra == {
+        "rows": 210,
+        "state": "complete",
+        "content_hash": report["content_hash"],
+        "revision": 1,
+    }
