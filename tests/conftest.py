@@ -14,7 +14,7 @@ import requests
 from marketlake import settings
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
-from marketlake.ingest import Lake
+from marketlake.lake import Lake
 from marketlake.sessions import SessionCalendar
 from polygon_simulator.days import Bar, MadeUpDays, RecordedDays
 from polygon_simulator.server import Simulator

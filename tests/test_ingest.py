@@ -33,7 +33,8 @@ from marketlake.errors import (
     TransportTrouble,
     UndecodableBody,
 )
-from marketlake.ingest import Lake
+from marketlake.ingest import ingest
+from marketlake.lake import Lake
 from marketlake.model import State
 from polygon_simulator.server import Plan, Simulator
 
@@ -47,7 +48,7 @@ def fault(simulator: Simulator, *names: str, times: int = 1, page: int | None = 
 
 
 def test_a_session_becomes_one_partition_with_its_certificate(lake: Lake, client: PolygonClient) -> None:
-    report = lake.ingest("SPY", DAY, client)
+    report = ingest(lake, "SPY", DAY, client)
     assert (report.outcome, report.state, report.rows, report.revision) == ("created", "complete", 390, 1)
     assert files_under(lake.storage.root) == {PARTITION, RAW}
     certificate = lake.partitions.certificate("SPY", DAY)
@@ -62,7 +63,7 @@ def test_a_session_becomes_one_partition_with_its_certificate(lake: Lake, client
 
 
 def test_rows_handed_out_carry_no_certificate(lake: Lake, client: PolygonClient) -> None:
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     rows = lake.partitions.read("SPY", DAY)
     assert rows is not None
     assert rows.schema.metadata is None
@@ -80,7 +81,7 @@ def test_trouble_that_passes_is_waited_out_and_told(
 ) -> None:
     caplog.set_level(logging.INFO)
     fault(simulator, name, name)
-    assert lake.ingest("SPY", DAY, a_client(lake, waits)).outcome == "created"
+    assert ingest(lake, "SPY", DAY, a_client(lake, waits)).outcome == "created"
     assert len(waits) == 2
     assert "fetched after waiting 2 times" in caplog.text
     assert KEY not in caplog.text
@@ -100,7 +101,7 @@ def test_trouble_for_ever_ends_after_bounded_tries(
 ) -> None:
     fault(simulator, name, times=0)
     with pytest.raises(error, match="SPY 2024-11-26: page 1"):
-        lake.ingest("SPY", DAY, a_client(lake, waits))
+        ingest(lake, "SPY", DAY, a_client(lake, waits))
     assert len(simulator.asked(DAY)) == 5
     assert len(waits) == 4
     assert files_under(lake.storage.root) == set()
@@ -108,7 +109,7 @@ def test_trouble_for_ever_ends_after_bounded_tries(
 
 def test_the_vendors_own_wait_is_kept_up_to_the_cap(lake: Lake, simulator: Simulator, waits: list[float]) -> None:
     fault(simulator, "429:7", "429:9999", "429:Fri, 20 Nov 2026 17:00:11 GMT")
-    lake.ingest("SPY", DAY, a_client(lake, waits))
+    ingest(lake, "SPY", DAY, a_client(lake, waits))
     assert waits == [7, 60, 11]
 
 
@@ -117,7 +118,7 @@ def test_nobody_listening_is_told_as_transport(lake: Lake, waits: list[float]) -
         requests.Session(), ApiKey(KEY, "a test"), lake.settings.api, base_url="http://127.0.0.1:9", sleep=waits.append
     )
     with pytest.raises(TransportTrouble, match=r"no usable answer from http://127.0.0.1:9/.*Check the network"):
-        lake.ingest("SPY", DAY, client)
+        ingest(lake, "SPY", DAY, client)
 
 
 def test_a_stalled_connection_ends_at_the_read_timeout(
@@ -126,7 +127,7 @@ def test_a_stalled_connection_ends_at_the_read_timeout(
     monkeypatch.setenv("MARKETLAKE__API__READ_TIMEOUT_S", "0.2")
     hasty = Lake(settings.load(), now=lambda: NOW)
     fault(simulator, "stall")
-    assert hasty.ingest("SPY", DAY, a_client(hasty, waits)).rows == 390
+    assert ingest(hasty, "SPY", DAY, a_client(hasty, waits)).rows == 390
     assert len(waits) == 1
 
 
@@ -135,7 +136,7 @@ def test_a_wrong_key_fails_at_once_with_the_vendors_words(lake: Lake, simulator:
     with pytest.raises(
         KeyRefused, match=r"HTTP 401 .*Unknown API Key. The key \*\*\*\*wxyz from a test is not accepted"
     ):
-        lake.ingest("SPY", DAY, wrong)
+        ingest(lake, "SPY", DAY, wrong)
     assert len(simulator.requests) == 1
 
 
@@ -151,7 +152,7 @@ def test_a_plan_without_the_data_fails_at_once(
 ) -> None:
     simulator.plan = plan
     with pytest.raises(NotEntitled, match=f"{words}.*Stocks Starter"):
-        lake.ingest("SPY", DAY, client)
+        ingest(lake, "SPY", DAY, client)
     assert len(simulator.requests) == 1
 
 
@@ -169,7 +170,7 @@ def test_an_answer_that_cannot_get_better_is_asked_for_once(
 ) -> None:
     fault(simulator, name, times=0)
     with pytest.raises(error, match=words):
-        lake.ingest("SPY", DAY, client)
+        ingest(lake, "SPY", DAY, client)
     assert len(simulator.requests) == 1
 
 
@@ -179,14 +180,14 @@ def test_an_empty_answer_is_asked_again_and_never_stored(
 ) -> None:
     fault(simulator, name, times=0)
     with pytest.raises(InvalidBars, match=r"answered 3 times without a single bar.*calendar.closures"):
-        lake.ingest("SPY", DAY, client)
+        ingest(lake, "SPY", DAY, client)
     assert len(simulator.requests) == 3
     assert files_under(lake.storage.root) == {"raw-rejected/spy/date=2024-11-26/pages.tar"}
 
 
 def test_an_empty_answer_that_fills_is_taken(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     fault(simulator, "empty", times=2)
-    assert lake.ingest("SPY", DAY, client).rows == 390
+    assert ingest(lake, "SPY", DAY, client).rows == 390
 
 
 REFUSED = [
@@ -217,11 +218,11 @@ def test_bad_data_is_refused_and_the_old_partition_stays(
     words: str,
     waivable: bool,
 ) -> None:
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     before = (lake.storage.root / PARTITION).read_bytes()
     fault(simulator, name, times=0)
     with pytest.raises(error, match=words) as caught:
-        lake.ingest("SPY", DAY, client)
+        ingest(lake, "SPY", DAY, client)
     assert ("quality.accept: {SPY: {2024-11-26: [" in str(caught.value)) is waivable
     assert (lake.storage.root / PARTITION).read_bytes() == before
     assert files_under(lake.storage.root) == {PARTITION, RAW, "raw-rejected/spy/date=2024-11-26/pages.tar"}
@@ -233,7 +234,7 @@ def test_the_waiver_line_of_the_error_publishes_as_suspect(
     fault(simulator, "low_above_open", times=0)
     monkeypatch.setenv("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2024-11-26": ["low_above_open"]}}')
     lenient = Lake(settings.load(), now=lambda: NOW)
-    assert lenient.ingest("SPY", DAY, a_client(lenient, waits)).state == "suspect"
+    assert ingest(lenient, "SPY", DAY, a_client(lenient, waits)).state == "suspect"
     certificate = lenient.partitions.certificate("SPY", DAY)
     assert certificate is not None
     assert certificate.waivers == ("low_above_open",)
@@ -244,7 +245,7 @@ def test_a_waiver_that_is_not_needed_changes_nothing(
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2024-11-26": ["low_above_open"]}}')
     lenient = Lake(settings.load(), now=lambda: NOW)
-    assert lenient.ingest("SPY", DAY, a_client(lenient, waits)).state == "complete"
+    assert ingest(lenient, "SPY", DAY, a_client(lenient, waits)).state == "complete"
 
 
 @pytest.mark.parametrize("name", ["delayed", "exponents", "fractional_volume", "no_vwap_no_transactions"])
@@ -252,14 +253,14 @@ def test_odd_but_documented_answers_are_taken(
     lake: Lake, simulator: Simulator, client: PolygonClient, name: str
 ) -> None:
     fault(simulator, name)
-    assert lake.ingest("SPY", DAY, client).rows == 390
+    assert ingest(lake, "SPY", DAY, client).rows == 390
 
 
 def test_a_fractional_volume_is_rounded_half_to_even_and_kept_exact(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     fault(simulator, "fractional_volume")
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     rows = lake.partitions.read("SPY", DAY)
     assert rows is not None
     assert rows.slice(1, 1).select(["volume", "volume_exact"]).to_pylist() == [{"volume": 100, "volume_exact": 100.5}]
@@ -267,7 +268,7 @@ def test_a_fractional_volume_is_rounded_half_to_even_and_kept_exact(
 
 def test_missing_vwap_and_transactions_are_null(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     fault(simulator, "no_vwap_no_transactions")
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     rows = lake.partitions.read("SPY", DAY)
     assert rows is not None
     assert rows.slice(1, 1).select(["vwap", "transactions"]).to_pylist() == [{"vwap": None, "transactions": None}]
@@ -280,7 +281,7 @@ def test_a_second_page_failing_for_ever_publishes_nothing(
     paged = Lake(settings.load(), now=lambda: NOW)
     fault(simulator, "500", times=0, page=2)
     with pytest.raises(ServerTrouble, match="page 2"):
-        paged.ingest("SPY", DAY, a_client(paged, waits))
+        ingest(paged, "SPY", DAY, a_client(paged, waits))
     assert files_under(paged.storage.root) == set()
 
 
@@ -288,10 +289,10 @@ def test_a_second_page_failing_for_ever_publishes_nothing(
 def test_the_content_hash_does_not_depend_on_the_page_limit(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient, waits: list[float], limit: int
 ) -> None:
-    whole = lake.ingest("SPY", DAY, client)
+    whole = ingest(lake, "SPY", DAY, client)
     monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", str(limit))
     paged = Lake(settings.load(), now=lambda: NOW)
-    again = paged.ingest("SPY", DAY, a_client(paged, waits))
+    again = ingest(paged, "SPY", DAY, a_client(paged, waits))
     assert (again.outcome, again.content_hash) == ("unchanged", whole.content_hash)
 
 
@@ -300,12 +301,12 @@ def test_a_holiday_or_weekend_is_asked_of_nobody(
     lake: Lake, simulator: Simulator, client: PolygonClient, day: dt.date
 ) -> None:
     with pytest.raises(NotASession, match=str(day)):
-        lake.ingest("SPY", day, client)
+        ingest(lake, "SPY", day, client)
     assert simulator.requests == []
 
 
 def test_an_early_close_is_judged_by_its_own_hours(lake: Lake, client: PolygonClient) -> None:
-    lake.ingest("SPY", dt.date(2024, 11, 29), client)
+    ingest(lake, "SPY", dt.date(2024, 11, 29), client)
     certificate = lake.partitions.certificate("SPY", dt.date(2024, 11, 29))
     assert certificate is not None
     assert certificate.hours.early_close
@@ -315,26 +316,26 @@ def test_an_early_close_is_judged_by_its_own_hours(lake: Lake, client: PolygonCl
 
 def test_a_session_of_today_is_only_provisional_and_only_on_request(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(NotFinal):
-        lake.ingest("SPY", dt.date(2026, 11, 20), client)
-    assert lake.ingest("SPY", dt.date(2026, 11, 20), client, allow_provisional=True).state == "provisional"
+        ingest(lake, "SPY", dt.date(2026, 11, 20), client)
+    assert ingest(lake, "SPY", dt.date(2026, 11, 20), client, allow_provisional=True).state == "provisional"
 
 
 def test_a_provisional_partition_becomes_complete_under_the_same_revision(
     lake: Lake, client: PolygonClient, waits: list[float]
 ) -> None:
     today = dt.date(2026, 11, 20)
-    first = lake.ingest("SPY", today, client, allow_provisional=True)
+    first = ingest(lake, "SPY", today, client, allow_provisional=True)
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=1))
-    second = later.ingest("SPY", today, a_client(later, waits))
+    second = ingest(later, "SPY", today, a_client(later, waits))
     assert (second.outcome, second.state, second.revision) == ("renewed", "complete", 1)
     assert second.content_hash == first.content_hash
     assert not (lake.storage.root / "revisions").exists()
 
 
 def test_the_same_rows_again_touch_no_file(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     before = {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)}
-    assert lake.ingest("SPY", DAY, client).outcome == "unchanged"
+    assert ingest(lake, "SPY", DAY, client).outcome == "unchanged"
     assert len(simulator.asked(DAY)) == 2
     assert {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)} == before
 
@@ -342,10 +343,10 @@ def test_the_same_rows_again_touch_no_file(lake: Lake, simulator: Simulator, cli
 def test_other_rows_become_a_revision_and_the_old_file_is_kept(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     old = (lake.storage.root / PARTITION).read_bytes()
     fault(simulator, "fractional_volume")
-    report = lake.ingest("SPY", DAY, client)
+    report = ingest(lake, "SPY", DAY, client)
     assert (report.outcome, report.revision) == ("revised", 2)
     assert (lake.storage.root / "revisions/spy/date=2024-11-26/rev=1.parquet").read_bytes() == old
     assert files_under(lake.storage.root) == {
@@ -359,22 +360,44 @@ def test_other_rows_become_a_revision_and_the_old_file_is_kept(
 def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
-    first = lake.ingest("SPY", DAY, client)
+    first = ingest(lake, "SPY", DAY, client)
     (lake.storage.root / PARTITION).unlink()
     asked = len(simulator.requests)
-    rebuilt = lake.ingest("SPY", DAY, None)
+    rebuilt = ingest(lake, "SPY", DAY, None)
     assert (rebuilt.outcome, rebuilt.content_hash, rebuilt.state) == ("created", first.content_hash, "complete")
     assert len(simulator.requests) == asked
 
 
 def test_raw_pages_that_are_absent_or_damaged_are_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(RawPagesUnusable, match="no raw pages are stored"):
-        lake.ingest("SPY", DAY, None)
-    lake.ingest("SPY", DAY, client)
+        ingest(lake, "SPY", DAY, None)
+    ingest(lake, "SPY", DAY, client)
     raw = lake.storage.root / RAW
     raw.write_bytes(raw.read_bytes()[:-20_000] + b"x" * 20_000)
     with pytest.raises(RawPagesUnusable, match="raw pages"):
-        lake.ingest("SPY", DAY, None)
+        ingest(lake, "SPY", DAY, None)
+
+
+def test_raw_pages_of_another_fetch_do_not_replace_a_partition(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, client: PolygonClient, waits: list[float]
+) -> None:
+    today = dt.date(2026, 11, 20)
+    ingest(lake, "SPY", today, client, allow_provisional=True)
+    monkeypatch.setenv("MARKETLAKE__STORAGE__KEEP_RAW_PAGES", "false")
+    later = Lake(settings.load(), now=lambda: NOW + dt.timedelta(days=1))
+    assert ingest(later, "SPY", today, a_client(later, waits)).state == "complete"
+    with pytest.raises(RawPagesUnusable, match="of another fetch than the partition"):
+        ingest(later, "SPY", today, None)
+
+
+def test_a_waived_session_that_is_not_final_stays_provisional(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, waits: list[float]
+) -> None:
+    simulator.faults.set("2026-11-20", [{"fault": "low_above_open"}])
+    monkeypatch.setenv("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2026-11-20": ["low_above_open"]}}')
+    lenient = Lake(settings.load(), now=lambda: NOW)
+    report = ingest(lenient, "SPY", dt.date(2026, 11, 20), a_client(lenient, waits), allow_provisional=True)
+    assert report.state == "provisional"
 
 
 def test_without_raw_pages_only_the_partition_is_written(
@@ -382,37 +405,37 @@ def test_without_raw_pages_only_the_partition_is_written(
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__STORAGE__KEEP_RAW_PAGES", "false")
     bare = Lake(settings.load(), now=lambda: NOW)
-    bare.ingest("SPY", DAY, a_client(bare, waits))
+    ingest(bare, "SPY", DAY, a_client(bare, waits))
     assert files_under(bare.storage.root) == {PARTITION}
 
 
 def test_another_adjustment_than_the_lakes_is_refused(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient, waits: list[float]
 ) -> None:
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     monkeypatch.setenv("MARKETLAKE__BARS__ADJUSTED", "true")
     other = Lake(settings.load(), now=lambda: NOW)
     with pytest.raises(StorageError, match=r"bars.adjusted = true, but the lake holds SPY with adjusted = false"):
-        other.ingest("SPY", dt.date(2024, 11, 27), a_client(other, waits))
+        ingest(other, "SPY", dt.date(2024, 11, 27), a_client(other, waits))
 
 
 def test_a_damaged_partition_is_replaced_and_kept_as_evidence(lake: Lake, client: PolygonClient) -> None:
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     path = lake.storage.root / PARTITION
     damaged = bytearray(path.read_bytes())
     damaged[200] ^= 0xFF
     path.write_bytes(bytes(damaged))
-    report = lake.ingest("SPY", DAY, client)
+    report = ingest(lake, "SPY", DAY, client)
     assert (report.outcome, report.revision) == ("revised", 2)
     assert (lake.storage.root / "revisions/spy/date=2024-11-26/rev=1.parquet").read_bytes() == bytes(damaged)
 
 
 def test_a_file_without_a_certificate_does_not_count(lake: Lake, client: PolygonClient) -> None:
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     path = lake.storage.root / PARTITION
     pq.write_table(pq.read_table(path, partitioning=None).replace_schema_metadata(None), path)
     assert lake.partitions.certificate("SPY", DAY) is None
-    assert lake.ingest("SPY", DAY, client).outcome == "revised"
+    assert ingest(lake, "SPY", DAY, client).outcome == "revised"
 
 
 def test_what_a_dead_process_left_in_staging_is_removed(lake: Lake, client: PolygonClient) -> None:
@@ -422,7 +445,7 @@ def test_what_a_dead_process_left_in_staging_is_removed(lake: Lake, client: Poly
     other = lake.storage.root / ".staging/spy-2003-09-10/half-written"
     other.parent.mkdir(parents=True)
     other.write_bytes(b"half")
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     assert not left.exists()
     assert lake.storage.sweep() == ["spy-2003-09-10"]
     assert not other.exists()
@@ -434,7 +457,7 @@ def test_a_locked_session_fails_after_its_bound(
     monkeypatch.setenv("MARKETLAKE__STORAGE__LOCK_TIMEOUT_S", "0.2")
     hasty = Lake(settings.load(), now=lambda: NOW)
     with lake.storage.exclusive("spy-2024-11-26", 1), pytest.raises(LakeBusy, match="storage.lock_timeout_s = 0.2"):
-        hasty.ingest("SPY", DAY, a_client(hasty, waits))
+        ingest(hasty, "SPY", DAY, a_client(hasty, waits))
 
 
 def test_an_unwritable_root_is_told_with_its_path(monkeypatch: pytest.MonkeyPatch, lake: Lake, tmp_path: Path) -> None:
@@ -449,7 +472,7 @@ def test_the_key_is_nowhere_but_in_the_header(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     fault(simulator, "500")
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     assert {request["authorization"] for request in simulator.requests} == {f"Bearer {KEY}"}
     assert all(KEY not in request["path"] for request in simulator.requests)
     assert KEY not in caplog.text
@@ -464,7 +487,7 @@ def test_a_netrc_does_not_replace_the_key(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login eve password mallory\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     assert simulator.requests[0]["authorization"] == f"Bearer {KEY}"
 
 
@@ -477,7 +500,7 @@ def test_a_vendors_next_url_is_followed_on_the_configured_host(
 
 
 def test_the_footer_is_json_that_anybody_can_read(lake: Lake, client: PolygonClient) -> None:
-    lake.ingest("SPY", DAY, client)
+    ingest(lake, "SPY", DAY, client)
     footer = pq.read_metadata(lake.storage.root / PARTITION).metadata[b"marketlake.certificate"]
     certificate = json.loads(footer)
     assert certificate["state"] == "complete"

@@ -11,7 +11,7 @@ import pytest
 from conftest import NOW
 from marketlake import planning, settings
 from marketlake.errors import NotASession, NotFinal, SettingsError
-from marketlake.ingest import Lake
+from marketlake.lake import Lake
 from marketlake.model import Source
 
 D = dt.date

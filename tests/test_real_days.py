@@ -15,7 +15,8 @@ import pytest
 from conftest import NOW, REAL, a_client, needs_real_days
 from marketlake import settings
 from marketlake.client import PolygonClient
-from marketlake.ingest import Lake
+from marketlake.ingest import ingest
+from marketlake.lake import Lake
 from polygon_simulator.server import Simulator
 
 pytestmark = needs_real_days
@@ -42,7 +43,7 @@ def recorded(day: dt.date) -> list[dict[str, Any]]:
 @pytest.fixture
 def three_days(lake: Lake, client: PolygonClient) -> Path:
     for day in DAYS:
-        lake.ingest("SPY", day, client)
+        ingest(lake, "SPY", day, client)
     return lake.storage.root / "processed" / "spy"
 
 
@@ -114,7 +115,7 @@ def test_a_page_limit_of_5000_and_of_50000_give_the_same_content(
     monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(lake.storage.root.parent / "paged"))
     paged = Lake(settings.load(), now=lambda: NOW)
     asked = len(simulator.requests)
-    reports = [paged.ingest("SPY", day, a_client(paged, waits)) for day in DAYS]
+    reports = [ingest(paged, "SPY", day, a_client(paged, waits)) for day in DAYS]
     assert [report.content_hash for report in reports] == [one.content_hash for one in whole if one]
     assert len(simulator.requests) - asked == 4 + 5 + 5
 

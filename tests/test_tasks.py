@@ -9,7 +9,7 @@ import pytest
 
 from conftest import KEY, NOW
 from marketlake.errors import SettingsError
-from marketlake.ingest import Lake
+from marketlake.lake import Lake
 from marketlake_airflow import tasks
 from marketlake_airflow.hook import PolygonHook
 

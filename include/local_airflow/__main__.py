@@ -17,7 +17,7 @@ from local_airflow.stack import Stack, find, stack, started_environment, wait_fo
 from marketlake import preflight, settings
 from marketlake.client import PolygonClient
 from marketlake.errors import MarketLakeError
-from marketlake.ingest import Lake, system_clock
+from marketlake.lake import Lake, system_clock
 
 _COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
 _START_S = 180

@@ -14,7 +14,7 @@ from local_airflow.processes import Processes
 from marketlake import preflight
 from marketlake.client import PolygonClient
 from marketlake.errors import SettingsError
-from marketlake.ingest import Lake
+from marketlake.lake import Lake
 from marketlake.model import State
 from marketlake.sessions import final_from
 

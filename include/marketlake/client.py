@@ -159,7 +159,13 @@ class PolygonClient:
             )
         if not parts.path.startswith(f"/v2/aggs/ticker/{request.ticker}/range/1/second/"):
             raise MalformedPage(f"{request}: next_url leads elsewhere: {redacted_url(next_url)}. Fetch again later.")
-        query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name.lower() != "apikey"])
+        query = urlencode(
+            [
+                (name, value)
+                for name, value in parse_qsl(parts.query, keep_blank_values=True)
+                if name.lower() != "apikey"
+            ]
+        )
         return f"{self._base_url}{parts.path}?{query}"
 
     def _page(self, url: str, request: BarRequest, number: int) -> tuple[Page, bytes]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import msgspec
@@ -16,13 +14,12 @@ from marketlake import parse, validate
 from marketlake.certificate import Certificate, Check, Hours, raw_digest
 from marketlake.client import PolygonClient
 from marketlake.errors import RawPagesUnusable, RefusedData
+from marketlake.lake import Lake
 from marketlake.model import BarRequest, CheckResult, Fetch, State
-from marketlake.partitions import Outcome, PartitionStore, require_same_adjustment
-from marketlake.raw_pages import RawPages
+from marketlake.partitions import Outcome, require_same_adjustment
 from marketlake.schema import BARS, SCHEMA_VERSION, content_hash
-from marketlake.sessions import SessionCalendar, final_from
-from marketlake.settings import Settings
-from marketlake.storage import LocalStorage, Writer
+from marketlake.sessions import final_from
+from marketlake.storage import Writer
 
 _log = logging.getLogger(__name__)
 
@@ -45,113 +42,103 @@ class Report:
         return asdict(self)
 
 
-class Lake:
-    """The lake that the settings describe: partitions, raw pages, calendar."""
+def ingest(
+    lake: Lake, ticker: str, session: dt.date, client: PolygonClient | None, *, allow_provisional: bool = False
+) -> Report:
+    """Fetch, judge and publish one session; without a client, rebuild it from its raw pages.
 
-    def __init__(self, settings: Settings, *, now: Callable[[], dt.datetime]) -> None:
-        self.settings = settings
-        self.now = now
-        self.storage = LocalStorage(settings.storage_root)
-        self.partitions = PartitionStore(self.storage, settings.storage.compression, settings.storage.compression_level)
-        self.raw_pages = RawPages(self.storage)
-        self.calendar = SessionCalendar(now().date(), settings.calendar.closures)
-
-    def request(self, ticker: str, session: dt.date) -> BarRequest:
-        """The request for one session. Raises NotASession."""
-        return BarRequest(ticker, self.calendar.hours(session), self.settings.bars.adjusted)
-
-    def ingest(
-        self, ticker: str, session: dt.date, client: PolygonClient | None, *, allow_provisional: bool = False
-    ) -> Report:
-        """Fetch, judge and publish one session; without a client, rebuild it from its raw pages.
-
-        Two callers on one session take turns. Raises Retryable, StopAndTell, RefusedData or
-        StorageError; whatever is raised, the partition is the old one, whole.
-        """
-        request = self.request(ticker, session)
-        final = self.calendar.require_final(session, self.now(), allow_provisional=allow_provisional)
-        require_same_adjustment(self.partitions, ticker, request.adjusted)
-        name = f"{ticker.lower()}-{session}"
-        with self.storage.exclusive(name, self.settings.storage.lock_timeout_s) as writer:
-            try:
-                fetch, pages = client.fetch(request) if client else self._stored(request)
-            except RefusedData as exc:
-                self._keep_evidence(writer, request, exc.bodies, client, exc)
-                raise
-            if client is None:
-                final = fetch.fetched_at_ms >= final_from(session).timestamp() * 1000
-            return self._accept(writer, request, fetch, pages, final=final, client=client)
-
-    def _accept(
-        self,
-        writer: Writer,
-        request: BarRequest,
-        fetch: Fetch,
-        pages: list[parse.Page],
-        *,
-        final: bool,
-        client: PolygonClient | None,
-    ) -> Report:
-        bars = _with_ticker(pages, request.ticker)
-        checks = validate.judge(bars, request)
-        accepted = self.settings.waivers(request.ticker, request.session)
+    Two callers on one session take turns. Raises Retryable, StopAndTell, RefusedData or
+    StorageError; whatever is raised, the partition is the old one, whole.
+    """
+    request = lake.request(ticker, session)
+    final = lake.calendar.require_final(session, lake.now(), allow_provisional=allow_provisional)
+    require_same_adjustment(lake.partitions, ticker, request.adjusted)
+    name = f"{ticker.lower()}-{session}"
+    with lake.storage.exclusive(name, lake.settings.storage.lock_timeout_s) as writer:
         try:
-            waived = validate.require_acceptable(checks, request, accepted)
+            fetch, pages = client.fetch(request) if client else _stored(lake, request)
         except RefusedData as exc:
-            self._keep_evidence(writer, request, fetch.bodies, client, exc)
+            _keep_evidence(lake, writer, request, exc, client)
             raise
-        state = State.SUSPECT if waived else State.COMPLETE if final else State.PROVISIONAL
-        certificate = _certificate(request, fetch, pages, bars, checks=checks, waived=waived, state=state)
-        return self._publish(writer, bars, certificate, fetch, keep_raw=client is not None)
+        if client is None:
+            final = fetch.fetched_at_ms >= final_from(session).timestamp() * 1000
+        return _accept(lake, writer, request, fetch, pages, final=final, client=client)
 
-    def _publish(
-        self, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch, *, keep_raw: bool
-    ) -> Report:
-        """The three cases of fetching again, and the first time."""
-        ticker, session = certificate.ticker, certificate.session
-        held = self.partitions.held(ticker, session)
-        old = held.certificate if held else None
-        if held is not None and old is not None and old.content_hash == certificate.content_hash:
-            certificate = _numbered(certificate, held.revision, self.now())
-            outcome = Outcome.UNCHANGED if old.claims_the_same(certificate) else Outcome.RENEWED
-        else:
-            revision = self.partitions.next_revision(held, ticker, session)
-            certificate = _numbered(certificate, revision, self.now())
-            outcome = Outcome.REVISED if held else Outcome.CREATED
-        if outcome is not Outcome.UNCHANGED:
-            if keep_raw and self.settings.storage.keep_raw_pages:
-                self.raw_pages.put(
-                    writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch
-                )
-            self.partitions.publish(writer, bars, certificate, held)
-        return _told(outcome, certificate)
 
-    def _stored(self, request: BarRequest) -> tuple[Fetch, list[parse.Page]]:
-        held = self.partitions.held(request.ticker, request.session)
-        fetch, adjusted = self.raw_pages.get(
-            request.ticker, request.session, held.revision if held and held.certificate else None
+def _accept(
+    lake: Lake,
+    writer: Writer,
+    request: BarRequest,
+    fetch: Fetch,
+    pages: list[parse.Page],
+    *,
+    final: bool,
+    client: PolygonClient | None,
+) -> Report:
+    bars = _with_ticker(pages, request.ticker)
+    checks = validate.judge(bars, request)
+    accepted = lake.settings.waivers(request.ticker, request.session)
+    try:
+        waived = validate.require_acceptable(checks, request, accepted)
+    except RefusedData as exc:
+        exc.bodies = fetch.bodies
+        _keep_evidence(lake, writer, request, exc, client)
+        raise
+    state = State.PROVISIONAL if not final else State.SUSPECT if waived else State.COMPLETE
+    certificate = _certificate(request, fetch, pages, bars, checks=checks, waived=waived, state=state)
+    return _publish(lake, writer, bars, certificate, fetch, keep_raw=client is not None)
+
+
+def _publish(
+    lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch, *, keep_raw: bool
+) -> Report:
+    """The three cases of fetching again, and the first time."""
+    ticker, session = certificate.ticker, certificate.session
+    held = lake.partitions.held(ticker, session)
+    old = held.certificate if held else None
+    if held is not None and old is not None and old.content_hash == certificate.content_hash:
+        certificate = _numbered(certificate, held.revision, lake.now())
+        outcome = Outcome.UNCHANGED if old.claims_the_same(certificate) else Outcome.RENEWED
+    else:
+        revision = lake.partitions.next_revision(held, ticker, session)
+        certificate = _numbered(certificate, revision, lake.now())
+        outcome = Outcome.REVISED if held else Outcome.CREATED
+    if outcome is not Outcome.UNCHANGED:
+        if keep_raw and lake.settings.storage.keep_raw_pages:
+            lake.raw_pages.put(
+                writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch
+            )
+        lake.partitions.publish(writer, bars, certificate, held)
+    return _told(outcome, certificate)
+
+
+def _stored(lake: Lake, request: BarRequest) -> tuple[Fetch, list[parse.Page]]:
+    held = lake.partitions.held(request.ticker, request.session)
+    fetch, adjusted = lake.raw_pages.get(
+        request.ticker, request.session, held.revision if held and held.certificate else None
+    )
+    if adjusted is not request.adjusted:
+        raise RawPagesUnusable(f"{request}: the raw pages are adjusted={adjusted}. Fetch with source=api.")
+    if held and held.certificate and held.certificate.raw_digest != raw_digest(fetch.bodies):
+        raise RawPagesUnusable(
+            f"{request}: the raw pages are of another fetch than the partition, which stays. Fetch with source=api."
         )
-        if adjusted is not request.adjusted:
-            raise RawPagesUnusable(f"{request}: the raw pages are adjusted={adjusted}. Fetch with source=api.")
-        pages = [parse.decode(body) for body in fetch.bodies]
-        for number, page in enumerate(pages, 1):
-            validate.require_echo(page, request, number)
-        return fetch, pages
+    pages = [parse.decode(body) for body in fetch.bodies]
+    for number, page in enumerate(pages, 1):
+        validate.require_echo(page, request, number)
+    return fetch, pages
 
-    def _keep_evidence(
-        self,
-        writer: Writer,
-        request: BarRequest,
-        bodies: tuple[bytes, ...],
-        client: PolygonClient | None,
-        refusal: RefusedData,
-    ) -> None:
-        if client is None or not bodies or not self.settings.storage.keep_raw_pages:
-            return
-        fetch = Fetch(bodies, client.host, int(self.now().timestamp() * 1000))
-        self.raw_pages.put_rejected(
-            writer, request.ticker, request.session, adjusted=request.adjusted, fetch=fetch, because=str(refusal)
-        )
+
+def _keep_evidence(
+    lake: Lake, writer: Writer, request: BarRequest, refusal: RefusedData, client: PolygonClient | None
+) -> None:
+    """The refused pages, where they came from the API: those of a rebuild are stored already."""
+    if client is None or not refusal.bodies or not lake.settings.storage.keep_raw_pages:
+        return
+    fetch = Fetch(refusal.bodies, client.host, int(lake.now().timestamp() * 1000))
+    lake.raw_pages.put_rejected(
+        writer, request.ticker, request.session, adjusted=request.adjusted, fetch=fetch, because=str(refusal)
+    )
 
 
 def _with_ticker(pages: list[parse.Page], ticker: str) -> pa.Table:
@@ -224,8 +211,3 @@ def _told(outcome: Outcome, certificate: Certificate) -> Report:
         report.content_hash[:12],
     )
     return report
-
-
-def system_clock() -> dt.datetime:
-    """Now, in UTC."""
-    return dt.datetime.fromtimestamp(time.time(), dt.UTC)

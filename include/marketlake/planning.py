@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 
 from marketlake.errors import NotASession, NotFinal, SettingsError
-from marketlake.ingest import Lake
+from marketlake.lake import Lake
 from marketlake.model import Source
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
 

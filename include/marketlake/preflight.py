@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from marketlake.client import PolygonClient
 from marketlake.errors import StorageError
-from marketlake.ingest import Lake
+from marketlake.lake import Lake
 from marketlake.partitions import require_same_adjustment
 
 # Of a dense session (46,800 bars): partition and raw pages, measured on simulated ones. A day of 2013 takes half.

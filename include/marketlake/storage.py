@@ -178,10 +178,7 @@ class _LocalWriter:
         target = self._storage.path(key)
         with _told("write", target):
             staged = self._staged(key)
-            with staged.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            staged.write_bytes(data)
             self._move(staged, target)
 
     def keep(self, key: str, kept_key: str) -> None:
@@ -202,13 +199,15 @@ class _LocalWriter:
     def _move(self, staged: Path, target: Path) -> None:
         made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sync(staged)
         os.replace(staged, target)
         for folder in {target.parent, *(folder.parent for folder in made)}:
-            _sync_folder(folder)
+            _sync(folder)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's entries, have reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

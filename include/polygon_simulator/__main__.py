@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from marketlake.ingest import system_clock
+from marketlake.lake import system_clock
 from marketlake.sessions import SessionCalendar
 from polygon_simulator.days import MadeUpDays, RecordedDays
 from polygon_simulator.server import Simulator

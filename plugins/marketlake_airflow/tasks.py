@@ -11,7 +11,8 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from marketlake import planning, preflight, settings
 from marketlake.errors import SettingsError
-from marketlake.ingest import Lake, system_clock
+from marketlake.ingest import ingest
+from marketlake.lake import Lake, system_clock
 from marketlake.model import Source
 from marketlake_airflow.hook import PolygonHook
 
@@ -70,8 +71,12 @@ def ingest_session(ticker: str, session: str, asset: Asset, context: Mapping[str
     configured = settings.load()
     params = context["params"]
     client = PolygonHook().client(configured.api) if params["source"] == Source.API else None
-    report = Lake(configured, now=system_clock).ingest(
-        ticker, dt.date.fromisoformat(session), client, allow_provisional=params["allow_provisional"]
+    report = ingest(
+        Lake(configured, now=system_clock),
+        ticker,
+        dt.date.fromisoformat(session),
+        client,
+        allow_provisional=params["allow_provisional"],
     )
     event = context["outlet_events"][asset]
     event.add_partitions(session)
