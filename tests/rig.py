@@ -40,7 +40,8 @@ class Rig:
     @property
     def environment(self) -> dict[str, str]:
         """What a user would export: key and address of the API, folders, and short waits."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "MARKETLAKE"))}
+        foreign = ("AIRFLOW", "MARKETLAKE", "MAKE", "MFLAGS")  # the last two: of a `make test` around this one
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return {
             **kept,
             "AIRFLOW_HOME": str(self.home),

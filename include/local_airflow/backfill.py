@@ -213,14 +213,16 @@ class BackfillRun:
 
 
 def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str], say: Callable[[str], None]) -> int:
-    """Judge the partitions of the range, whatever the runs say. COMPLETE or INCOMPLETE."""
+    """Judge the partitions of the range, whatever the runs say: each is read whole and held against its
+    certificate. COMPLETE or INCOMPLETE."""
     bad: dict[dt.date, str] = {}
     for session in wanted.sessions:
-        certificate = lake.partitions.certificate(ticker, session)
+        held = lake.partitions.held(ticker, session)
+        certificate = held.certificate if held else None
         if certificate is None:
+            what = "there is no partition" if held is None else "its partition does not match its certificate"
             bad[session] = reasons.get(session) or (
-                f"its run succeeded, but there is no partition: fetch it with"
-                f"  make backfill FROM={session} TO={session} REFETCH=1"
+                f"its run succeeded, but {what}: make backfill FROM={session} TO={session} REFETCH=1"
             )
         elif certificate.state not in _GOOD:
             bad[session] = (

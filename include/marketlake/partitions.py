@@ -68,7 +68,7 @@ class PartitionStore:
         return [day for day in sessions if day not in folders or not self._storage.exists(self.key(ticker, day))]
 
     def certificate(self, ticker: str, session: dt.date) -> Certificate | None:
-        """The certificate in a partition's footer; None without a partition or a readable certificate.
+        """The certificate in a partition's footer, if it is of this ticker and session; else None.
 
         Only the footer is looked at: whether the rows still match is for ``held`` to say.
         """
@@ -76,7 +76,8 @@ class PartitionStore:
         if file is None:
             return None
         with file:
-            return _certificate(file)
+            certificate = _certificate(file)
+        return certificate if certificate and _is_of(certificate, ticker, session) else None
 
     def read(self, ticker: str, session: dt.date) -> pa.Table | None:
         """The rows of one partition, without the certificate in their metadata; None without one."""
@@ -89,7 +90,7 @@ class PartitionStore:
         if data is None:
             return None
         certificate = _certificate(io.BytesIO(data))
-        if certificate is None or certificate.ticker != ticker or certificate.session != session:
+        if certificate is None or not _is_of(certificate, ticker, session):
             return Held(None, self._last_kept(ticker, session) + 1)
         try:
             matches = content_hash(_rows(data)) == certificate.content_hash
@@ -147,6 +148,10 @@ def _certificate(file: BinaryIO) -> Certificate | None:
         return Certificate.decode(metadata[CERTIFICATE_KEY])
     except (pa.ArrowException, OSError, KeyError, msgspec.DecodeError):
         return None
+
+
+def _is_of(certificate: Certificate, ticker: str, session: dt.date) -> bool:
+    return (certificate.ticker, certificate.session) == (ticker, session)
 
 
 def _rows(data: bytes) -> pa.Table:

@@ -1,0 +1,134 @@
+"""The backfill command's decisions: the range, the words, and the verdict over the partitions."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from conftest import NOW
+from local_airflow import backfill
+from marketlake import settings
+from marketlake.client import PolygonClient
+from marketlake.errors import SettingsError
+from marketlake.ingest import ingest
+from marketlake.lake import Lake
+from polygon_simulator.server import Simulator
+
+D = dt.date
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def test_a_range_of_final_sessions_is_taken_as_it_is(lake: Lake, said: list[str]) -> None:
+    found = backfill.asked_range(lake, "2013-10-05", "2013-10-09", said.append)
+    assert (found.first, found.last) == (D(2013, 10, 5), D(2013, 10, 9))
+    assert found.sessions == [D(2013, 10, 7), D(2013, 10, 8), D(2013, 10, 9)]
+    assert str(found) == "FROM=2013-10-05 TO=2013-10-09"
+    assert said == []
+
+
+def test_a_range_into_the_future_ends_at_the_last_final_session(lake: Lake, said: list[str]) -> None:
+    found = backfill.asked_range(lake, "2026-11-17", "2026-12-31", said.append)
+    assert found.sessions == [D(2026, 11, 17), D(2026, 11, 18), D(2026, 11, 19)]
+    assert said == [
+        "TO=2026-12-31 is clipped to 2026-11-19, the last final session: 2026-11-20 is final from"
+        " 2026-11-21 11:00 New York"
+    ]
+
+
+def test_a_weekend_after_the_last_final_session_is_not_worth_a_word(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str]
+) -> None:
+    sunday = Lake(lake.settings, now=lambda: dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC))
+    assert backfill.asked_range(sunday, "2026-11-20", "2026-11-22", said.append).sessions == [D(2026, 11, 20)]
+    assert said == []
+
+
+def test_a_range_outside_the_history_is_clipped_and_said(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str]
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", "2013-10-08")
+    monkeypatch.setenv("MARKETLAKE__HISTORY__END_DATE", "2013-10-09")
+    short = Lake(settings.load(), now=lambda: NOW)
+    assert backfill.asked_range(short, "2013-10-01", "2013-10-31", said.append).sessions == [
+        D(2013, 10, 8),
+        D(2013, 10, 9),
+    ]
+    assert said == [
+        "FROM=2013-10-01 is clipped to 2013-10-08, where the lake's history starts",
+        "TO=2013-10-31 is clipped to 2013-10-09, where the lake's history ends",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        ("2013-10-05", "2013-10-06", "no final session .* from 2013-10-05 to 2013-10-06"),
+        ("2026-11-20", "2026-11-20", "the last final one is 2026-11-19"),
+        ("2013-10-09", "2013-10-08", "TO=2013-10-08 is before FROM=2013-10-09"),
+        ("yesterday", "2013-10-08", "FROM='yesterday' is no date"),
+    ],
+)
+def test_a_range_without_a_final_session_is_refused(
+    lake: Lake, said: list[str], first: str, last: str, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        backfill.asked_range(lake, first, last, said.append)
+    assert said == []
+
+
+def test_the_estimate_counts_only_what_is_missing(lake: Lake, client: PolygonClient, said: list[str]) -> None:
+    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-29", said.append)
+    ingest(lake, "SPY", D(2024, 11, 25), client)
+    assert backfill.estimate_line(lake, "SPY", wanted, refetch=False) == (
+        "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 to fetch: about 3 requests, 4 MB, 1 min"
+    )
+    assert "4 to fetch: about 4 requests, 6 MB" in backfill.estimate_line(lake, "SPY", wanted, refetch=True)
+
+
+def test_the_api_is_asked_for_the_first_and_the_last_session_only(
+    lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
+) -> None:
+    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-29", said.append)
+    simulator.faults.set("2024-11-29", [{"fault": "empty"}])
+    backfill.ask_first(lake, client, "SPY", wanted, said.append)
+    assert [request["day"] for request in simulator.requests] == ["2024-11-25", "2024-11-29"]
+    assert said == ["SPY 2024-11-29: the API has no bar of this session now; unless that changes, it will fail"]
+
+
+def test_the_verdict_is_over_partitions_whatever_the_runs_say(
+    lake: Lake, client: PolygonClient, said: list[str]
+) -> None:
+    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-27", said.append)
+    for day in (D(2024, 11, 25), D(2024, 11, 27)):
+        ingest(lake, "SPY", day, client)
+    assert backfill.verdict(lake, "SPY", wanted, {}, said.append) == backfill.INCOMPLETE
+    assert said[0].startswith("SPY 2024-11-26  FAILED  its run succeeded, but there is no partition")
+    assert "SPY: 2 of 3 sessions have their partition" in said[1]
+    ingest(lake, "SPY", D(2024, 11, 26), client)
+    said.clear()
+    assert backfill.verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == backfill.COMPLETE
+    assert said[0] == "SPY 2024-11-26  kept its old partition; the new fetch failed: why"
+
+
+def test_a_provisional_partition_does_not_pass_the_verdict(lake: Lake, client: PolygonClient, said: list[str]) -> None:
+    ingest(lake, "SPY", D(2026, 11, 20), client, allow_provisional=True)
+    later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=2))
+    wanted = backfill.asked_range(later, "2026-11-20", "2026-11-20", said.append)
+    assert backfill.verdict(later, "SPY", wanted, {}, said.append) == backfill.INCOMPLETE
+    assert "the partition is provisional: make backfill FROM=2026-11-20 TO=2026-11-20 REFETCH=1" in said[0]
+
+
+def test_a_partition_of_another_session_under_a_sessions_name_does_not_pass(
+    lake: Lake, client: PolygonClient, said: list[str]
+) -> None:
+    for day in (D(2024, 11, 25), D(2024, 11, 26)):
+        ingest(lake, "SPY", day, client)
+    path = lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 26)))
+    path.write_bytes(lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 25))).read_bytes())
+    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-26", said.append)
+    assert backfill.verdict(lake, "SPY", wanted, {}, said.append) == backfill.INCOMPLETE
