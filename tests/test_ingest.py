@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from conftest import KEY, NOW, a_client, files_under
-from marketlake import settings
+from marketlake import settings, validate
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
 from marketlake.errors import (
@@ -238,6 +238,16 @@ def test_the_waiver_line_of_the_error_publishes_as_suspect(
     certificate = lenient.partitions.certificate("SPY", DAY)
     assert certificate is not None
     assert certificate.waivers == ("low_above_open",)
+
+
+def test_what_is_not_waivable_is_refused_whatever_is_accepted(
+    lake: Lake, simulator: Simulator, client: PolygonClient
+) -> None:
+    fault(simulator, "duplicate")
+    request = lake.request("SPY", DAY)
+    _, (page,) = client.fetch(request)
+    with pytest.raises(InvalidBars, match="duplicate_second"):
+        validate.require_acceptable(validate.judge(page.bars, request), request, ["duplicate_second"])
 
 
 def test_a_waiver_that_is_not_needed_changes_nothing(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from local_airflow import backfill
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, port_is_free
-from local_airflow.stack import Stack, find, stack, started_environment, wait_for
+from local_airflow.stack import Stack, end, find, stack, started_environment, wait_for
 from marketlake import preflight, settings
 from marketlake.client import PolygonClient
 from marketlake.errors import MarketLakeError
@@ -110,10 +110,12 @@ def up() -> int:
     configured = settings.load()
     lake = Lake(configured, now=system_clock)
     home = Home.of(configured)
-    home.folder.mkdir(parents=True, exist_ok=True)
     already = find(home)
     if already is not None:
         say(f"Airflow is up already at {already.api.base_url}; user {home.user}, password in {home.passwords_file}")
+        running = Processes(home).running()
+        if running is not None and running.started_by != "up":
+            say("a backfill started it, so it schedules nothing:  make down  and  make up  again once that has ended")
         return 0
     for ticker in configured.tickers:
         preflight.require_lake(lake, ticker)
@@ -128,7 +130,7 @@ def up() -> int:
             processes.start(component, port, "up", started_environment(home, port))
         wait_for(lambda: _all_healthy(home), "Airflow", processes, _START_S)
     except BaseException:
-        processes.stop()
+        end(processes)
         raise
     say(f"Airflow is up at http://127.0.0.1:{port} on {home.database}, this machine only")
     say(f"user {home.user}, password in {home.passwords_file};  make down  ends it")
@@ -182,7 +184,7 @@ def main() -> int:
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
         return backfill.UNUSABLE
     except KeyboardInterrupt:
-        print("interrupted; nothing was created", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return backfill.INTERRUPTED
 
 

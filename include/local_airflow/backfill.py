@@ -170,9 +170,10 @@ class BackfillRun:
             time.sleep(_POLL_S)
 
     def pause(self) -> None:
-        """Start no further run of this backfill."""
-        if self.backfill_id is not None:
-            self._api.steer_backfill(self.backfill_id, "pause")
+        """Start no further run of this backfill, also where it was created but not yet answered for."""
+        active = self._api.active_backfill(self._dag_id)
+        if active is not None and _dates(active) == (self._wanted.first, self._wanted.last):
+            self._api.steer_backfill(active["id"], "pause")
 
     def reasons(self) -> dict[dt.date, str]:
         """Why the failed runs of the range failed, by session; of the first ones, if there are many."""

@@ -7,14 +7,20 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from marketlake import settings
 from marketlake.errors import MarketLakeError
 
 _SQLITE_PARALLELISM = 4
 _SERVER_PARALLELISM = 8
+_START_S = 180
+_MIGRATE_S = 600
 _PASSWORDS = "simple_auth_manager_passwords.json.generated"
 
 
@@ -34,7 +40,7 @@ class Home:
         """The home that ``AIRFLOW_HOME`` names, else ``.airflow`` in the project folder."""
         project = settings.project_folder()
         given = settings.environment()
-        folder = Path(given.get("AIRFLOW_HOME") or project / ".airflow").expanduser()
+        folder = Path(given.get("AIRFLOW_HOME") or project / ".airflow").expanduser().absolute()
         environment = {**_defaults(project, folder, configured, given), **given}
         environment |= {
             "AIRFLOW_HOME": str(folder),
@@ -70,21 +76,31 @@ class Home:
             path.write_text(json.dumps(known))
         return known[self.user]
 
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Only one command at a time prepares or starts this home. Raises AirflowTrouble."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / "start.lock", timeout=_START_S):
+                yield
+        except Timeout as exc:
+            raise AirflowTrouble(
+                f"another command has been starting Airflow on {self.folder} for {_START_S} s."
+            ) from exc
+
     def migrate(self) -> None:
         """Create or update the metadata database. Raises AirflowTrouble."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        log = self.folder / "migrate.log"
-        with log.open("w") as output:
+        with self.starting(), (self.folder / "migrate.log").open("w") as output:
             done = subprocess.run(
                 [sys.executable, "-m", "airflow", "db", "migrate"],
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
-                timeout=600,
+                timeout=_MIGRATE_S,
             )
         if done.returncode:
-            raise AirflowTrouble(f"the metadata database ({self.database}) could not be prepared: see {log}.")
+            raise AirflowTrouble(f"the metadata database ({self.database}) could not be prepared: see {output.name}.")
 
 
 def _defaults(project: Path, folder: Path, configured: settings.Settings, given: dict[str, str]) -> dict[str, str]:

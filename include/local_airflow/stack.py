@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-from filelock import FileLock
 
 from local_airflow.api import AirflowApi
 from local_airflow.home import AirflowTrouble, Home
@@ -29,7 +28,7 @@ class Stack:
 @contextmanager
 def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterator[Stack]:
     """The Airflow that is up, else one that schedules nothing and ends with the block."""
-    with FileLock(home.folder / "start.lock", timeout=_START_S):
+    with home.starting():
         found = find(home)
         if found is None:
             say(f"starting Airflow ({home.database}) ...")
@@ -40,7 +39,7 @@ def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterato
         yield found
     finally:
         if found.ours:
-            Processes(home).stop()
+            end(Processes(home))
 
 
 def find(home: Home) -> Stack | None:
@@ -78,9 +77,18 @@ def _start_for_backfill(home: Home, dag_ids: list[str]) -> AirflowApi:
         wait_for(lambda: _unscheduled(api, dag_ids, started), f"the DAG {dag_ids[0]}", processes, _START_S, api)
         processes.start("scheduler", port, "backfill", environment)
     except BaseException:
-        processes.stop()
+        end(processes)
         raise
     return api
+
+
+def end(processes: Processes) -> None:
+    """Stop everything, and let no second Ctrl-C leave half of it behind."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        processes.stop()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def started_environment(home: Home, port: int) -> dict[str, str]:
