@@ -40,16 +40,15 @@ def second_bars(ticker: str, configured: settings.Settings) -> DAG:
     name = f"{ticker.lower()}_second_bars"
     bars = Asset(name, group="marketlake")
     schedule, tasks = configured.schedule, configured.tasks
-    end = configured.history.end_date
     with DAG(
         name,
         schedule=SessionTimetable(
             schedule.ready_time.isoformat("minutes"),
             [str(day) for day in configured.calendar.closures],
             schedule.enabled,
+            configured.history.end_date.isoformat() if configured.history.end_date else None,
         ),
         start_date=pendulum.datetime(2003, 9, 10),
-        end_date=pendulum.datetime(end.year, end.month, end.day) if end else None,
         catchup=False,
         max_active_runs=1,
         params=PARAMS,

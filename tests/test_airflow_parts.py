@@ -19,6 +19,7 @@ from marketlake.errors import (
     NotEntitled,
     RateLimited,
     ServerTrouble,
+    SettingsError,
     StorageError,
 )
 from marketlake_airflow.hook import PolygonHook
@@ -58,6 +59,15 @@ def test_a_backfill_includes_both_ends_and_no_holiday(sunday: None, enabled: boo
     assert backfilled(timetable, day(2024, 11, 25), day(2024, 12, 2)) == [
         "2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29", "2024-12-02",
     ]  # fmt: skip
+
+
+def test_no_run_is_later_than_the_end_date(sunday: None) -> None:
+    timetable = SessionTimetable("11:30", end_date="2013-10-08")
+    assert backfilled(timetable, day(2013, 10, 5), day(2013, 10, 9)) == ["2013-10-07", "2013-10-08"]
+
+
+def test_a_backfill_from_before_the_calendar_starts_with_it(sunday: None) -> None:
+    assert backfilled(SessionTimetable("11:30"), day(2003, 1, 1), day(2003, 9, 11)) == ["2003-09-10", "2003-09-11"]
 
 
 def test_a_closure_has_no_run(sunday: None) -> None:
@@ -116,7 +126,7 @@ def test_no_run_comes_after_the_end_of_the_history(sunday: None) -> None:
 
 
 def test_the_timetable_survives_serialisation() -> None:
-    data = {"ready_time": "12:15", "closures": ["2013-10-08"], "enabled": False}
+    data = {"ready_time": "12:15", "closures": ["2013-10-08"], "enabled": False, "end_date": "2026-01-02"}
     assert SessionTimetable.deserialize(data).serialize() == data
 
 
@@ -157,7 +167,8 @@ class FakeConnection:
     """As much of an Airflow connection as the hook reads."""
 
     def __init__(self, host: str, password: str) -> None:
-        self.host, self.password, self.schema, self.login, self.port = host, password, None, "", None
+        self.host, self.password, self.login, self.port = host, password, "", None
+        self.schema: str | None = None
         self.extra, self.extra_dejson = None, {}
 
 
@@ -185,6 +196,25 @@ def test_the_key_comes_from_the_connection_else_from_the_environment(
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: connection)
     monkeypatch.setattr(PolygonHook, "get_connection", lambda _self, _name: connection)
     assert shown in str(PolygonHook().client(settings.load().api))
+
+
+@pytest.mark.parametrize(("host", "schema"), [("http://api.polygon.io", None), ("api.polygon.io", "http")])
+def test_a_connection_over_plain_http_is_refused(
+    monkeypatch: pytest.MonkeyPatch, host: str, schema: str | None
+) -> None:
+    connection = FakeConnection(host, "key-three-is-cccc")
+    connection.schema = schema
+    monkeypatch.setattr(PolygonHook, "_connection", lambda _self: connection)
+    monkeypatch.setattr(PolygonHook, "get_connection", lambda _self, _name: connection)
+    with pytest.raises(SettingsError, match="host of the connection polygon_default must be https"):
+        PolygonHook().client(settings.load().api)
+
+
+def test_a_connection_without_a_scheme_is_asked_over_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = FakeConnection("api.polygon.io", "key-three-is-cccc")
+    monkeypatch.setattr(PolygonHook, "_connection", lambda _self: connection)
+    monkeypatch.setattr(PolygonHook, "get_connection", lambda _self, _name: connection)
+    assert str(PolygonHook().client(settings.load().api)).startswith("https://api.polygon.io with")
 
 
 def test_without_a_key_the_error_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:

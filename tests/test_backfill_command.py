@@ -85,7 +85,7 @@ def test_the_estimate_counts_only_what_is_missing(lake: Lake, client: PolygonCli
     wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-29", said.append)
     ingest(lake, "SPY", D(2024, 11, 25), client)
     assert backfill.estimate_line(lake, "SPY", wanted, refetch=False) == (
-        "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 to fetch: about 3 requests, 4 MB, 1 min"
+        "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 not here yet: about 3 requests, 4 MB, 1 min"
     )
     assert "4 to fetch: about 4 requests, 6 MB" in backfill.estimate_line(lake, "SPY", wanted, refetch=True)
 

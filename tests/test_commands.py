@@ -40,7 +40,7 @@ def rows(rig: Rig, query: str) -> list[tuple[object, ...]]:
 def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> None:
     first = rig.backfill("2013-10-05", "2013-10-09")
     assert first.returncode == 0, first.stdout
-    assert "SPY: 3 sessions from 2013-10-07 to 2013-10-09, 3 to fetch: about 3 requests" in first.stdout
+    assert "SPY: 3 sessions from 2013-10-07 to 2013-10-09, 3 not here yet: about 3 requests" in first.stdout
     assert "3 created, 0 cleared, 0 skipped" in first.stdout
     assert "SPY: 3 of 3 sessions have their partition" in first.stdout
     assert KEY not in first.stdout

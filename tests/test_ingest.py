@@ -6,14 +6,17 @@ import datetime as dt
 import json
 import logging
 import os
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import requests
 
 from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings, validate
+from marketlake.answers import Answer, meaning
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
 from marketlake.errors import (
@@ -29,6 +32,7 @@ from marketlake.errors import (
     RawPagesUnusable,
     Retryable,
     ServerTrouble,
+    SettingsError,
     StorageError,
     TransportTrouble,
     UndecodableBody,
@@ -126,7 +130,7 @@ def test_a_stalled_connection_ends_at_the_read_timeout(
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__API__READ_TIMEOUT_S", "0.2")
     hasty = Lake(settings.load(), now=lambda: NOW)
-    fault(simulator, "stall")
+    fault(simulator, "slow")
     assert ingest(hasty, "SPY", DAY, a_client(hasty, waits)).rows == 390
     assert len(waits) == 1
 
@@ -205,6 +209,9 @@ REFUSED = [
     ("duplicate", InvalidBars, "duplicate_second in 1 bar, first", False),
     ("negative", InvalidBars, "negative_number in 1 bar, first", True),
     ("low_above_open", InvalidBars, "low_above_open in 1 bar, first", True),
+    ("free", InvalidBars, "price_not_positive in 1 bar, first", True),
+    ("one_bar", InvalidBars, "long_silence in 1 place, first 23399 s without a bar", True),
+    ("half_a_day", InvalidBars, "long_silence in 1 place, first 11759 s without a bar", True),
 ]
 
 
@@ -247,7 +254,7 @@ def test_what_is_not_waivable_is_refused_whatever_is_accepted(
     request = lake.request("SPY", DAY)
     _, (page,) = client.fetch(request)
     with pytest.raises(InvalidBars, match="duplicate_second"):
-        validate.require_acceptable(validate.judge(page.bars, request), request, ["duplicate_second"])
+        validate.require_acceptable(validate.judge(page.bars, request, 1_800), request, ["duplicate_second"])
 
 
 def test_a_waiver_that_is_not_needed_changes_nothing(
@@ -378,6 +385,54 @@ def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
     assert len(simulator.requests) == asked
 
 
+def test_a_damaged_partition_is_rebuilt_from_its_raw_pages_as_the_same_revision(
+    lake: Lake, client: PolygonClient
+) -> None:
+    first = ingest(lake, "SPY", DAY, client)
+    path = lake.storage.root / PARTITION
+    damaged = bytearray(path.read_bytes())
+    damaged[200] ^= 0xFF
+    path.write_bytes(bytes(damaged))
+    for outcome in ("renewed", "unchanged"):
+        rebuilt = ingest(lake, "SPY", DAY, None)
+        assert (rebuilt.outcome, rebuilt.revision, rebuilt.content_hash) == (outcome, 1, first.content_hash)
+
+
+def test_no_revision_is_numbered_twice_though_an_old_one_was_put_back(
+    lake: Lake, simulator: Simulator, client: PolygonClient
+) -> None:
+    for name in ("delayed", "fractional_volume", "exponents"):
+        fault(simulator, name)
+        ingest(lake, "SPY", DAY, client)
+    kept = lake.storage.root / "revisions/spy/date=2024-11-26"
+    second = (kept / "rev=2.parquet").read_bytes()
+    (lake.storage.root / PARTITION).write_bytes((kept / "rev=1.parquet").read_bytes())
+    fault(simulator, "no_vwap_no_transactions")
+    assert ingest(lake, "SPY", DAY, client).revision == 4
+    assert (kept / "rev=2.parquet").read_bytes() == second
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said", "error"),
+    [
+        (408, "", "", ServerTrouble),
+        (499, "", "", ServerTrouble),
+        (403, "", "", BadRequest),
+        (403, "NOT_AUTHORIZED", "no", NotEntitled),
+        (401, "", "", KeyRefused),
+        (404, "NOT_FOUND", "Data not found.", BadRequest),
+        (200, "ERROR", "You've exceeded the maximum requests per minute", RateLimited),
+    ],
+)
+def test_an_unsuccessful_answer_has_its_meaning(code: int, status: str, said: str, error: type[Exception]) -> None:
+    assert type(meaning(Answer(code, status, said), "about", ApiKey(KEY, "a test"), 0)) is error
+
+
+def test_a_next_url_that_is_no_address_is_refused(lake: Lake, client: PolygonClient) -> None:
+    with pytest.raises(MalformedPage, match="no address"):
+        client._followed("https://[bad/v2", lake.request("SPY", DAY))
+
+
 def test_raw_pages_that_are_absent_or_damaged_are_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(RawPagesUnusable, match="no raw pages are stored"):
         ingest(lake, "SPY", DAY, None)
@@ -425,7 +480,7 @@ def test_another_adjustment_than_the_lakes_is_refused(
     ingest(lake, "SPY", DAY, client)
     monkeypatch.setenv("MARKETLAKE__BARS__ADJUSTED", "true")
     other = Lake(settings.load(), now=lambda: NOW)
-    with pytest.raises(StorageError, match=r"bars.adjusted = true, but the lake holds SPY with adjusted = false"):
+    with pytest.raises(SettingsError, match=r"bars.adjusted = true, but the lake holds SPY with adjusted = false"):
         ingest(other, "SPY", dt.date(2024, 11, 27), a_client(other, waits))
 
 
@@ -481,8 +536,15 @@ def test_the_key_is_nowhere_but_in_the_header(
     lake: Lake, simulator: Simulator, client: PolygonClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    fault(simulator, "500")
+    fault(simulator, "500", "echoed_key")
     ingest(lake, "SPY", DAY, client)
+    with tarfile.open(lake.storage.root / RAW) as archive:
+        packed = archive.extractfile("page-0001.json.zst")
+        assert packed is not None
+        stream = pa.CompressedInputStream(pa.BufferReader(packed.read()), "zstd")
+        page = stream.read()
+    assert b'"asked_with":"****abcd"' in page
+    assert KEY.encode() not in page
     assert {request["authorization"] for request in simulator.requests} == {f"Bearer {KEY}"}
     assert all(KEY not in request["path"] for request in simulator.requests)
     assert KEY not in caplog.text

@@ -4,24 +4,48 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from conftest import NOW
+from conftest import KEY, NOW, RecordedElseMadeUp, a_client
 from marketlake import planning, settings
 from marketlake.errors import NotASession, NotFinal, SettingsError
+from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from marketlake.model import Source
+from polygon_simulator.server import Simulator
 
 D = dt.date
 
 
-def hold(lake: Lake, *days: dt.date) -> None:
+@pytest.fixture(scope="module")
+def partitions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, bytes]]:
+    """Finished partitions of a few days, made once, and one that is provisional."""
+    with Simulator(RecordedElseMadeUp(), KEY) as simulator, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("POLYGON_BASE_URL", simulator.url)
+        patched.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path_factory.mktemp("made")))
+        lake = Lake(settings.load(), now=lambda: NOW)
+        days = [D(2013, 10, 4), D(2013, 10, 8), D(2013, 10, 9), D(2026, 11, 20)]
+        for day in days:
+            ingest(lake, "SPY", day, a_client(lake, []), allow_provisional=True)
+        yield {str(day): lake.storage.path(lake.partitions.key("SPY", day)).read_bytes() for day in days}
+
+
+@pytest.fixture(autouse=True)
+def known(partitions: dict[str, bytes]) -> None:
+    KNOWN.update(partitions)
+
+
+KNOWN: dict[str, bytes] = {}
+
+
+def hold(lake: Lake, *days: dt.date, of: dt.date | None = None) -> None:
     for day in days:
         path = lake.storage.path(lake.partitions.key("SPY", day))
         path.parent.mkdir(parents=True)
-        path.touch()
+        path.write_bytes(KNOWN[str(of or day)])
 
 
 def configured(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Lake:
@@ -44,6 +68,18 @@ def test_a_scheduled_run_fetches_its_own_session_though_it_is_there(
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="0")
     hold(lake, D(2013, 10, 9))
     assert planning.scheduled_plan(lake, "SPY", D(2013, 10, 9)) == [D(2013, 10, 9)]
+
+
+def test_a_provisional_partition_is_fetched_again_by_the_next_runs(lake: Lake) -> None:
+    later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=5))
+    hold(later, D(2026, 11, 20))
+    assert D(2026, 11, 20) in planning.scheduled_plan(later, "SPY", D(2026, 11, 24))
+    assert manual(later, start=D(2026, 11, 20), end=D(2026, 11, 20)) == [D(2026, 11, 20)]
+
+
+def test_a_partition_of_another_session_counts_as_missing(lake: Lake) -> None:
+    hold(lake, D(2013, 10, 8), of=D(2013, 10, 9))
+    assert manual(lake, start=D(2013, 10, 8), end=D(2013, 10, 8)) == [D(2013, 10, 8)]
 
 
 def test_a_folder_without_a_file_counts_as_missing(lake: Lake) -> None:

@@ -70,11 +70,7 @@ def test_a_failing_date_is_named_others_succeed_and_clearing_it_makes_it_green(r
     assert rig.partition("2024-11-29").exists()
 
     week = (dt.date(2024, 11, 25), dt.date(2024, 12, 2))
-    runs = {
-        run["logical_date"][:10]: run["dag_run_id"]
-        for state in ("success", "failed")
-        for run in api.runs(DAG, *week, state)
-    }
+    runs = {run["logical_date"][:10]: run["dag_run_id"] for run in api.runs(DAG, *week)}
     assert sorted(runs) == ["2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29", "2024-12-02"]
     red = instances(api, runs["2024-11-26"])
     assert red == {("plan_sessions", -1): ("success", None), ("ingest_session", 0): ("failed", "2024-11-26")}
@@ -186,6 +182,18 @@ def test_a_range_of_1100_dates_maps_1100_instances(rig: Rig, api: AirflowApi) ->
     until(lambda: not [one for one in api.task_instances(DAG, run) if one["state"] in {"running", "queued"}])
 
 
+def test_a_refetching_backfill_takes_over_a_manual_run_without_its_dates(rig: Rig, api: AirflowApi) -> None:
+    manual = trigger(api, logical_date="2024-06-04T00:00:00Z", start_date="2024-06-10", end_date="2024-06-11")
+    assert ended(api, manual) == "success"
+    trigger(api, logical_date="2024-06-04T14:03:00Z", start_date="2024-06-10", end_date="2024-06-11")
+    done = rig.backfill("2024-06-03", "2024-06-04", REFETCH="1")
+    assert done.returncode == 0, done.stdout
+    assert "1 created, 1 cleared, 0 skipped" in done.stdout
+    labels = {label for state, label in instances(api, manual).values() if state == "success"}
+    assert labels == {None, "2024-06-04"}
+    assert rig.partition("2024-06-04").exists()
+
+
 def test_every_ingested_date_is_an_event_of_the_asset(rig: Rig, api: AirflowApi) -> None:
     for _ in range(2):
         run = trigger(api, start_date="2024-05-06", end_date="2024-05-07", refetch=True)
@@ -204,13 +212,12 @@ def test_every_ingested_date_is_an_event_of_the_asset(rig: Rig, api: AirflowApi)
 
 
 def test_a_wrong_key_stops_the_command_before_anything_is_created(rig: Rig, api: AirflowApi) -> None:
-    before = api.count_runs(DAG, *_year(2023))
     done = rig.backfill("2023-06-01", "2023-06-05", POLYGON_API_KEY="wrong-key-of-somebody-else")
     assert done.returncode == 2
     assert "KeyRefused: SPY 2023-06-01: page 1: HTTP 401" in done.stdout
     assert "****else from POLYGON_API_KEY is not accepted" in done.stdout
     assert "wrong-key-of-somebody" not in done.stdout
-    assert api.count_runs(DAG, *_year(2023)) == before
+    assert list(api.runs(DAG, *_year(2023))) == []
     assert api.active_backfill(DAG) is None
 
 
@@ -220,7 +227,7 @@ def test_a_plan_without_seconds_or_without_the_date_stops_the_command(rig: Rig, 
         done = rig.backfill("2023-07-03", "2023-07-05")
         assert done.returncode == 2
         assert "NotEntitled: SPY 2023-07-03" in done.stdout
-    assert api.count_runs(DAG, *_year(2023)) == 0
+    assert list(api.runs(DAG, *_year(2023))) == []
 
 
 def test_a_missing_key_says_where_to_put_it(rig: Rig, api: AirflowApi) -> None:

@@ -46,6 +46,10 @@ def test_the_first_session_is_where_the_vendors_history_begins() -> None:
     assert CALENDAR.sessions(D(1990, 1, 1), D(2003, 9, 12)) == [D(2003, 9, 10), D(2003, 9, 11), D(2003, 9, 12)]
 
 
+def test_before_the_first_session_comes_the_first_session() -> None:
+    assert CALENDAR.next_session(D(2003, 1, 1)) == D(2003, 9, 10)
+
+
 def test_a_full_day_in_summer_has_its_hours_in_utc() -> None:
     hours = CALENDAR.hours(D(2013, 10, 7))
     assert hours.day_start_ms == 1381118400000  # 04:00 UTC

@@ -71,6 +71,9 @@ def test_the_plain_base_url_beats_the_setting(monkeypatch: pytest.MonkeyPatch) -
         ("MARKETLAKE__SCHEDULE__READY_TIME", "09:30", "before 11:00, when bars become final"),
         ("POLYGON_BASE_URL", "http://api.example.com", "api.base_url (POLYGON_BASE_URL) = 'http://api.example.com'"),
         ("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2004-03-02": ["outside_day"]}}', "quality.accept.SPY"),
+        ("MARKETLAKE__STORAGE__ROOT", "s3://bucket/lake", "object stores are not supported in this version"),
+        ("POLYGON_BASE_URL", "https://api.polygon.io?apiKey=SECRETSECRET1234", "?apiKey=****1234"),
+        ("POLYGON_BASE_URL", "https://user:SECRETSECRET1234@api.polygon.io", "= 'https://api.polygon.io': must be"),
     ],
 )
 def test_a_wrong_variable_is_told_in_one_line(
@@ -81,6 +84,14 @@ def test_a_wrong_variable_is_told_in_one_line(
         settings.load()
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "SECRETSECRET" not in str(caught.value)
+
+
+def test_a_compression_level_that_gzip_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKETLAKE__STORAGE__COMPRESSION", "gzip")
+    monkeypatch.setenv("MARKETLAKE__STORAGE__COMPRESSION_LEVEL", "15")
+    with pytest.raises(SettingsError, match="compression_level 15 is too high for gzip: 1 to 9"):
+        settings.load()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from conftest import KEY, NOW
+from marketlake.client import PolygonClient
 from marketlake.errors import SettingsError
+from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from marketlake_airflow import tasks
 from marketlake_airflow.hook import PolygonHook
@@ -73,19 +75,23 @@ def test_any_other_run_type_raises(run_type: str) -> None:
         tasks.plan_sessions("SPY", context(run_type, "2013-10-09T00:00:00+00:00"))
 
 
-def test_a_plan_is_made_once_and_kept(lake: Lake) -> None:
+def test_a_plan_is_made_once_and_kept(lake: Lake, client: PolygonClient) -> None:
     given = context("manual", None, start_date="2013-10-04", end_date="2013-10-07")
     first = tasks.plan_sessions("SPY", given)
-    path = lake.storage.path(lake.partitions.key("SPY", dt.date(2013, 10, 4)))
-    path.parent.mkdir(parents=True)
-    path.touch()
+    ingest(lake, "SPY", dt.date(2013, 10, 4), client)
     assert tasks.plan_sessions("SPY", given) == first == ["2013-10-04", "2013-10-07"]
 
 
-def test_an_empty_plan_is_kept_too(lake: Lake) -> None:
+def test_a_backfill_that_takes_over_a_run_plans_its_own_session() -> None:
+    given = context("manual", "2013-10-09T00:00:00+00:00", start_date="2013-10-04", end_date="2013-10-07")
+    assert tasks.plan_sessions("SPY", given) == ["2013-10-04", "2013-10-07"]
+    given["dag_run"].run_type = "backfill"
+    assert tasks.plan_sessions("SPY", given) == ["2013-10-09"]
+
+
+def test_an_empty_plan_is_kept_too(lake: Lake, client: PolygonClient) -> None:
+    ingest(lake, "SPY", dt.date(2013, 10, 4), client)
     path = lake.storage.path(lake.partitions.key("SPY", dt.date(2013, 10, 4)))
-    path.parent.mkdir(parents=True)
-    path.touch()
     given = context("manual", None, start_date="2013-10-04", end_date="2013-10-04")
     assert tasks.plan_sessions("SPY", given) == []
     path.unlink()

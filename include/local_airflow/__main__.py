@@ -30,7 +30,10 @@ def say(line: str) -> None:
 
 def _client(home: Home, api: settings.Api) -> PolygonClient:
     """The client that tasks would use: key and host from connection or environment."""
-    os.environ.update(home.environment | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"})
+    # As a server, or Airflow would look for connections in the environment only, not in its database.
+    os.environ.update(
+        home.environment | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING", "_AIRFLOW_PROCESS_CONTEXT": "server"}
+    )
     sys.path.insert(0, str(settings.project_folder() / "plugins"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -48,15 +51,21 @@ def run_backfill(first: str, last: str, *, refetch: bool) -> int:
     for ticker in configured.tickers:
         backfill.require_lake(lake, ticker, wanted, refetch=refetch)
     home = Home.of(configured)
-    if Processes(home).running() is None:
-        home.migrate()
+    with home.starting():
+        if Processes(home).running() is None:
+            home.migrate()
     client = _client(home, configured.api)
     say(f"asking {client}")
     for ticker in configured.tickers:
         backfill.ask_first(lake, client, ticker, wanted, say)
         say(backfill.estimate_line(lake, ticker, wanted, refetch=refetch))
     with stack(home, [dag_id(ticker) for ticker in configured.tickers], say) as airflow:
-        return max(_fill(home, lake, airflow, ticker, wanted, refetch=refetch) for ticker in configured.tickers)
+        codes = []
+        for ticker in configured.tickers:
+            codes.append(_fill(home, lake, airflow, ticker, wanted, refetch=refetch))
+            if codes[-1] == backfill.INTERRUPTED:
+                break
+    return max(codes)
 
 
 def dag_id(ticker: str) -> str:
@@ -78,7 +87,8 @@ def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: backfill.
             say(f"the Airflow that was up does not answer any more ({exc}); judging what is there")
             reasons = {}
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(asked_to_end, signal.SIG_IGN)
             run.pause()
             say(f"\npaused. Resume with  make backfill {wanted}")
             return backfill.INTERRUPTED
@@ -110,14 +120,26 @@ def up() -> int:
     configured = settings.load()
     lake = Lake(configured, now=system_clock)
     home = Home.of(configured)
-    already = find(home)
+    with home.starting():
+        already = find(home)
+        if already is None:
+            port = _start(home, lake)
     if already is not None:
         say(f"Airflow is up already at {already.api.base_url}; user {home.user}, password in {home.passwords_file}")
         running = Processes(home).running()
         if running is not None and running.started_by != "up":
             say("a backfill started it, so it schedules nothing:  make down  and  make up  again once that has ended")
         return 0
-    for ticker in configured.tickers:
+    say(f"Airflow is up at http://127.0.0.1:{port} on {home.database}, this machine only")
+    say(f"user {home.user}, password in {home.passwords_file};  make down  ends it")
+    if home.database == "embedded SQLite":
+        say("SQLite is good for a laptop's history; for more, set AIRFLOW__DATABASE__SQL_ALCHEMY_CONN to PostgreSQL")
+    return 0
+
+
+def _start(home: Home, lake: Lake) -> int:
+    """Start every component and wait until they are healthy. The port of the API server."""
+    for ticker in lake.settings.tickers:
         preflight.require_lake(lake, ticker)
     home.migrate()
     _warn_of_key(home, lake)
@@ -132,11 +154,7 @@ def up() -> int:
     except BaseException:
         end(processes)
         raise
-    say(f"Airflow is up at http://127.0.0.1:{port} on {home.database}, this machine only")
-    say(f"user {home.user}, password in {home.passwords_file};  make down  ends it")
-    if home.database == "embedded SQLite":
-        say("SQLite is good for a laptop's history; for more, set AIRFLOW__DATABASE__SQL_ALCHEMY_CONN to PostgreSQL")
-    return 0
+    return port
 
 
 def _all_healthy(home: Home) -> bool:
@@ -175,7 +193,8 @@ def main() -> int:
     filling.add_argument("--to", dest="last", required=True)
     filling.add_argument("--refetch", action="store_true")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked_to_end, signal.default_int_handler)
     try:
         if given.command == "backfill":
             return run_backfill(given.first, given.last, refetch=given.refetch)

@@ -80,14 +80,14 @@ class AirflowApi:
         """``pause`` or ``unpause``. Of one that completed meanwhile, nothing is changed."""
         self._send("PUT", f"backfills/{backfill_id}/{action}", conflict_ok=True)
 
-    def count_runs(self, dag_id: str, first: dt.date, last: dt.date, state: str | None = None) -> int:
-        """How many runs of the dates exist, in one state or in any."""
-        params = {**_range(first, last), "limit": 1, **({"state": state} if state else {})}
+    def count_runs(self, dag_id: str, first: dt.date, last: dt.date, state: str) -> int:
+        """How many runs of backfills over the dates are in one state."""
+        params = {**_range(first, last), "limit": 1, "state": state, "run_type": "backfill"}
         return int((self._send("GET", f"dags/{dag_id}/dagRuns", params=params) or {})["total_entries"])
 
-    def runs(self, dag_id: str, first: dt.date, last: dt.date, state: str) -> Iterator[dict[str, Any]]:
-        """The runs of the dates in one state."""
-        yield from self._paged(f"dags/{dag_id}/dagRuns", "dag_runs", {**_range(first, last), "state": state})
+    def runs(self, dag_id: str, first: dt.date, last: dt.date) -> Iterator[dict[str, Any]]:
+        """The runs of the dates."""
+        yield from self._paged(f"dags/{dag_id}/dagRuns", "dag_runs", _range(first, last))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of one run."""

@@ -23,6 +23,7 @@ _POLL_S = 1.0
 _MOST_REASONS = 50
 _MAX_ACTIVE_RUNS = 16
 _CLOSING_S = 90
+_LOOK_S = 30
 _SESSIONS_A_MINUTE = 100  # measured: what Airflow dispatches on a 2-core machine, two tasks a session
 _GOOD = frozenset({State.COMPLETE, State.SUSPECT, State.EMPTY})
 
@@ -94,13 +95,13 @@ def estimate_line(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> s
     cost = preflight.estimate(lake, fetched)
     return (
         f"{ticker}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
-        f" {fetched} to fetch: about {cost.requests} requests, {cost.bytes / 1e6:,.0f} MB,"
-        f" {max(1, round(fetched / _SESSIONS_A_MINUTE))} min"
+        f" {fetched} {'to fetch' if refetch else 'not here yet'}: about {cost.requests} requests,"
+        f" {cost.bytes / 1e6:,.0f} MB, {max(1, round(fetched / _SESSIONS_A_MINUTE))} min"
     )
 
 
 def _to_fetch(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> list[dt.date]:
-    return wanted.sessions if refetch else lake.partitions.missing(ticker, wanted.sessions)
+    return wanted.sessions if refetch else lake.partitions.unfinished(ticker, wanted.sessions)
 
 
 class BackfillRun:
@@ -120,15 +121,16 @@ class BackfillRun:
             self._await_completion(active["id"])
             active = None
         if active is not None:
-            return self._attach(active)
-        body = {
+            return self._attach(active, refetch=refetch)
+        body: dict[str, Any] = {
             "dag_id": self._dag_id,
             "from_date": f"{self._wanted.first}T00:00:00Z",
             "to_date": f"{self._wanted.last}T00:00:00Z",
             "reprocess_behavior": "completed" if refetch else "failed",
             "max_active_runs": _MAX_ACTIVE_RUNS,
+            "dag_run_conf": {},  # or a run that was triggered by hand before would keep its own dates
         }
-        existing = self._count()
+        existing = len(self._runs_of_sessions())
         attempted = self._api.dry_run(body)
         skipped = len(self._wanted.sessions) - attempted
         cleared = max(0, existing - skipped)
@@ -139,12 +141,17 @@ class BackfillRun:
         self._say(f"backfill {self.backfill_id}: {attempted - cleared} created, {cleared} cleared, {skipped} skipped")
         return True
 
-    def _attach(self, active: dict[str, Any]) -> bool:
+    def _attach(self, active: dict[str, Any], *, refetch: bool) -> bool:
         first, last = _dates(active)
         if (first, last) != (self._wanted.first, self._wanted.last):
             raise AirflowTrouble(
                 f"backfill {active['id']} of FROM={first} TO={last} is {'paused' if active['is_paused'] else 'active'}"
                 f" on {self._dag_id}, and there can be only one. Resume it with  make backfill FROM={first} TO={last}"
+            )
+        if refetch and active["reprocess_behavior"] != "completed":
+            raise AirflowTrouble(
+                f"backfill {active['id']} of this range is {'paused' if active['is_paused'] else 'active'} and fetches"
+                f" only what is missing: let it end with  make backfill {self._wanted}  and then ask with REFETCH=1"
             )
         self.backfill_id = int(active["id"])
         self._api.steer_backfill(self.backfill_id, "unpause")
@@ -154,12 +161,16 @@ class BackfillRun:
     def watch(self, processes: Processes | None) -> None:
         """Block until every run of the range has ended, saying how far it is.
 
-        Bounded by the tasks' own bounds, and by the processes being alive where they are ours.
+        Bounded by the tasks' own bounds, by the processes being alive where they are ours, and by the
+        backfill being unpaused and the scheduler alive where they are not. Raises AirflowTrouble.
         """
-        told = ""
+        told, looked = "", time.monotonic()
         while True:
             if processes is not None:
                 processes.require_alive()
+            elif time.monotonic() - looked > _LOOK_S:
+                self._require_moving()
+                looked = time.monotonic()
             counts = {state: self._count(state) for state in ("success", "failed", "running", "queued")}
             line = ", ".join(f"{count} {state}" for state, count in counts.items())
             if line != told:
@@ -169,6 +180,15 @@ class BackfillRun:
                 return
             time.sleep(_POLL_S)
 
+    def _require_moving(self) -> None:
+        """Raise AirflowTrouble where an Airflow that is not ours will start none of the runs."""
+        active, dag = self._api.active_backfill(self._dag_id), self._api.dag(self._dag_id)
+        health = self._api.healthy()
+        if (active and active["is_paused"]) or (dag and dag["is_paused"]):
+            raise AirflowTrouble(f"the backfill, or {self._dag_id}, was paused: unpause it in the UI, then call again")
+        if health is not None and health["scheduler"]["status"] != "healthy":
+            raise AirflowTrouble("the scheduler of the Airflow that is up gives no sign of life: restart it")
+
     def pause(self) -> None:
         """Start no further run of this backfill, also where it was created but not yet answered for."""
         active = self._api.active_backfill(self._dag_id)
@@ -177,11 +197,17 @@ class BackfillRun:
 
     def reasons(self) -> dict[dt.date, str]:
         """Why the failed runs of the range failed, by session; of the first ones, if there are many."""
-        found: dict[dt.date, str] = {}
-        for run in self._api.runs(self._dag_id, self._wanted.first, self._wanted.last, "failed"):
-            session = dt.datetime.fromisoformat(run["logical_date"]).date()
-            found[session] = self._reason(run["dag_run_id"]) if len(found) < _MOST_REASONS else "see its task's log"
-        return found
+        failed = {day: run for day, run in self._runs_of_sessions().items() if run["state"] == "failed"}
+        return {
+            day: self._reason(run["dag_run_id"]) if number < _MOST_REASONS else "see its task's log"
+            for number, (day, run) in enumerate(sorted(failed.items()))
+        }
+
+    def _runs_of_sessions(self) -> dict[dt.date, dict[str, Any]]:
+        """The runs whose logical date is a wanted session; one triggered in the middle of a day is none."""
+        wanted = {f"{day}T00:00:00Z": day for day in self._wanted.sessions}
+        runs = self._api.runs(self._dag_id, self._wanted.first, self._wanted.last)
+        return {wanted[run["logical_date"]]: run for run in runs if run["logical_date"] in wanted}
 
     def _reason(self, run_id: str) -> str:
         failed = [one for one in self._api.task_instances(self._dag_id, run_id) if one["state"] == "failed"]
@@ -206,7 +232,7 @@ class BackfillRun:
                 )
             time.sleep(_POLL_S)
 
-    def _count(self, state: str | None = None) -> int:
+    def _count(self, state: str) -> int:
         return self._api.count_runs(self._dag_id, self._wanted.first, self._wanted.last, state)
 
     def _runs_left(self, first: dt.date, last: dt.date) -> int:

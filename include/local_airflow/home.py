@@ -89,8 +89,8 @@ class Home:
             ) from exc
 
     def migrate(self) -> None:
-        """Create or update the metadata database. Raises AirflowTrouble."""
-        with self.starting(), (self.folder / "migrate.log").open("w") as output:
+        """Create or update the metadata database, within ``starting``. Raises AirflowTrouble."""
+        with (self.folder / "migrate.log").open("w") as output:
             done = subprocess.run(
                 [sys.executable, "-m", "airflow", "db", "migrate"],
                 env=self.environment,

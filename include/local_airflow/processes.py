@@ -66,7 +66,9 @@ class Processes:
             )
         pids = dict(before.pids) if before else {}
         pids[component] = (process.pid, psutil.Process(process.pid).create_time())
-        self._file.write_text(json.dumps({"port": port, "started_by": started_by, "pids": pids}))
+        staged = self._file.with_suffix(".new")
+        staged.write_text(json.dumps({"port": port, "started_by": started_by, "pids": pids}))
+        staged.replace(self._file)
 
     def require_alive(self) -> None:
         """Raise AirflowTrouble where one of the started processes has ended."""

@@ -23,6 +23,8 @@ from marketlake.errors import (
 )
 from marketlake.redaction import without_secret
 
+_GAVE_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -46,7 +48,7 @@ def _passing(answer: Answer, told: str, now_s: float) -> MarketLakeError | None:
     if answer.code == HTTPStatus.TOO_MANY_REQUESTS or "exceeded the maximum requests" in answer.said:
         wait_s = retry_after_s(answer.retry_after, now_s)
         return RateLimited(f"{told}. The plan's calls are used up for now; it is tried again.", wait_s)
-    if answer.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if answer.code >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.code in _GAVE_UP:
         return ServerTrouble(f"{told}. The vendor's server has trouble; it is tried again.")
     if answer.code == HTTPStatus.OK and answer.status == "ERROR" and "API Key" not in answer.said:
         return ServerTrouble(f"{told}. The vendor reports an error in an HTTP 200; it is tried again.")
@@ -57,13 +59,15 @@ def _final(answer: Answer, told: str, key: ApiKey) -> MarketLakeError:
     """What a person must mend, or what cannot be taken for data."""
     if answer.code == HTTPStatus.UNAUTHORIZED or "API Key" in answer.said:
         return KeyRefused(f"{told}. The key {key} is not accepted: compare it with the vendor's dashboard.")
-    if answer.code == HTTPStatus.FORBIDDEN or answer.status == "NOT_AUTHORIZED":
+    if answer.status == "NOT_AUTHORIZED" or (answer.code == HTTPStatus.FORBIDDEN and answer.status):
         return NotEntitled(
             f"{told}. The key {key} works, but its plan does not include these bars: per-second bars need Stocks"
             " Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask for later dates."
         )
     if HTTPStatus.MULTIPLE_CHOICES <= answer.code < HTTPStatus.BAD_REQUEST:
         return BadRequest(f"{told}. A redirect is not followed; set api.base_url to the API itself.")
+    if answer.code == HTTPStatus.FORBIDDEN:
+        return BadRequest(f"{told}. This is not the vendor's answer: something between refuses; ask your network.")
     if answer.code >= HTTPStatus.BAD_REQUEST:
         return BadRequest(f"{told}. The request itself is wrong; check tickers and dates in the settings.")
     return MalformedPage(f"{told}. This status is not documented; it is not taken for data.")

@@ -26,7 +26,7 @@ from marketlake.errors import (
 )
 from marketlake.model import BarRequest, Fetch
 from marketlake.parse import Page
-from marketlake.redaction import redacted_url, without_secret
+from marketlake.redaction import redacted, redacted_url, without_secret
 from marketlake.settings import Api
 from marketlake.validate import require_echo
 
@@ -151,7 +151,10 @@ class PolygonClient:
         """``next_url`` on the configured host: path and query only, so that the key never leaves it."""
         if not next_url:
             return None
-        parts = urlsplit(next_url)
+        try:
+            parts = urlsplit(next_url)
+        except ValueError as exc:
+            raise MalformedPage(f"{request}: next_url is no address ({exc}). Fetch again later.") from exc
         if parts.netloc != self.host and parts.hostname not in VENDOR_HOSTS:
             raise MalformedPage(
                 f"{request}: next_url points to the foreign host {parts.netloc!r} ({redacted_url(next_url)});"
@@ -182,7 +185,8 @@ class PolygonClient:
 
     def _page_once(self, url: str, where: str) -> tuple[Page, bytes]:
         response = self._get(url, where)
-        body = response.content
+        # The key is in no answer that has been seen; should the vendor echo it, it is not kept.
+        body = response.content.replace(self._key.value.encode(), redacted(self._key.value).encode())
         about = f"{where}: HTTP {response.status_code} from {redacted_url(url)}"
         try:
             page = parse.decode(body)

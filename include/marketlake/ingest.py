@@ -13,7 +13,7 @@ import pyarrow as pa
 from marketlake import parse, validate
 from marketlake.certificate import Certificate, Check, Hours, raw_digest
 from marketlake.client import PolygonClient
-from marketlake.errors import RawPagesUnusable, RefusedData
+from marketlake.errors import RawPagesUnusable, RefusedData, StorageError
 from marketlake.lake import Lake
 from marketlake.model import BarRequest, CheckResult, Fetch, State
 from marketlake.partitions import Outcome, require_same_adjustment
@@ -55,43 +55,56 @@ def ingest(
     require_same_adjustment(lake.partitions, ticker, request.adjusted)
     name = f"{ticker.lower()}-{session}"
     with lake.storage.exclusive(name, lake.settings.storage.lock_timeout_s) as writer:
-        try:
-            fetch, pages = client.fetch(request) if client else _stored(lake, request)
-        except RefusedData as exc:
-            _keep_evidence(lake, writer, request, exc, client)
-            raise
         if client is None:
-            final = fetch.fetched_at_ms >= final_from(session).timestamp() * 1000
-        return _accept(lake, writer, request, fetch, pages, final=final, client=client)
+            return _rebuild(lake, writer, request)
+        try:
+            fetch, pages = client.fetch(request)
+            bars, certificate = _accepted(lake, request, fetch, pages, final=final)
+        except RefusedData as exc:
+            _keep_evidence(lake, writer, request, exc, client.host)
+            raise
+        return _publish(lake, writer, bars, certificate, fetch)
 
 
-def _accept(
-    lake: Lake,
-    writer: Writer,
-    request: BarRequest,
-    fetch: Fetch,
-    pages: list[parse.Page],
-    *,
-    final: bool,
-    client: PolygonClient | None,
-) -> Report:
+def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
+    """The partition anew from its raw pages: whatever was made of revision N's pages is revision N."""
+    held = lake.partitions.held(request.ticker, request.session)
+    stored = lake.raw_pages.get(request.ticker, request.session, held.revision if held else None)
+    fetch = stored.fetch
+    if stored.adjusted is not request.adjusted:
+        raise RawPagesUnusable(f"{request}: the raw pages are adjusted={stored.adjusted}. Fetch with source=api.")
+    if held and held.certificate and held.certificate.raw_digest != raw_digest(fetch.bodies):
+        raise RawPagesUnusable(
+            f"{request}: the raw pages are of another fetch than the partition, which stays. Fetch with source=api."
+        )
+    pages = [parse.decode(body) for body in fetch.bodies]
+    for number, page in enumerate(pages, 1):
+        validate.require_echo(page, request, number)
+    final = fetch.fetched_at_ms >= final_from(request.session).timestamp() * 1000
+    bars, certificate = _accepted(lake, request, fetch, pages, final=final)
+    if held is not None and held.certificate is not None:
+        return _publish(lake, writer, bars, certificate, fetch)
+    certificate = _numbered(certificate, stored.revision, lake.now())
+    lake.partitions.publish(writer, bars, certificate, held)
+    return _told(Outcome.RENEWED if held else Outcome.CREATED, certificate)
+
+
+def _accepted(
+    lake: Lake, request: BarRequest, fetch: Fetch, pages: list[parse.Page], *, final: bool
+) -> tuple[pa.Table, Certificate]:
+    """The bars with what they prove. Raises InvalidBars, with the bodies, on bars that must not enter."""
     bars = _with_ticker(pages, request.ticker)
-    checks = validate.judge(bars, request)
-    accepted = lake.settings.waivers(request.ticker, request.session)
+    checks = validate.judge(bars, request, lake.settings.quality.max_silence_s if final else None)
     try:
-        waived = validate.require_acceptable(checks, request, accepted)
+        waived = validate.require_acceptable(checks, request, lake.settings.waivers(request.ticker, request.session))
     except RefusedData as exc:
         exc.bodies = fetch.bodies
-        _keep_evidence(lake, writer, request, exc, client)
         raise
     state = State.PROVISIONAL if not final else State.SUSPECT if waived else State.COMPLETE
-    certificate = _certificate(request, fetch, pages, bars, checks=checks, waived=waived, state=state)
-    return _publish(lake, writer, bars, certificate, fetch, keep_raw=client is not None)
+    return bars, _certificate(request, fetch, pages, bars, checks=checks, waived=waived, state=state)
 
 
-def _publish(
-    lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch, *, keep_raw: bool
-) -> Report:
+def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch) -> Report:
     """The three cases of fetching again, and the first time."""
     ticker, session = certificate.ticker, certificate.session
     held = lake.partitions.held(ticker, session)
@@ -100,11 +113,11 @@ def _publish(
         certificate = _numbered(certificate, held.revision, lake.now())
         outcome = Outcome.UNCHANGED if old.claims_the_same(certificate) else Outcome.RENEWED
     else:
-        revision = lake.partitions.next_revision(held, ticker, session)
-        certificate = _numbered(certificate, revision, lake.now())
+        last = max(lake.partitions.last_revision(held, ticker, session), lake.raw_pages.last_revision(ticker, session))
+        certificate = _numbered(certificate, last + 1, lake.now())
         outcome = Outcome.REVISED if held else Outcome.CREATED
     if outcome is not Outcome.UNCHANGED:
-        if keep_raw and lake.settings.storage.keep_raw_pages:
+        if lake.settings.storage.keep_raw_pages:
             lake.raw_pages.put(
                 writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch
             )
@@ -112,33 +125,17 @@ def _publish(
     return _told(outcome, certificate)
 
 
-def _stored(lake: Lake, request: BarRequest) -> tuple[Fetch, list[parse.Page]]:
-    held = lake.partitions.held(request.ticker, request.session)
-    fetch, adjusted = lake.raw_pages.get(
-        request.ticker, request.session, held.revision if held and held.certificate else None
-    )
-    if adjusted is not request.adjusted:
-        raise RawPagesUnusable(f"{request}: the raw pages are adjusted={adjusted}. Fetch with source=api.")
-    if held and held.certificate and held.certificate.raw_digest != raw_digest(fetch.bodies):
-        raise RawPagesUnusable(
-            f"{request}: the raw pages are of another fetch than the partition, which stays. Fetch with source=api."
-        )
-    pages = [parse.decode(body) for body in fetch.bodies]
-    for number, page in enumerate(pages, 1):
-        validate.require_echo(page, request, number)
-    return fetch, pages
-
-
-def _keep_evidence(
-    lake: Lake, writer: Writer, request: BarRequest, refusal: RefusedData, client: PolygonClient | None
-) -> None:
-    """The refused pages, where they came from the API: those of a rebuild are stored already."""
-    if client is None or not refusal.bodies or not lake.settings.storage.keep_raw_pages:
+def _keep_evidence(lake: Lake, writer: Writer, request: BarRequest, refusal: RefusedData, host: str) -> None:
+    """Store the refused pages. Where that fails, the refusal is still what is told."""
+    if not refusal.bodies or not lake.settings.storage.keep_raw_pages:
         return
-    fetch = Fetch(refusal.bodies, client.host, int(lake.now().timestamp() * 1000))
-    lake.raw_pages.put_rejected(
-        writer, request.ticker, request.session, adjusted=request.adjusted, fetch=fetch, because=str(refusal)
-    )
+    fetch = Fetch(refusal.bodies, host, int(lake.now().timestamp() * 1000))
+    try:
+        lake.raw_pages.put_rejected(
+            writer, request.ticker, request.session, adjusted=request.adjusted, fetch=fetch, because=str(refusal)
+        )
+    except StorageError as exc:
+        _log.warning("%s: the refused pages could not be kept: %s", request, exc)
 
 
 def _with_ticker(pages: list[parse.Page], ticker: str) -> pa.Table:

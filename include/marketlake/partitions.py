@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from marketlake.certificate import Certificate
-from marketlake.errors import StorageError
+from marketlake.errors import SettingsError
+from marketlake.model import State
 from marketlake.schema import BARS, content_hash
 from marketlake.storage import Storage, Writer
 
@@ -67,6 +68,15 @@ class PartitionStore:
         folders = self.sessions(ticker)
         return [day for day in sessions if day not in folders or not self._storage.exists(self.key(ticker, day))]
 
+    def unfinished(self, ticker: str, sessions: list[dt.date]) -> list[dt.date]:
+        """Those of ``sessions`` without a partition, or with one that is provisional or proves nothing."""
+        missing = set(self.missing(ticker, sessions))
+        return [day for day in sessions if day in missing or not self._is_finished(ticker, day)]
+
+    def _is_finished(self, ticker: str, session: dt.date) -> bool:
+        certificate = self.certificate(ticker, session)
+        return certificate is not None and certificate.state is not State.PROVISIONAL
+
     def certificate(self, ticker: str, session: dt.date) -> Certificate | None:
         """The certificate in a partition's footer, if it is of this ticker and session; else None.
 
@@ -106,9 +116,9 @@ class PartitionStore:
                 return certificate.adjusted
         return None
 
-    def next_revision(self, held: Held | None, ticker: str, session: dt.date) -> int:
-        """The revision that other rows than the held ones would become."""
-        return held.revision + 1 if held else self._last_kept(ticker, session) + 1
+    def last_revision(self, held: Held | None, ticker: str, session: dt.date) -> int:
+        """The highest revision that is held or kept; 0 without any."""
+        return max(held.revision if held else 0, self._last_kept(ticker, session))
 
     def publish(self, writer: Writer, bars: pa.Table, certificate: Certificate, held: Held | None) -> None:
         """Replace the partition in one step, keeping the rows of an older revision."""
@@ -160,10 +170,10 @@ def _rows(data: bytes) -> pa.Table:
 
 
 def require_same_adjustment(store: PartitionStore, ticker: str, adjusted: bool) -> None:
-    """Raise StorageError where the lake holds bars of the other kind."""
+    """Raise SettingsError where the lake holds bars of the other kind."""
     held = store.adjusted(ticker)
     if held is not None and held is not adjusted:
-        raise StorageError(
+        raise SettingsError(
             f"bars.adjusted = {str(adjusted).lower()}, but the lake holds {ticker} with adjusted ="
             f" {str(held).lower()}. One lake holds one kind: set it back, or choose another storage.root."
         )

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
-    """The run's own session and what is missing among the last ones before it, newest first.
+    """The run's own session and what is missing or provisional among the last ones before it, newest first.
 
     Older gaps are only counted, with the command that fills them: filling years is a backfill's work.
     """
@@ -23,14 +23,14 @@ def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
     window = known[-settings.schedule.catch_up_sessions - 1 :]
     missing = lake.partitions.missing(ticker, known)
     older = [day for day in missing if day < window[0]] if window else []
+    recent = lake.partitions.unfinished(ticker, window)
     if older:
         _log.warning(
             "%s: %d sessions before the catch-up window have no partition; fill them with"
             "  make backfill FROM=%s TO=%s",
             ticker, len(older), older[0], older[-1],
         )  # fmt: skip
-    wanted = {day for day in missing if day in set(window)} | ({own} & set(known))
-    return sorted(wanted, reverse=True)
+    return sorted({*recent, *({own} & set(known))}, reverse=True)
 
 
 def backfill_plan(lake: Lake, own: dt.date) -> list[dt.date]:
@@ -69,7 +69,7 @@ def manual_plan(
         )
     if not ready:
         lake.calendar.require_final(sessions[0], lake.now(), allow_provisional=allow_provisional)
-    wanted = ready if refetch or source is Source.RAW else lake.partitions.missing(ticker, ready)
+    wanted = ready if refetch or source is Source.RAW else lake.partitions.unfinished(ticker, ready)
     _log.info("%s: %d of %d sessions from %s to %s are to be fetched", ticker, len(wanted), len(ready), first, last)
     return wanted
 

@@ -10,6 +10,7 @@ import datetime as dt
 import io
 import re
 import tarfile
+from dataclasses import dataclass
 
 import msgspec
 import pyarrow as pa
@@ -32,6 +33,15 @@ class _Manifest(msgspec.Struct, frozen=True):
     digest: str
     page_bytes: tuple[int, ...]
     refused_because: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The pages of one revision, as they were fetched."""
+
+    fetch: Fetch
+    adjusted: bool
+    revision: int
 
 
 def _folder(kind: str, ticker: str, session: dt.date) -> str:
@@ -59,20 +69,27 @@ class RawPages:
             f"{_folder('raw-rejected', ticker, session)}/{_FILE}", _packed(ticker, session, adjusted, fetch, because)
         )
 
-    def get(self, ticker: str, session: dt.date, revision: int | None) -> tuple[Fetch, bool]:
-        """The pages of a revision (None: the newest stored) and whether they are adjusted.
+    def last_revision(self, ticker: str, session: dt.date) -> int:
+        """The highest revision that pages are stored of; 0 without any."""
+        return max(self._revisions(ticker, session), default=0)
+
+    def _revisions(self, ticker: str, session: dt.date) -> list[int]:
+        names = self._storage.folders(_folder("raw", ticker, session))
+        return [int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)]
+
+    def get(self, ticker: str, session: dt.date, revision: int | None) -> Stored:
+        """The pages of a revision; of the newest stored one, where there are none of that.
 
         Raises RawPagesUnusable where they are absent, damaged or not those of this session.
         """
-        folder = _folder("raw", ticker, session)
-        stored = sorted(int(name[4:]) for name in self._storage.folders(folder) if re.fullmatch(r"rev=\d+", name))
-        wanted = revision if revision is not None else (stored[-1] if stored else None)
-        data = self._storage.get(f"{folder}/rev={wanted}/{_FILE}") if wanted is not None else None
+        stored = self._revisions(ticker, session)
+        wanted = revision if revision in stored else max(stored, default=0)
+        data = self._storage.get(f"{_folder('raw', ticker, session)}/rev={wanted}/{_FILE}") if wanted else None
         if data is None:
             raise RawPagesUnusable(
                 f"{ticker} {session}: no raw pages are stored (storage.keep_raw_pages). Fetch it with source=api."
             )
-        return _unpacked(data, ticker, session)
+        return Stored(*_unpacked(data, ticker, session), revision=wanted)
 
 
 def _packed(ticker: str, session: dt.date, adjusted: bool, fetch: Fetch, because: str) -> bytes:

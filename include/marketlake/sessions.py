@@ -66,6 +66,7 @@ class SessionCalendar:
 
     def next_session(self, day: dt.date) -> dt.date | None:
         """The first session on or after ``day``; None past the end of the calendar."""
+        day = max(day, FIRST_SESSION)
         return next(iter(self.sessions(day, day + dt.timedelta(days=30))), None)
 
     def last_sessions(self, end: dt.date, count: int) -> list[dt.date]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -24,10 +24,12 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from marketlake.errors import SettingsError
+from marketlake.redaction import redacted_url
 
 ENV_PREFIX = "MARKETLAKE__"
 BASE_URL_VARIABLE = "POLYGON_BASE_URL"
 SETTINGS_FILE_VARIABLE = "MARKETLAKE_SETTINGS_FILE"
+_GZIP_HIGHEST = 9
 _SECRET_NAME = re.compile(r"(?i)key|secret|token|passw|credential")
 
 
@@ -42,7 +44,8 @@ def _is_ticker(value: str) -> str:
     return value
 
 
-def _is_base_url(value: str) -> str:
+def checked_base_url(value: str) -> str:
+    """The address of an API, without a slash at its end. Raises ValueError where it would leak the key."""
     if not re.fullmatch(r"https://[^/?#@\s]+|http://(127\.0\.0\.1|localhost|simulator)(:\d+)?", value.rstrip("/")):
         raise ValueError(
             "must be https://HOST without path or user (http:// only for 127.0.0.1, localhost or simulator)"
@@ -51,7 +54,15 @@ def _is_base_url(value: str) -> str:
 
 
 Ticker = Annotated[str, AfterValidator(_is_ticker)]
-Check = Literal["low_above_open", "low_above_close", "high_below_open", "high_below_close", "negative_number"]
+Check = Literal[
+    "low_above_open",
+    "low_above_close",
+    "high_below_open",
+    "high_below_close",
+    "price_not_positive",
+    "negative_number",
+    "long_silence",
+]
 
 
 class _Section(BaseModel):
@@ -81,7 +92,7 @@ class Bars(_Section):
 class Api(_Section):
     """The vendor's REST API and how patient to be with it."""
 
-    base_url: Annotated[str, AfterValidator(_is_base_url)] = "https://api.massive.com"
+    base_url: Annotated[str, AfterValidator(checked_base_url)] = "https://api.massive.com"
     page_limit: int = Field(default=50_000, ge=1, le=50_000)
     connect_timeout_s: float = Field(default=10, gt=0, le=300)
     read_timeout_s: float = Field(default=60, gt=0, le=600)
@@ -100,6 +111,19 @@ class Storage(_Section):
     keep_raw_pages: bool = True
     min_free_bytes: int = Field(default=1_000_000_000, ge=0)
     lock_timeout_s: float = Field(default=900, gt=0, le=86_400)
+
+    @field_validator("root")
+    @classmethod
+    def _is_local(cls, root: Path) -> Path:
+        if ":/" in str(root):
+            raise ValueError("must be a folder of this machine; object stores are not supported in this version")
+        return root.expanduser()
+
+    @model_validator(mode="after")
+    def _level_fits(self) -> Storage:
+        if self.compression == "gzip" and self.compression_level > _GZIP_HIGHEST:
+            raise ValueError(f"compression_level {self.compression_level} is too high for gzip: 1 to {_GZIP_HIGHEST}")
+        return self
 
 
 class Calendar(_Section):
@@ -132,8 +156,9 @@ class Tasks(_Section):
 
 
 class Quality(_Section):
-    """Waivers: which check of which session a person has accepted."""
+    """How silent a session may be, and which check of which session a person has accepted."""
 
+    max_silence_s: float = Field(default=1_800, gt=0, le=23_400)
     accept: dict[Ticker, dict[dt.date, tuple[Check, ...]]] = Field(default_factory=dict)
 
 
@@ -263,7 +288,8 @@ def _explained(error: ErrorDetails) -> str:
         names = getattr(section.annotation if section else Settings, "model_fields", {})
         return f"{name} is no setting: known are {', '.join(names)}"
     message = error["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(error["input"], dict) else f" = {error['input']!r}"
+    given = redacted_url(error["input"]) if "://" in str(error["input"]) else error["input"]
+    value = "" if isinstance(given, dict) else f" = {given!r}"
     return f"{name}{value}: {message}"
 
 

@@ -33,11 +33,15 @@ def require_echo(page: Page, request: BarRequest, number: int) -> None:
         )
 
 
-def judge(bars: pa.Table, request: BarRequest) -> list[CheckResult]:
-    """Every check over the bars of one session, blocking ones first."""
+def judge(bars: pa.Table, request: BarRequest, max_silence_s: float | None) -> list[CheckResult]:
+    """Every check over the bars of one session, blocking ones first.
+
+    ``max_silence_s`` bounds the time without a trade in regular hours; None for a session still trading.
+    """
     column = {name: bars.column(name).to_numpy() for name in bars.column_names if name != "ticker"}
     return [
         *(_flag(bars, name, bad, waivable=waivable) for name, bad, waivable in _blocking(column, request)),
+        *([] if max_silence_s is None else [_silence(column["timestamp"], request, max_silence_s)]),
         *_reports(column, bars, request),
     ]
 
@@ -64,12 +68,31 @@ def _blocking(column: dict[str, np.ndarray], request: BarRequest) -> list[tuple[
         ("duplicate_second", step == 0, False),
         ("descending", step < 0, False),
         ("infinite_number", _any(numbers, np.isinf), False),
+        ("price_not_positive", _any(numbers[:4], lambda values: values <= 0), True),
         ("negative_number", _any(numbers, lambda values: values < 0), True),
         ("low_above_open", column["low"] > column["open"], True),
         ("low_above_close", column["low"] > column["close"], True),
         ("high_below_open", column["high"] < column["open"], True),
         ("high_below_close", column["high"] < column["close"], True),
     ]
+
+
+def _silence(start: np.ndarray, request: BarRequest, max_silence_s: float) -> CheckResult:
+    """A short answer looks like a market that fell silent: at the open, at the close or between."""
+    opens, closes = request.hours.regular_start_ms, request.hours.regular_end_ms
+    regular = start[(start >= opens) & (start < closes)]
+    marks = np.concatenate([[opens - _SECOND_MS], regular, [closes]])
+    gaps_s = np.diff(marks) / _SECOND_MS - 1
+    longest = int(np.argmax(gaps_s))
+    return CheckResult(
+        "long_silence",
+        ok=bool(gaps_s[longest] <= max_silence_s),
+        blocking=True,
+        count=int((gaps_s > max_silence_s).sum()),
+        detail=f"{gaps_s[longest]:.0f} s without a bar in regular hours after timestamp {int(marks[longest])}"
+        f" (quality.max_silence_s = {max_silence_s:g})",
+        waivable=True,
+    )
 
 
 def _any(arrays: list[np.ndarray], test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -102,7 +125,8 @@ def _reports(column: dict[str, np.ndarray], bars: pa.Table, request: BarRequest)
 
 
 def _reason(check: CheckResult) -> str:
-    return f"{check.name} in {check.count} bar{'s' if check.count > 1 else ''}, first {check.detail}"
+    where = "place" if check.name == "long_silence" else "bar"
+    return f"{check.name} in {check.count} {where}{'s' if check.count > 1 else ''}, first {check.detail}"
 
 
 def _way_on(request: BarRequest, refused: list[CheckResult]) -> str:

@@ -38,6 +38,15 @@ def _with_bar(answer: Answer, **changes: Any) -> None:
     answer["results"][1] = {**answer["results"][1], **changes}
 
 
+def _one_bar(answer: Answer) -> None:
+    answer.update(results=answer["results"][:1], resultsCount=1)
+
+
+def _half_a_day(answer: Answer) -> None:
+    half = answer["results"][: len(answer["results"]) // 2]
+    answer.update(results=half, resultsCount=len(half))
+
+
 def _low_above_open(answer: Answer) -> None:
     high = answer["results"][1]["h"]
     _with_bar(answer, l=high, c=high, o=round(high - 0.01, 2))
@@ -78,6 +87,9 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
     "unsorted": _swap,
     "duplicate": _double,
     "negative": lambda answer: _with_bar(answer, v=-1),
+    "one_bar": _one_bar,
+    "half_a_day": _half_a_day,
+    "free": lambda answer: _with_bar(answer, o=0, h=0, l=0, c=0),
     "low_above_open": _low_above_open,
     "string_number": lambda answer: _with_bar(answer, o="1.5"),
     "missing_number": lambda answer: answer["results"][1].pop("o"),
@@ -101,7 +113,13 @@ class Faults:
     def set(self, day: str, faults: list[dict[str, Any]]) -> None:
         """Replace the faults of one date. Raises ValueError for a name that is none."""
         for fault in faults:
-            if fault["fault"].partition(":")[0] not in {*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, "repeated_cursor"}:
+            if fault["fault"].partition(":")[0] not in {
+                *HTTP_FAULTS,
+                *WIRE_FAULTS,
+                *BODY_FAULTS,
+                "repeated_cursor",
+                "echoed_key",
+            }:
                 raise ValueError(f"no such fault: {fault['fault']}")
         with self._lock:
             self._queued[day] = [dict(fault) for fault in faults]

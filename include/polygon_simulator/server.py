@@ -191,6 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if name == "repeated_cursor":
             answer["next_url"] = f"{self.simulator.url}{self.path}"
+        if name == "echoed_key":
+            answer["asked_with"] = self.simulator.key
         if name in BODY_FAULTS:
             BODY_FAULTS[name](answer)
         if name in WIRE_FAULTS:

@@ -11,7 +11,8 @@ from airflow.sdk.log import mask_secret
 
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey, key_from_environment
-from marketlake.settings import Api, environment
+from marketlake.errors import SettingsError
+from marketlake.settings import Api, checked_base_url, environment
 
 
 class PolygonHook(HttpHook):
@@ -36,12 +37,22 @@ class PolygonHook(HttpHook):
         session = self._session(api, connection)
         if connection is not None and connection.password:
             key = ApiKey(connection.password, f"the connection {self.polygon_conn_id}")
-            base_url = self.base_url if connection.host else api.base_url
+            base_url = self._host_of(connection) or api.base_url
         else:
             key, base_url = key_from_environment(environment()), api.base_url
         mask_secret(key.value)
         self.log.info("API key %s, host %s", key, base_url)
         return PolygonClient(session, key, api, base_url=base_url)
+
+    def _host_of(self, connection: Any) -> str:
+        """The connection's own address, held against the same rule as ``api.base_url``; empty without one."""
+        if not connection.host:
+            return ""
+        host = connection.host if "://" in connection.host else f"{connection.schema or 'https'}://{connection.host}"
+        try:
+            return checked_base_url(f"{host}:{connection.port}" if connection.port else host)
+        except ValueError as exc:
+            raise SettingsError(f"the host of the connection {self.polygon_conn_id} {exc}") from exc
 
     def _connection(self) -> Any:
         try:

@@ -19,13 +19,13 @@ from marketlake_airflow.hook import PolygonHook
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-_PLAN = "plan"
 _log = logging.getLogger(__name__)
 
 
 def plan_sessions(ticker: str, context: Mapping[str, Any]) -> list[str]:
     """The run's dates: made once, then kept, so that clearing the run maps them to the same indexes."""
-    kept = context["task_state_store"].get(_PLAN)
+    key = f"plan of a {context['dag_run'].run_type} run"  # a backfill that takes over a run plans it anew
+    kept = context["task_state_store"].get(key)
     if kept is not None:
         _log.info("this run's plan was made before and is kept: %d sessions", len(kept))
         return list(kept)
@@ -34,7 +34,7 @@ def plan_sessions(ticker: str, context: Mapping[str, Any]) -> list[str]:
     for name in lake.storage.sweep():
         _log.warning("removed what a dead process left in staging: %s", name)
     plan = [str(day) for day in _plan(lake, ticker, context)]
-    context["task_state_store"].set(_PLAN, plan, retention=NEVER_EXPIRE)
+    context["task_state_store"].set(key, plan, retention=NEVER_EXPIRE)
     _log.info("%s: %d sessions planned: %s", ticker, len(plan), ", ".join(plan[:5]) + (" ..." if len(plan) > 5 else ""))  # noqa: PLR2004
     return plan
 

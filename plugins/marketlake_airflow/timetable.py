@@ -14,15 +14,19 @@ class SessionTimetable(Timetable):
     """Logical date = session date at 00:00 UTC; due at ``ready_time`` New York on the following day.
 
     Both ends of a backfill are included, and no run exists for a weekend, holiday or closure. With
-    ``enabled=False`` the scheduler is given nothing, while backfills are still served.
+    ``enabled=False`` the scheduler is given nothing, while backfills are still served. No run is later
+    than ``end_date``.
     """
 
     description = "every session of the New York Stock Exchange, when its bars are final"
 
-    def __init__(self, ready_time: str, closures: Sequence[str] = (), enabled: bool = True) -> None:
+    def __init__(
+        self, ready_time: str, closures: Sequence[str] = (), enabled: bool = True, end_date: str | None = None
+    ) -> None:
         self._ready_time = dt.time.fromisoformat(ready_time)
         self._closures = tuple(closures)
         self._enabled = enabled
+        self._end_date = dt.date.fromisoformat(end_date) if end_date else dt.date.max
 
     @property
     def summary(self) -> str:
@@ -36,6 +40,7 @@ class SessionTimetable(Timetable):
             "ready_time": self._ready_time.isoformat("minutes"),
             "closures": list(self._closures),
             "enabled": self._enabled,
+            "end_date": None if self._end_date == dt.date.max else self._end_date.isoformat(),
         }
 
     @classmethod
@@ -57,7 +62,7 @@ class SessionTimetable(Timetable):
         if earliest is None:
             return None
         session = self._calendar().next_session(earliest)
-        if session is None:
+        if session is None or session > self._end_date:
             return None
         info = self._info(session)
         if restriction.latest is not None and info.logical_date > restriction.latest:
