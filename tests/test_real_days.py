@@ -107,6 +107,15 @@ def test_the_certificates_hold_the_recorded_sums(lake: Lake, three_days: Path) -
     ]
 
 
+def test_the_content_hashes_are_those_of_the_day_the_schema_was_made(lake: Lake, three_days: Path) -> None:
+    found = [lake.partitions.certificate("SPY", day) for day in DAYS]
+    assert [one.content_hash for one in found if one] == [
+        "6bcd87be1b0042acbd671e69d9a1ea140eac3bad7780dcff190f77258cc5fe1b",
+        "6230d38dc247d6407adc38cbf92e0c11184b9862ff410b02d8b63d607ca43bb1",
+        "12aad614dbf503440b216aafbbdc346b5de81eaca70802eaf783b1dbab0ea707",
+    ]
+
+
 def test_a_page_limit_of_5000_and_of_50000_give_the_same_content(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, three_days: Path, simulator: Simulator, waits: list[float]
 ) -> None:

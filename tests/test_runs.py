@@ -35,7 +35,8 @@ def api(rig: Rig) -> Iterator[AirflowApi]:
             patched.setenv(name, value)
         patched.setattr(settings, "env_file", lambda: rig.folder / "absent.env")
         home = Home.of(settings.load())
-        home.migrate()
+        with home.starting():
+            home.migrate()
         with stack(home, [DAG], lambda line: warnings.warn(line, stacklevel=1)) as up:
             assert up.ours
             yield up.api
@@ -176,9 +177,10 @@ def test_a_range_of_1100_dates_maps_1100_instances(rig: Rig, api: AirflowApi) ->
         found = api._send("GET", path, params={"task_id": "ingest_session", "limit": 1}) or {}
         return int(found["total_entries"]) if found["total_entries"] > 1 else 0
 
-    count = until(mapped)
-    api._send("PATCH", f"dags/{DAG}/dagRuns/{run}", json={"state": "failed"})
-    assert count == 1_100
+    try:
+        assert until(mapped) == 1_100
+    finally:
+        api._send("PATCH", f"dags/{DAG}/dagRuns/{run}", json={"state": "failed"})
     until(lambda: not [one for one in api.task_instances(DAG, run) if one["state"] in {"running", "queued"}])
 
 

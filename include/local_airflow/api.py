@@ -124,9 +124,9 @@ class AirflowApi:
                 raise AirflowTrouble(f"Airflow's API does not answer ({method} {path}: {type(exc).__name__}).") from exc
             if response.status_code == requests.codes.unauthorized and attempt == 1 and self.log_in():
                 continue
-            if response.status_code != requests.codes.service_unavailable:
+            if not _is_locked(method, response.status_code):
                 break
-            time.sleep(min(0.2 * 2**attempt, 5))  # SQLite is locked for a moment
+            time.sleep(min(0.2 * 2**attempt, 5))
         allowed = (missing_ok and response.status_code == requests.codes.not_found) or (
             conflict_ok and response.status_code == requests.codes.conflict
         )
@@ -135,6 +135,13 @@ class AirflowApi:
         if not response.ok:
             raise AirflowTrouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
         return dict(response.json()) if response.content else None
+
+
+def _is_locked(method: str, code: int) -> bool:
+    """Whether SQLite may have been locked for a moment, and the request can be sent again without harm."""
+    return code == requests.codes.service_unavailable or (
+        code == requests.codes.internal_server_error and method != "POST"
+    )
 
 
 def _range(first: dt.date, last: dt.date) -> dict[str, str]:
