@@ -8,7 +8,7 @@ REFETCH ?=
 VENV := .venv
 UV := $(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python
 COMPILE := $(VENV)/bin/uv pip compile --quiet --upgrade pyproject.toml --extra airflow --universal \
-	--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+	--python-version 3.11 --generate-hashes --no-header --no-annotate
 RUN := $(VENV)/bin/python -m local_airflow
 
 .DEFAULT_GOAL := help
