@@ -107,7 +107,7 @@ def test_the_verdict_is_over_partitions_whatever_the_runs_say(
     for day in (D(2024, 11, 25), D(2024, 11, 27)):
         ingest(lake, "SPY", day, client)
     assert backfill.verdict(lake, "SPY", wanted, {}, said.append) == backfill.INCOMPLETE
-    assert said[0].startswith("SPY 2024-11-26  FAILED  its run succeeded, but there is no partition")
+    assert said[0].startswith("SPY 2024-11-26  FAILED  its run did not fail, but there is no partition")
     assert "SPY: 2 of 3 sessions have their partition" in said[1]
     ingest(lake, "SPY", D(2024, 11, 26), client)
     said.clear()

@@ -61,7 +61,7 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
 
     again = rig.backfill("2013-10-05", "2013-10-09")
     assert again.returncode == 0, again.stdout
-    assert "nothing to do: all 3 sessions have a successful run" in again.stdout
+    assert "nothing to do: all 3 sessions have a run that succeeded" in again.stdout
 
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in rig.lake.rglob("*") if path.is_file()}
     asked = len(rig.simulator.requests)

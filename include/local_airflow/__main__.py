@@ -84,7 +84,7 @@ def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: backfill.
         except AirflowTrouble as exc:
             if airflow.ours or run.backfill_id is None:
                 raise
-            say(f"the Airflow that was up does not answer any more ({exc}); judging what is there")
+            say(f"{exc} Judging what is there.")
             reasons = {}
         except KeyboardInterrupt:
             for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

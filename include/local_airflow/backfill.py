@@ -135,7 +135,10 @@ class BackfillRun:
         skipped = len(self._wanted.sessions) - attempted
         cleared = max(0, existing - skipped)
         if attempted == 0:
-            self._say(f"nothing to do: all {skipped} sessions have a successful run. REFETCH=1 fetches them again.")
+            self._say(
+                f"nothing to do: all {skipped} sessions have a run that succeeded or is under way."
+                " REFETCH=1 fetches them again."
+            )
             return False
         self.backfill_id = self._api.create_backfill(body)
         self._say(f"backfill {self.backfill_id}: {attempted - cleared} created, {cleared} cleared, {skipped} skipped")
@@ -185,9 +188,9 @@ class BackfillRun:
         active, dag = self._api.active_backfill(self._dag_id), self._api.dag(self._dag_id)
         health = self._api.healthy()
         if (active and active["is_paused"]) or (dag and dag["is_paused"]):
-            raise AirflowTrouble(f"the backfill, or {self._dag_id}, was paused: unpause it in the UI, then call again")
+            raise AirflowTrouble(f"the backfill, or {self._dag_id}, was paused: unpause it in the UI, then call again.")
         if health is not None and health["scheduler"]["status"] != "healthy":
-            raise AirflowTrouble("the scheduler of the Airflow that is up gives no sign of life: restart it")
+            raise AirflowTrouble("the scheduler of the Airflow that is up gives no sign of life: restart it.")
 
     def pause(self) -> None:
         """Start no further run of this backfill, also where it was created but not yet answered for."""
@@ -249,7 +252,7 @@ def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str],
         if certificate is None:
             what = "there is no partition" if held is None else "its partition does not match its certificate"
             bad[session] = reasons.get(session) or (
-                f"its run succeeded, but {what}: make backfill FROM={session} TO={session} REFETCH=1"
+                f"its run did not fail, but {what}: make backfill FROM={session} TO={session} REFETCH=1"
             )
         elif certificate.state not in _GOOD:
             bad[session] = (
