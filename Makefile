@@ -12,7 +12,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --upgrade pyproject.toml --extra a
 RUN := $(VENV)/bin/python -m local_airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help backfill up down test check lock
+.PHONY: help backfill up down airflow test check lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ up: $(VENV)/.runtime ## start Airflow with its daily schedule, on this machine o
 
 down: $(VENV)/.runtime ## end what `make up` started
 	@$(RUN) down
+
+airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders of this checkout
+	@$(RUN) airflow $(ARGS)
 
 test: $(VENV)/.development ## run the tests with coverage
 	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(ARGS)

@@ -1,4 +1,4 @@
-"""``python -m local_airflow up|down|backfill``: what ``make`` calls."""
+"""``python -m local_airflow up|down|backfill|airflow``: what ``make`` calls."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from local_airflow import backfill
 from local_airflow.home import AirflowTrouble, Home
@@ -182,6 +183,12 @@ def down() -> int:
     return 0
 
 
+def airflow(arguments: list[str]) -> NoReturn:
+    """Become Airflow's own command, on the home and with the folders of this checkout."""
+    environment = Home.of(settings.load()).environment
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", *arguments], environment)  # noqa: S606
+
+
 def main() -> int:
     """Run one command; every known error is one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="local_airflow", description=__doc__)
@@ -192,10 +199,13 @@ def main() -> int:
     filling.add_argument("--from", dest="first", required=True)
     filling.add_argument("--to", dest="last", required=True)
     filling.add_argument("--refetch", action="store_true")
+    commands.add_parser("airflow").add_argument("arguments", nargs=argparse.REMAINDER)
     given = parser.parse_args()
     for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_end, signal.default_int_handler)
     try:
+        if given.command == "airflow":
+            airflow(given.arguments)
         if given.command == "backfill":
             return run_backfill(given.first, given.last, refetch=given.refetch)
         return up() if given.command == "up" else down()
