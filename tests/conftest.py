@@ -15,9 +15,9 @@ from marketlake import settings
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
 from marketlake.lake import Lake
-from marketlake.sessions import SessionCalendar
-from polygon_simulator.days import Bar, MadeUpDays, RecordedDays
+from polygon_simulator.days import Bar, RecordedDays
 from polygon_simulator.server import Simulator
+from sparse_days import SparseDays
 
 # Before the first import of Airflow, which reads them once and for all.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-of-the-tests-")
@@ -32,15 +32,15 @@ needs_real_days = pytest.mark.skipif(
 )
 
 
-class RecordedElseMadeUp:
-    """Recorded days where there are any, made-up ones elsewhere."""
+class RecordedElseSparse:
+    """Recorded days where there are any, sparse ones elsewhere."""
 
     def __init__(self) -> None:
         self._recorded = RecordedDays(REAL)
-        self._made_up = MadeUpDays(SessionCalendar(dt.datetime.now(dt.UTC).date()))
+        self._sparse = SparseDays()
 
     def bars(self, ticker: str, day: dt.date) -> list[Bar]:
-        return self._recorded.bars(ticker, day) or self._made_up.bars(ticker, day)
+        return self._recorded.bars(ticker, day) or self._sparse.bars(ticker, day)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(RecordedElseMadeUp(), KEY) as running:
+    with Simulator(RecordedElseSparse(), KEY) as running:
         yield running
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import KEY, RecordedElseMadeUp
+from conftest import KEY, RecordedElseSparse
 from local_airflow.api import AirflowApi
 from local_airflow.processes import free_port
 from polygon_simulator.server import Simulator
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.airflow
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Simulator(RecordedElseMadeUp(), KEY) as simulator:
+    with Simulator(RecordedElseSparse(), KEY) as simulator:
         rig = Rig(tmp_path, simulator)
         yield rig
         rig.make("down")

@@ -40,7 +40,8 @@ from marketlake.errors import (
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from marketlake.model import State
-from polygon_simulator.server import Plan, Simulator
+from polygon_simulator.plan import Plan
+from polygon_simulator.server import Simulator
 
 DAY = dt.date(2024, 11, 26)
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
@@ -319,7 +320,7 @@ def test_a_holiday_or_weekend_is_asked_of_nobody(
 ) -> None:
     with pytest.raises(NotASession, match=str(day)):
         ingest(lake, "SPY", day, client)
-    assert simulator.requests == []
+    assert not simulator.requests
 
 
 def test_an_early_close_is_judged_by_its_own_hours(lake: Lake, client: PolygonClient) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conftest import KEY, NOW, RecordedElseMadeUp, a_client
+from conftest import KEY, NOW, RecordedElseSparse, a_client
 from marketlake import planning, settings
 from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.ingest import ingest
@@ -23,7 +23,7 @@ D = dt.date
 @pytest.fixture(scope="module")
 def partitions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, bytes]]:
     """Finished partitions of a few days, made once, and one that is provisional."""
-    with Simulator(RecordedElseMadeUp(), KEY) as simulator, pytest.MonkeyPatch.context() as patched:
+    with Simulator(RecordedElseSparse(), KEY) as simulator, pytest.MonkeyPatch.context() as patched:
         patched.setenv("POLYGON_BASE_URL", simulator.url)
         patched.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path_factory.mktemp("made")))
         lake = Lake(settings.load(), now=lambda: NOW)

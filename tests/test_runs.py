@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from conftest import KEY, RecordedElseMadeUp
+from conftest import KEY, RecordedElseSparse
 from local_airflow.api import AirflowApi
 from local_airflow.home import Home
 from local_airflow.processes import Processes
 from local_airflow.stack import stack
 from marketlake import settings
-from polygon_simulator.server import Plan, Simulator
+from polygon_simulator.plan import Plan
+from polygon_simulator.server import Simulator
 from rig import DAG, Rig, clear, ended, instances, trigger, until
 
 pytestmark = pytest.mark.airflow
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.airflow
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with Simulator(RecordedElseMadeUp(), KEY) as simulator:
+    with Simulator(RecordedElseSparse(), KEY) as simulator:
         yield Rig(tmp_path_factory.mktemp("runs"), simulator)
 
 

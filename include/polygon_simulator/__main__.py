@@ -1,29 +1,71 @@
-"""``python -m polygon_simulator --port 8000 --key KEY [--replay FOLDER]``: serve until interrupted."""
+"""``python -m polygon_simulator --key KEY``: a stand-in for the vendor's API, until it is interrupted."""
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
+import json
+import os
 import signal
 import sys
 from pathlib import Path
 
-from marketlake.lake import system_clock
-from marketlake.sessions import SessionCalendar
-from polygon_simulator.days import MadeUpDays, RecordedDays
+from polygon_simulator.days import Days, RecordedDays
+from polygon_simulator.faults import Faults
+from polygon_simulator.folds import EXACT, Differences
+from polygon_simulator.market import MadeUpDays
+from polygon_simulator.plan import NAMES, Plan
 from polygon_simulator.server import Simulator
+
+KEY_VARIABLE = "POLYGON_API_KEY"
+_END = {signal.SIGINT, signal.SIGTERM}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="polygon_simulator",
+        description="A stand-in for the vendor's API. Made-up days look like a market and mean nothing.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one, printed")
+    parser.add_argument(
+        "--key", default=os.environ.get(KEY_VARIABLE), help=f"the key that requests must carry (else {KEY_VARIABLE})"
+    )
+    parser.add_argument("--plan", choices=NAMES, default="advanced", help="what the key may see (default: %(default)s)")
+    parser.add_argument("--calls-a-minute", type=int, help="answer 429 beyond them")
+    parser.add_argument(
+        "--replay", type=Path, help="serve a folder of TICKER-YYYY-MM-DD.json.gz, or a lake's raw pages, instead"
+    )
+    parser.add_argument("--exact", action="store_true", help="minute and day bars that add up from their seconds")
+    parser.add_argument("--faults", type=json.loads, default={}, help="""as in {"2024-11-27": [{"fault": "500"}]}""")
+    return parser
 
 
 def main() -> int:
     """Serve recorded or made-up days."""
-    parser = argparse.ArgumentParser(prog="polygon_simulator", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0: a free one, printed")
-    parser.add_argument("--key", required=True, help="the key that requests must carry")
-    parser.add_argument("--replay", type=Path, help="a folder of TICKER-YYYY-MM-DD.json.gz")
+    parser = _parser()
     given = parser.parse_args()
-    days = RecordedDays(given.replay) if given.replay else MadeUpDays(SessionCalendar(system_clock().date()))
-    with Simulator(days, given.key, port=given.port) as simulator:
-        print(f"serving on {simulator.url}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    if not given.key:
+        parser.error(f"a key is needed: --key, or {KEY_VARIABLE} in the environment")
+    if given.replay and not given.replay.is_dir():
+        parser.error(f"--replay {given.replay} is no folder")
+    plan, faults = Plan.named(given.plan, dt.datetime.now(dt.UTC).date()), Faults()
+    plan.calls_a_minute = given.calls_a_minute or plan.calls_a_minute
+    try:
+        faults.replace(given.faults)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        parser.error(f"--faults: {exc}")
+    days: Days = RecordedDays(given.replay) if given.replay else MadeUpDays()
+    differences = EXACT if given.exact else Differences()
+    simulator = Simulator(days, given.key, plan, faults, differences, port=given.port, host=given.host)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # before a thread starts: each would inherit it unblocked
+    try:
+        simulator.start()
+    except OSError as exc:
+        parser.error(f"cannot listen on {given.host}:{given.port}: {exc.strerror}. Choose another --port.")
+    print(f"serving on {simulator.url}", flush=True)
+    signal.sigwait(_END)
+    simulator.stop()
     return 0
 
 

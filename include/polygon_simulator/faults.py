@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Answer = dict[str, Any]
@@ -29,6 +29,7 @@ HTTP_FAULTS: dict[str, tuple[int, str, str]] = {
         "NOT_AUTHORIZED",
         "Your plan doesn't include this data timeframe. Please upgrade your plan at https://polygon.io/pricing",
     ),
+    "not_found": (404, "NOT_FOUND", "Data not found."),
     "bad_request": (400, "ERROR", "Could not parse the time parameter: 'from'. Use YYYY-MM-DD or Unix MS Timestamps"),
 }
 WIRE_FAULTS = frozenset({"reset", "truncated", "short", "html", "redirect", "stall", "slow", "nan"})
@@ -123,6 +124,12 @@ class Faults:
                 raise ValueError(f"no such fault: {fault['fault']}")
         with self._lock:
             self._queued[day] = [dict(fault) for fault in faults]
+
+    def replace(self, faults: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Replace the faults of every date. Raises ValueError for a name that is none."""
+        self.clear()
+        for day, of_day in faults.items():
+            self.set(day, of_day)
 
     def clear(self) -> None:
         """Serve faithfully again."""

@@ -1,0 +1,109 @@
+"""Minute and day bars, folded from the same seconds, with the differences that the vendor's have.
+
+At the vendor, larger bars hold more than their seconds: prints that count for volume alone make no
+second bar, and the closing auction is in the day's bar but in no minute. A client that expects equal
+sums would pass against a simulator that folds exactly, and fail against the vendor.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from marketlake.model import SessionHours
+from polygon_simulator.days import Bar
+
+MINUTE_MS = 60_000
+_VOLUME_ONLY_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What the larger bars hold beyond their seconds. Both off: every sum is exact.
+
+    ``volume_only``: one minute in five holds up to 2 % more shares than its seconds. ``closing_cross``:
+    the day holds an auction of 1 to 4 % of its shares, whose price is the day's close.
+    """
+
+    volume_only: bool = True
+    closing_cross: bool = True
+
+
+EXACT = Differences(volume_only=False, closing_cross=False)
+
+
+def minutes(ticker: str, seconds: list[Bar], differences: Differences) -> list[Bar]:
+    """One bar for each minute that has a second, ascending; ``t`` is the minute's start."""
+    folded = []
+    for start_ms, group in groupby(seconds, key=lambda bar: int(bar["t"]) // MINUTE_MS * MINUTE_MS):
+        bar = _folded(list(group), start_ms)
+        chance = random.Random(f"{ticker} {start_ms}")
+        if differences.volume_only and chance.random() < _VOLUME_ONLY_SHARE:
+            bar["v"] = _number(bar["v"] + math.ceil(bar["v"] * chance.uniform(0, 0.02)))
+        folded.append(bar)
+    return folded
+
+
+def day(ticker: str, seconds: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
+    """The day's bar: prices of regular hours, shares of the whole day; ``t`` is midnight in New York.
+
+    None where regular hours hold no bar. On an early close the auction is a second of its own already.
+    """
+    regular = [bar for bar in seconds if hours.regular_start_ms <= bar["t"] < hours.regular_end_ms]
+    if not regular:
+        return None
+    by_minute = minutes(ticker, seconds, differences)
+    bar = _folded(regular, hours.day_start_ms)
+    bar |= {"v": _sum(one["v"] for one in by_minute), "n": sum(one.get("n", 0) for one in seconds)}
+    bar["vw"] = _vwap(seconds)
+    if differences.closing_cross and not hours.early_close:
+        chance = random.Random(f"{ticker} {hours.session} cross")
+        bar["v"] = _number(bar["v"] + round(bar["v"] * chance.uniform(0.01, 0.04)))
+        bar["c"] = round(min(bar["h"], max(bar["l"], bar["c"] + chance.choice((-0.02, -0.01, 0.01, 0.02)))), 2)
+        bar["n"] += 1
+    return bar
+
+
+def open_close(ticker: str, seconds: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
+    """The body of the open-close endpoint, without its status; None where there is no day's bar."""
+    folded = day(ticker, seconds, hours, differences)
+    if folded is None:
+        return None
+    before = [bar for bar in seconds if bar["t"] < hours.regular_start_ms]
+    after = [bar for bar in seconds if bar["t"] >= hours.regular_end_ms]
+    body: Bar = {"from": str(hours.session), "symbol": ticker, "open": folded["o"], "high": folded["h"]}
+    body |= {"low": folded["l"], "close": folded["c"], "volume": folded["v"]}
+    body |= {"afterHours": after[-1]["c"]} if after else {}
+    body |= {"preMarket": before[0]["o"]} if before else {}
+    return body
+
+
+def _folded(bars: list[Bar], start_ms: int) -> Bar:
+    return {
+        "v": _sum(bar["v"] for bar in bars),
+        "vw": _vwap(bars),
+        "o": bars[0]["o"],
+        "c": bars[-1]["c"],
+        "h": max(bar["h"] for bar in bars),
+        "l": min(bar["l"] for bar in bars),
+        "t": start_ms,
+        "n": sum(bar.get("n", 0) for bar in bars),
+    }
+
+
+def _vwap(bars: list[Bar]) -> float:
+    shares = math.fsum(bar["v"] for bar in bars)
+    return round(math.fsum(bar["v"] * bar.get("vw", bar["c"]) for bar in bars) / shares, 4) if shares else bars[-1]["c"]
+
+
+def _sum(volumes: Iterable[float]) -> float:
+    return _number(math.fsum(volumes))
+
+
+def _number(value: float) -> float:
+    """As the vendor writes it: whole numbers without a fraction, fractions to a ten-thousandth."""
+    rounded = round(value, 4)
+    return int(rounded) if rounded == int(rounded) else rounded

@@ -1,0 +1,188 @@
+"""The HTTP side: key check, budget, plan, answers, refusals word for word, and broken answers on request."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import socket
+import struct
+import time
+import uuid
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from polygon_simulator import questions
+from polygon_simulator.faults import BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS
+from polygon_simulator.questions import Aggregates, BadQuestion, OpenClose
+
+if TYPE_CHECKING:
+    from polygon_simulator.server import Simulator
+
+_GZIP_FROM_BYTES = 1_400
+_SLOW_S = 3
+
+
+def request_id() -> str:
+    """As the vendor's: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection for one simulator."""
+
+    protocol_version = "HTTP/1.1"
+    simulator: Simulator
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: ``Simulator.requests`` is the log."""
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        if parts.path == "/simulator/health":
+            self._send(200, {"status": "OK"})
+            return
+        try:
+            question = questions.read(parts.path, query)
+        except BadQuestion as exc:
+            self._log(parts.path, None)
+            if self._may_ask(query):
+                self._refuse("bad_request", text=str(exc))
+            return
+        self._log(parts.path, question)
+        if self._may_ask(query):
+            self._answer(question)
+
+    def do_POST(self) -> None:
+        """Set faults: ``POST /simulator/faults {"2013-10-08": [{"fault": "500", "times": 0}]}``."""
+        try:
+            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            self.simulator.faults.replace(body)
+        except (ValueError, KeyError, AttributeError, TypeError) as exc:
+            self._send(400, {"status": "ERROR", "error": f"no faults: {exc}"})
+            return
+        self._send(200, {"status": "OK"})
+
+    def _log(self, path: str, question: Aggregates | OpenClose | None) -> None:
+        entry = {
+            "path": path,
+            "day": str(question.day) if question else None,
+            "page": question.page if isinstance(question, Aggregates) else None,
+        }
+        entry["authorization"] = self.headers.get("Authorization")
+        self.simulator.requests.append(entry)
+
+    def _may_ask(self, query: dict[str, str]) -> bool:
+        """Whether key and budget allow a call; where not, it is refused."""
+        given = self.headers.get("Authorization", "").removeprefix("Bearer ") or query.get("apiKey", "")
+        if given != self.simulator.key:
+            error = "Unknown API Key" if given else "API Key was not provided"
+            self._send(401, {"status": "ERROR", "request_id": request_id(), "error": error})
+            return False
+        if not self.simulator.budget.spend(self.simulator.plan.calls_a_minute):
+            self._refuse("429")
+            return False
+        return True
+
+    def _answer(self, question: Aggregates | OpenClose | None) -> None:
+        if question is None:
+            self._refuse("not_found")
+        elif isinstance(question, OpenClose):
+            self._answer_open_close(question)
+        elif question.timespan == "second" and not self.simulator.plan.seconds:
+            self._refuse("not_entitled")
+        elif question.day < self.simulator.plan.first_date or question.start_ms > time.time() * 1000:
+            self._refuse("not_entitled_in_200", code=403)
+        else:
+            self._answer_aggregates(question)
+
+    def _answer_open_close(self, question: OpenClose) -> None:
+        if question.day < self.simulator.plan.first_date:
+            self._refuse("not_entitled_in_200", code=403)
+            return
+        body = self.simulator.open_close(question)
+        if body is None:
+            self._refuse("not_found")
+            return
+        self._send(200, {"status": "OK", **body})
+
+    def _answer_aggregates(self, question: Aggregates) -> None:
+        fault = self.simulator.faults.take(str(question.day), question.page)
+        name, _, argument = (fault or "").partition(":")
+        if name in HTTP_FAULTS:
+            self._refuse(name, retry_after=argument)
+            return
+        answer = self.simulator.page(question, self._base_url)
+        if name == "repeated_cursor":
+            answer["next_url"] = self._base_url + self.path
+        if name == "echoed_key":
+            answer["asked_with"] = self.simulator.key
+        if name in BODY_FAULTS:
+            answer |= {"results": [dict(bar) for bar in answer["results"]]} if "results" in answer else {}
+            BODY_FAULTS[name](answer)
+        if name in WIRE_FAULTS:
+            self._break_off(name, json.dumps(answer).encode())
+            return
+        self._send(200, answer)
+
+    @property
+    def _base_url(self) -> str:
+        """The address that the client used, which is not always the one listened on."""
+        return f"http://{self.headers.get('Host') or self.simulator.url.removeprefix('http://')}"
+
+    def _refuse(self, name: str, *, code: int | None = None, retry_after: str = "", text: str = "") -> None:
+        http_code, status, known_text = HTTP_FAULTS[name]
+        key = "error" if status == "ERROR" else "message"
+        headers = {"Retry-After": retry_after} if retry_after else {}
+        self._send(code or http_code, {"status": status, "request_id": request_id(), key: text or known_text}, headers)
+
+    def _break_off(self, name: str, body: bytes) -> None:
+        if name == "html":
+            self._send_bytes(200, b"<html><body>502 Bad Gateway</body></html>", {"Content-Type": "text/html"})
+        elif name == "nan":
+            self._send_bytes(200, re.sub(rb'"o": [\d.]+', b'"o": NaN', body, count=1), {})
+        elif name == "truncated":
+            self._send_bytes(200, body[: len(body) // 2], {})
+        elif name == "redirect":
+            self._send_bytes(302, b"", {"Location": "http://localhost:9/elsewhere"})
+        elif name == "slow":
+            time.sleep(_SLOW_S)
+            self._send_bytes(200, body, {"Content-Type": "application/json"})
+        elif name == "stall":
+            time.sleep(_SLOW_S)
+            self.close_connection = True
+        else:
+            self._cut(name, body)
+
+    def _cut(self, name: str, body: bytes) -> None:
+        """Promise the whole body, send half of it, and close (``short``) or reset the connection."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2])
+        self.wfile.flush()
+        if name == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.shutdown(socket.SHUT_WR) if name == "short" else self.connection.close()
+        self.close_connection = True
+
+    def _send(self, code: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        sent = {"Content-Type": "application/json", "X-Request-Id": body.get("request_id", ""), **(headers or {})}
+        self._send_bytes(code, msgspec.json.encode(body), sent)
+
+    def _send_bytes(self, code: int, body: bytes, headers: dict[str, str]) -> None:
+        if "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > _GZIP_FROM_BYTES:
+            body = gzip.compress(body, 1)
+            headers = {**headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
