@@ -110,4 +110,6 @@ def test_an_ingested_session_is_reported_and_told_to_the_asset(lake: Lake) -> No
         "state": "complete",
         "content_hash": report["content_hash"],
         "revision": 1,
+        "source_host": report["source_host"],
     }
+    assert str(report["source_host"]).startswith("127.0.0.1:")

@@ -171,7 +171,7 @@ def _warn_of_key(home: Home, lake: Lake) -> None:
         return
     try:
         client = _client(home, lake.settings.api)
-        client.probe(lake.request(lake.settings.tickers[0], last))
+        preflight.require_served(lake, client, lake.settings.tickers[0], last, last)
     except MarketLakeError as exc:
         say(f"WARNING: {exc}")
 

@@ -15,7 +15,7 @@ from marketlake import preflight
 from marketlake.client import PolygonClient
 from marketlake.errors import SettingsError
 from marketlake.lake import Lake
-from marketlake.model import State
+from marketlake.model import State, is_vendor
 from marketlake.sessions import final_from
 
 COMPLETE, INCOMPLETE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -246,9 +246,12 @@ def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str],
     """Judge the partitions of the range, whatever the runs say: each is read whole and held against its
     certificate. COMPLETE or INCOMPLETE."""
     bad: dict[dt.date, str] = {}
+    foreign: set[str] = set()
     for session in wanted.sessions:
         held = lake.partitions.held(ticker, session)
         certificate = held.certificate if held else None
+        if certificate is not None and not is_vendor(certificate.source_host):
+            foreign.add(certificate.source_host)
         if certificate is None:
             what = "there is no partition" if held is None else "its partition does not match its certificate"
             bad[session] = reasons.get(session) or (
@@ -264,6 +267,8 @@ def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str],
         say(f"{ticker} {session}  FAILED  {reason}")
     good = len(wanted.sessions) - len(bad)
     say(f"{ticker}: {good} of {len(wanted.sessions)} sessions have their partition under {lake.storage.root}")
+    if foreign:
+        say(f"{ticker}: NOT THE VENDOR'S: bars of this range were served by {', '.join(sorted(foreign))}")
     if bad:
         say(f"once the cause is gone:  make backfill {wanted}  tries the failed ones again")
     return INCOMPLETE if bad else COMPLETE

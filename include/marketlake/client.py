@@ -24,13 +24,12 @@ from marketlake.errors import (
     Retryable,
     TransportTrouble,
 )
-from marketlake.model import BarRequest, Fetch
+from marketlake.model import VENDOR_HOSTS, BarRequest, Fetch
 from marketlake.parse import Page
 from marketlake.redaction import redacted, redacted_url, without_secret
 from marketlake.settings import Api
 from marketlake.validate import require_echo
 
-VENDOR_HOSTS = frozenset({"api.massive.com", "api.polygon.io"})
 _GOOD_STATUSES = frozenset({"OK", "DELAYED"})
 _MOST_PAGES = 1_000
 _EMPTY_ASKED = 3

@@ -15,8 +15,8 @@ from marketlake.certificate import Certificate, Check, Hours, raw_digest
 from marketlake.client import PolygonClient
 from marketlake.errors import RawPagesUnusable, RefusedData, StorageError
 from marketlake.lake import Lake
-from marketlake.model import BarRequest, CheckResult, Fetch, State
-from marketlake.partitions import Outcome, require_same_adjustment
+from marketlake.model import BarRequest, CheckResult, Fetch, State, is_vendor
+from marketlake.partitions import Outcome, require_same_kind
 from marketlake.schema import BARS, SCHEMA_VERSION, content_hash
 from marketlake.sessions import final_from
 from marketlake.storage import Writer
@@ -52,7 +52,8 @@ def ingest(
     """
     request = lake.request(ticker, session)
     final = lake.calendar.require_final(session, lake.now(), allow_provisional=allow_provisional)
-    require_same_adjustment(lake.partitions, ticker, request.adjusted)
+    host = client.host if client else None
+    require_same_kind(lake.partitions, ticker, adjusted=request.adjusted, host=host)
     name = f"{ticker.lower()}-{session}"
     with lake.storage.exclusive(name, lake.settings.storage.lock_timeout_s) as writer:
         if client is None:
@@ -71,6 +72,7 @@ def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
     held = lake.partitions.held(request.ticker, request.session)
     stored = lake.raw_pages.get(request.ticker, request.session, held.revision if held else None)
     fetch = stored.fetch
+    require_same_kind(lake.partitions, request.ticker, adjusted=request.adjusted, host=fetch.source_host)
     if stored.adjusted is not request.adjusted:
         raise RawPagesUnusable(f"{request}: the raw pages are adjusted={stored.adjusted}. Fetch with source=api.")
     if held and held.certificate and held.certificate.raw_digest != raw_digest(fetch.bodies):
@@ -198,7 +200,7 @@ def _told(outcome: Outcome, certificate: Certificate) -> Report:
         source_host=certificate.source_host,
     )
     _log.info(
-        "%s %s: %s, %s, %d bars, revision %d, content %s",
+        "%s %s: %s, %s, %d bars, revision %d, content %s, from %s",
         report.ticker,
         report.session,
         report.outcome,
@@ -206,5 +208,6 @@ def _told(outcome: Outcome, certificate: Certificate) -> Report:
         report.rows,
         report.revision,
         report.content_hash[:12],
+        report.source_host if is_vendor(report.source_host) else f"{report.source_host} (NOT THE VENDOR)",
     )
     return report

@@ -23,6 +23,14 @@ class Source(enum.StrEnum):
     RAW = "raw"
 
 
+VENDOR_HOSTS = frozenset({"api.massive.com", "api.polygon.io"})
+
+
+def is_vendor(host: str) -> bool:
+    """Whether a host, with or without a port, is the vendor's: bars of any other may be made up."""
+    return host.partition(":")[0] in VENDOR_HOSTS
+
+
 FULL_DAY_MS = 23_400_000
 """Regular hours of a day without an early close: 6.5 hours."""
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from marketlake.certificate import Certificate
 from marketlake.errors import SettingsError
-from marketlake.model import State
+from marketlake.model import State, is_vendor
 from marketlake.schema import BARS, content_hash
 from marketlake.storage import Storage, Writer
 
@@ -108,12 +108,12 @@ class PartitionStore:
             matches = False
         return Held(certificate if matches else None, certificate.revision)
 
-    def adjusted(self, ticker: str) -> bool | None:
-        """Whether the lake holds adjusted bars of a ticker; None where it holds none."""
+    def newest(self, ticker: str) -> Certificate | None:
+        """The certificate of a ticker's last session that has one; None where the lake holds none."""
         for session in sorted(self.sessions(ticker), reverse=True):
             certificate = self.certificate(ticker, session)
             if certificate is not None:
-                return certificate.adjusted
+                return certificate
         return None
 
     def last_revision(self, held: Held | None, ticker: str, session: dt.date) -> int:
@@ -169,11 +169,20 @@ def _rows(data: bytes) -> pa.Table:
     return table.replace_schema_metadata(None).select(BARS.names)
 
 
-def require_same_adjustment(store: PartitionStore, ticker: str, adjusted: bool) -> None:
-    """Raise SettingsError where the lake holds bars of the other kind."""
-    held = store.adjusted(ticker)
-    if held is not None and held is not adjusted:
+def require_same_kind(store: PartitionStore, ticker: str, *, adjusted: bool, host: str | None = None) -> None:
+    """Raise SettingsError where the lake holds bars adjusted otherwise, or of another kind of ``host``:
+    the vendor's bars never stand beside those of a simulator or mirror.
+    """
+    newest = store.newest(ticker)
+    if newest is None:
+        return
+    if newest.adjusted is not adjusted:
         raise SettingsError(
             f"bars.adjusted = {str(adjusted).lower()}, but the lake holds {ticker} with adjusted ="
-            f" {str(held).lower()}. One lake holds one kind: set it back, or choose another storage.root."
+            f" {str(newest.adjusted).lower()}. One lake holds one kind: set it back, or choose another storage.root."
+        )
+    if host is not None and is_vendor(newest.source_host) is not is_vendor(host):
+        raise SettingsError(
+            f"{host} is {'' if is_vendor(host) else 'not '}the vendor's, but the lake holds {ticker} from"
+            f" {newest.source_host}. One lake holds one kind: choose another storage.root, or another api.base_url."
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from marketlake.client import PolygonClient
 from marketlake.errors import StorageError
 from marketlake.lake import Lake
-from marketlake.partitions import require_same_adjustment
+from marketlake.partitions import require_same_kind
 
 # Of a dense session (46,800 bars): partition and raw pages, measured on simulated ones. A day of 2013 takes half.
 _BYTES_A_SESSION = 1_500_000
@@ -42,13 +42,15 @@ def require_lake(lake: Lake, ticker: str, sessions: int = 0) -> None:
             f"storage.root {lake.storage.root} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed"
             f" (storage.min_free_bytes = {floor}, and {sessions} sessions). Free some, or move storage.root."
         )
-    require_same_adjustment(lake.partitions, ticker, lake.settings.bars.adjusted)
+    require_same_kind(lake.partitions, ticker, adjusted=lake.settings.bars.adjusted)
 
 
 def require_served(lake: Lake, client: PolygonClient, ticker: str, first: dt.date, last: dt.date) -> list[dt.date]:
     """Ask the API for one bar of the first and of the last session; those it has none of.
 
     Raises what ``PolygonClient`` raises on a key or plan that cannot serve them. A session without bars
-    is no such thing: it will fail by itself, in the open.
+    is no such thing: it will fail by itself, in the open. Raises SettingsError where the lake holds bars
+    of another kind of host.
     """
+    require_same_kind(lake.partitions, ticker, adjusted=lake.settings.bars.adjusted, host=client.host)
     return [day for day in sorted({first, last}) if not client.probe(lake.request(ticker, day))]

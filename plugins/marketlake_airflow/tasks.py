@@ -80,5 +80,7 @@ def ingest_session(ticker: str, session: str, asset: Asset, context: Mapping[str
     )
     event = context["outlet_events"][asset]
     event.add_partitions(session)
-    event.extra = {name: report.as_dict()[name] for name in ("rows", "state", "content_hash", "revision")}
+    event.extra = {
+        name: report.as_dict()[name] for name in ("rows", "state", "content_hash", "revision", "source_host")
+    }
     return report.as_dict()

@@ -1,0 +1,144 @@
+"""Where bars came from: what the simulator serves never passes for the vendor's, and replays come back equal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from conftest import KEY, NOW, a_client
+from local_airflow import backfill
+from marketlake import preflight, settings
+from marketlake.client import PolygonClient
+from marketlake.credentials import ApiKey
+from marketlake.errors import SettingsError
+from marketlake.ingest import ingest
+from marketlake.lake import Lake
+from marketlake.model import is_vendor
+from polygon_simulator.days import RecordedDays
+from polygon_simulator.market import MadeUpDays
+from polygon_simulator.server import Simulator
+
+MONDAY, TUESDAY, FRACTIONAL = dt.date(2024, 11, 25), dt.date(2024, 11, 26), dt.date(2026, 3, 2)
+
+
+class AnsweredBy(HTTPAdapter):
+    """Sends what is meant for the vendor to a simulator: the wire is real, the name is the vendor's."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__()
+        self._simulator = simulator
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        request.url = str(request.url).replace("https://api.massive.com", self._simulator.url)
+        return super().send(request, *args, **kwargs)
+
+
+@pytest.fixture
+def of_vendor(lake: Lake, simulator: Simulator) -> PolygonClient:
+    http = requests.Session()
+    http.mount("https://api.massive.com", AnsweredBy(simulator))
+    return PolygonClient(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.massive.com")
+
+
+@pytest.mark.parametrize(
+    ("host", "vendors"),
+    [
+        ("api.massive.com", True),
+        ("api.polygon.io:443", True),
+        ("127.0.0.1:8000", False),
+        ("simulator:8000", False),
+        ("api.massive.com.example.org", False),
+        ("files.massive.com", False),
+    ],
+)
+def test_only_the_two_api_hosts_are_the_vendors(host: str, vendors: bool) -> None:
+    assert is_vendor(host) is vendors
+
+
+def test_simulated_bars_do_not_enter_a_lake_of_real_ones(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient
+) -> None:
+    assert ingest(lake, "SPY", MONDAY, of_vendor).source_host == "api.massive.com"
+    words = (
+        rf"{client.host} is not the vendor's, but the lake holds SPY from api.massive.com. One lake holds one kind:"
+        " choose another storage.root, or another api.base_url."
+    )
+    with pytest.raises(SettingsError, match=words):
+        ingest(lake, "SPY", TUESDAY, client)
+    with pytest.raises(SettingsError, match=words):
+        preflight.require_served(lake, client, "SPY", TUESDAY, TUESDAY)
+    assert lake.partitions.sessions("SPY") == {MONDAY}
+
+
+def test_real_bars_do_not_enter_a_lake_of_simulated_ones(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient
+) -> None:
+    ingest(lake, "SPY", MONDAY, client)
+    with pytest.raises(SettingsError, match="api.massive.com is the vendor's, but the lake holds SPY from 127.0.0.1"):
+        ingest(lake, "SPY", MONDAY, of_vendor)
+    assert ingest(lake, "SPY", TUESDAY, client).outcome == "created"
+
+
+def test_raw_pages_of_another_kind_are_not_rebuilt_into_the_lake(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient
+) -> None:
+    ingest(lake, "SPY", MONDAY, client)
+    (lake.storage.root / "processed/spy/date=2024-11-25/bars.parquet").unlink()
+    ingest(lake, "SPY", TUESDAY, of_vendor)
+    with pytest.raises(SettingsError, match="but the lake holds SPY from api.massive.com"):
+        ingest(lake, "SPY", MONDAY, None)
+
+
+def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(
+    lake: Lake, client: PolygonClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ingest(lake, "SPY", MONDAY, client)
+    assert f"from {client.host} (NOT THE VENDOR)" in caplog.text
+    said: list[str] = []
+    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    assert backfill.verdict(lake, "SPY", wanted, {}, said.append) == backfill.COMPLETE
+    assert said[-1] == f"SPY: NOT THE VENDOR'S: bars of this range were served by {client.host}"
+
+
+def test_the_verdict_says_nothing_of_the_vendors_own_bars(lake: Lake, of_vendor: PolygonClient) -> None:
+    ingest(lake, "SPY", MONDAY, of_vendor)
+    said: list[str] = []
+    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    backfill.verdict(lake, "SPY", wanted, {}, said.append)
+    assert said == [f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}"]
+
+
+@pytest.mark.parametrize("day", [dt.date(2024, 11, 29), FRACTIONAL])
+def test_a_made_up_day_is_complete_and_comes_back_equal_from_its_raw_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, day: dt.date, waits: list[float]
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "first"))
+    monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "20000")
+    with Simulator(MadeUpDays(), KEY) as made_up:
+        monkeypatch.setenv("POLYGON_BASE_URL", made_up.url)
+        first = Lake(settings.load(), now=lambda: NOW)
+        report = ingest(first, "SPY", day, a_client(first, waits))
+    assert report.state == "complete"
+    assert report.rows == len(MadeUpDays().bars("SPY", day))
+    assert RecordedDays(first.storage.root).bars("SPY", day) == MadeUpDays().bars("SPY", day)
+
+    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "second"))
+    with Simulator(RecordedDays(first.storage.root), KEY) as replayed:
+        monkeypatch.setenv("POLYGON_BASE_URL", replayed.url)
+        second = Lake(settings.load(), now=lambda: NOW)
+        again = ingest(second, "SPY", day, a_client(second, waits))
+    assert again.content_hash == report.content_hash
+
+
+def test_the_last_revision_of_raw_pages_is_replayed(lake: Lake, client: PolygonClient, simulator: Simulator) -> None:
+    simulator.faults.set(str(MONDAY), [{"fault": "fractional_volume", "times": 1}])
+    ingest(lake, "SPY", MONDAY, client)
+    assert ingest(lake, "SPY", MONDAY, client).revision == 2
+    assert RecordedDays(lake.storage.root).bars("SPY", MONDAY) == simulator.bars("SPY", MONDAY)
