@@ -4,6 +4,7 @@ PYTHON ?= python3
 FROM ?=
 TO ?=
 REFETCH ?=
+KEEP ?=
 
 VENV := .venv
 UV := $(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python
@@ -12,10 +13,13 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --upgrade pyproject.toml --extra a
 RUN := $(VENV)/bin/python -m local_airflow
 
 .DEFAULT_GOAL := help
-.PHONY: help backfill up down airflow test check lock
+.PHONY: help demo backfill up down airflow test check lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.runtime ## [KEEP=1]: everything from nothing to a browsable result, on made-up days, without a key
+	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep)
 
 backfill: $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]: fetch history through Airflow's own backfill
 	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(filter 1 yes true,$(REFETCH)),--refetch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 
 import pytest
 
@@ -132,3 +133,33 @@ def test_a_partition_of_another_session_under_a_sessions_name_does_not_pass(
     path.write_bytes(lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 25))).read_bytes())
     wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-26", said.append)
     assert backfill.verdict(lake, "SPY", wanted, {}, said.append) == backfill.INCOMPLETE
+
+
+class RunsThatMoveOn:
+    """Airflow's API, as far as watching needs it, with one run that moves on with every ``pace`` requests."""
+
+    def __init__(self, pace: int) -> None:
+        self._pace = pace
+        self._asked = 0
+
+    @property
+    def state(self) -> str:
+        return ("queued", "running", "success")[min(self._asked // self._pace, 2)]
+
+    def count_runs(self, dag_id: str, first: dt.date, last: dt.date, *states: str) -> int:
+        count = int(self.state in states)
+        self._asked += 1
+        return count
+
+
+@pytest.mark.parametrize("pace", range(1, 9))
+def test_a_run_that_moves_on_between_two_requests_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str], pace: int
+) -> None:
+    monkeypatch.setattr(backfill, "_POLL_S", 0)
+    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    runs = RunsThatMoveOn(pace)
+    processes = SimpleNamespace(require_alive=lambda: None)
+    backfill.BackfillRun(runs, "spy_second_bars", wanted, said.append).watch(processes)  # type: ignore[arg-type]
+    assert runs.state == "success"
+    assert said[-1].endswith("1 success, 0 failed, 0 running, 0 queued")

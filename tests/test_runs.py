@@ -41,7 +41,7 @@ def api(rig: Rig) -> Iterator[AirflowApi]:
         with stack(home, [DAG], lambda line: warnings.warn(line, stacklevel=1)) as up:
             assert up.ours
             yield up.api
-    assert Processes(home).running() is None
+    assert Processes(home.folder).running() is None
     until(lambda: rig.processes() == [], timeout_s=10)
 
 

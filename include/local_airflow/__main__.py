@@ -1,4 +1,4 @@
-"""``python -m local_airflow up|down|backfill|airflow``: what ``make`` calls."""
+"""``python -m local_airflow demo|up|down|backfill|airflow``: what ``make`` calls."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
-from local_airflow import backfill
+from local_airflow import backfill, demo
+from local_airflow.demo_folder import DemoFolder, default_folder
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, port_is_free
-from local_airflow.stack import Stack, end, find, stack, started_environment, wait_for
+from local_airflow.stack import Stack, dag_id, end, find, stack, start_component, started_environment, wait_for
 from marketlake import preflight, settings
 from marketlake.client import PolygonClient
 from marketlake.errors import MarketLakeError
@@ -53,7 +55,7 @@ def run_backfill(first: str, last: str, *, refetch: bool) -> int:
         backfill.require_lake(lake, ticker, wanted, refetch=refetch)
     home = Home.of(configured)
     with home.starting():
-        if Processes(home).running() is None:
+        if Processes(home.folder).running() is None:
             home.migrate()
     client = _client(home, configured.api)
     say(f"asking {client}")
@@ -69,18 +71,13 @@ def run_backfill(first: str, last: str, *, refetch: bool) -> int:
     return max(codes)
 
 
-def dag_id(ticker: str) -> str:
-    """The DAG of a ticker."""
-    return f"{ticker.lower()}_second_bars"
-
-
 def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: backfill.Range, *, refetch: bool) -> int:
     """One ticker's backfill, from creation to the verdict. Its exit code."""
     run = backfill.BackfillRun(airflow.api, dag_id(ticker), wanted, say)
     with _unpaused(airflow, dag_id(ticker)):
         try:
             if run.create_or_attach(refetch=refetch):
-                run.watch(Processes(home) if airflow.ours else None)
+                run.watch(Processes(home.folder) if airflow.ours else None)
             reasons = run.reasons()
         except AirflowTrouble as exc:
             if airflow.ours or run.backfill_id is None:
@@ -127,7 +124,7 @@ def up() -> int:
             port = _start(home, lake)
     if already is not None:
         say(f"Airflow is up already at {already.api.base_url}; user {home.user}, password in {home.passwords_file}")
-        running = Processes(home).running()
+        running = Processes(home.folder).running()
         if running is not None and running.started_by != "up":
             say("a backfill started it, so it schedules nothing:  make down  and  make up  again once that has ended")
         return 0
@@ -147,10 +144,10 @@ def _start(home: Home, lake: Lake) -> int:
     port = int(home.environment.get("AIRFLOW__API__PORT", "8080"))
     if not port_is_free(port):
         raise AirflowTrouble(f"port {port} of 127.0.0.1 is taken: set AIRFLOW__API__PORT to another one.")
-    processes = Processes(home)
+    processes = Processes(home.folder)
     try:
         for component in _COMPONENTS:
-            processes.start(component, port, "up", started_environment(home, port))
+            start_component(processes, component, port, "up", started_environment(home, port))
         wait_for(lambda: _all_healthy(home), "Airflow", processes, _START_S)
     except BaseException:
         end(processes)
@@ -177,8 +174,8 @@ def _warn_of_key(home: Home, lake: Lake) -> None:
 
 
 def down() -> int:
-    """End what ``up`` started."""
-    count = Processes(Home.of(settings.load())).stop()
+    """End what ``up`` started, and a demo that was kept."""
+    count = Processes(Home.of(settings.load()).folder).stop() + DemoFolder(default_folder()).end()
     say(f"ended {count} processes" if count else "no Airflow of this checkout is up")
     return 0
 
@@ -193,6 +190,9 @@ def main() -> int:
     """Run one command; every known error is one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="local_airflow", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    showing = commands.add_parser("demo")
+    showing.add_argument("--keep", action="store_true")
+    showing.add_argument("--folder", type=Path)
     commands.add_parser("up")
     commands.add_parser("down")
     filling = commands.add_parser("backfill")
@@ -208,6 +208,8 @@ def main() -> int:
             airflow(given.arguments)
         if given.command == "backfill":
             return run_backfill(given.first, given.last, refetch=given.refetch)
+        if given.command == "demo":
+            return demo.run(given.folder, keep=given.keep, say=say)
         return up() if given.command == "up" else down()
     except MarketLakeError as exc:
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)

@@ -80,9 +80,9 @@ class AirflowApi:
         """``pause`` or ``unpause``. Of one that completed meanwhile, nothing is changed."""
         self._send("PUT", f"backfills/{backfill_id}/{action}", conflict_ok=True)
 
-    def count_runs(self, dag_id: str, first: dt.date, last: dt.date, state: str) -> int:
-        """How many runs of backfills over the dates are in one state."""
-        params = {**_range(first, last), "limit": 1, "state": state, "run_type": "backfill"}
+    def count_runs(self, dag_id: str, first: dt.date, last: dt.date, *states: str) -> int:
+        """How many runs of backfills over the dates are in any of the states, at one moment."""
+        params = {**_range(first, last), "limit": 1, "state": states, "run_type": "backfill"}
         return int((self._send("GET", f"dags/{dag_id}/dagRuns", params=params) or {})["total_entries"])
 
     def runs(self, dag_id: str, first: dt.date, last: dt.date) -> Iterator[dict[str, Any]]:
@@ -92,6 +92,17 @@ class AirflowApi:
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of one run."""
         return list(self._paged(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances", {}))
+
+    def clear(self, instance: dict[str, Any]) -> None:
+        """Let one task instance run again, as its button in the UI does."""
+        body = {
+            "dag_run_id": instance["dag_run_id"],
+            "task_ids": [[instance["task_id"], instance["map_index"]]],
+            "dry_run": False,
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        self._send("POST", f"dags/{instance['dag_id']}/clearTaskInstances", json=body)
 
     def log_events(self, instance: dict[str, Any]) -> list[dict[str, Any]]:
         """The log of a task instance's last try, an event a line."""

@@ -174,12 +174,13 @@ class BackfillRun:
             elif time.monotonic() - looked > _LOOK_S:
                 self._require_moving()
                 looked = time.monotonic()
+            left = self._runs_left(self._wanted.first, self._wanted.last)  # first: what has ended stays ended
             counts = {state: self._count(state) for state in ("success", "failed", "running", "queued")}
             line = ", ".join(f"{count} {state}" for state, count in counts.items())
             if line != told:
                 self._say(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z  {line}")
                 told = line
-            if counts["running"] + counts["queued"] == 0:
+            if left == 0:
                 return
             time.sleep(_POLL_S)
 
@@ -239,7 +240,8 @@ class BackfillRun:
         return self._api.count_runs(self._dag_id, self._wanted.first, self._wanted.last, state)
 
     def _runs_left(self, first: dt.date, last: dt.date) -> int:
-        return sum(self._api.count_runs(self._dag_id, first, last, state) for state in ("running", "queued"))
+        # In one request: between two, a run could pass from queued to running and be in neither answer.
+        return self._api.count_runs(self._dag_id, first, last, "queued", "running")
 
 
 def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str], say: Callable[[str], None]) -> int:

@@ -1,18 +1,17 @@
-"""Airflow's processes on this machine: started, found again, and ended with all their children."""
+"""Processes on this machine that outlive a command: started, found again, and ended with their children."""
 
 from __future__ import annotations
 
 import json
 import socket
 import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from local_airflow.home import AirflowTrouble, Home
+from local_airflow.home import AirflowTrouble
 
 _TERM_WAIT_S = 10
 _KILL_WAIT_S = 5
@@ -20,7 +19,7 @@ _KILL_WAIT_S = 5
 
 @dataclass(frozen=True)
 class Running:
-    """The processes that were started for one home. ``port`` is the API server's, on 127.0.0.1."""
+    """What was started from one folder. ``port`` is where it serves, on 127.0.0.1."""
 
     port: int
     started_by: str
@@ -32,11 +31,11 @@ class Running:
 
 
 class Processes:
-    """Starts, finds and stops the Airflow processes of one home."""
+    """Starts, finds and stops the processes of one folder, which holds their ids and what they print."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._file = home.folder / "processes.json"
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = folder / "processes.json"
 
     def running(self) -> Running | None:
         """What was started before and lives; None where nothing does."""
@@ -48,24 +47,22 @@ class Processes:
         running = Running(stored["port"], stored["started_by"], pids)
         return running if running.alive() else None
 
-    def start(self, component: str, port: int, started_by: str, environment: dict[str, str]) -> None:
-        """Start one component (``api-server``, ``scheduler``, ...) in a process group of its own."""
+    def start(self, name: str, command: list[str], port: int, started_by: str, environment: dict[str, str]) -> None:
+        """Start one process in a group of its own."""
         before = self.running()
-        arguments = ["--port", str(port)] if component == "api-server" else []
-        logs = self._home.folder / "process-logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        with (logs / f"{component}.log").open("w") as output:
+        self.log_of(name).parent.mkdir(parents=True, exist_ok=True)
+        with self.log_of(name).open("w") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", component, *arguments],
+                command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                cwd=self._home.folder,
+                cwd=self._folder,
             )
         pids = dict(before.pids) if before else {}
-        pids[component] = (process.pid, psutil.Process(process.pid).create_time())
+        pids[name] = (process.pid, psutil.Process(process.pid).create_time())
         staged = self._file.with_suffix(".new")
         staged.write_text(json.dumps({"port": port, "started_by": started_by, "pids": pids}))
         staged.replace(self._file)
@@ -75,15 +72,13 @@ class Processes:
         running = self.running()
         for name, (pid, started_s) in (running.pids if running else {}).items():
             if _process(pid, started_s) is None:
-                raise AirflowTrouble(f"airflow {name} has ended: see {self.log_of(name)}.")
+                raise AirflowTrouble(f"{name} has ended: see {self.log_of(name)}.")
         if running is None:
-            raise AirflowTrouble(
-                f"no Airflow process of {self._home.folder} is alive: see {self.log_of('api-server')}."
-            )
+            raise AirflowTrouble(f"no process of {self._folder} is alive: see {self._folder / 'process-logs'}.")
 
-    def log_of(self, component: str) -> Path:
-        """Where a component writes what it prints."""
-        return self._home.folder / "process-logs" / f"{component}.log"
+    def log_of(self, name: str) -> Path:
+        """Where a process writes what it prints."""
+        return self._folder / "process-logs" / f"{name}.log"
 
     def stop(self) -> int:
         """End every process of ``running`` and all below them: ask first, then insist. How many there were."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,11 @@ class Stack:
     ours: bool
 
 
+def dag_id(ticker: str) -> str:
+    """The DAG of a ticker."""
+    return f"{ticker.lower()}_second_bars"
+
+
 @contextmanager
 def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterator[Stack]:
     """The Airflow that is up, else one that schedules nothing and ends with the block."""
@@ -32,23 +38,23 @@ def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterato
         found = find(home)
         if found is None:
             say(f"starting Airflow ({home.database}) ...")
-            found = Stack(_start_for_backfill(home, dag_ids), ours=True)
+            found = Stack(start_unscheduled(home, dag_ids), ours=True)
     if not found.ours:
         say(f"using the Airflow that is up at {found.api.base_url}")
     try:
         yield found
     finally:
         if found.ours:
-            end(Processes(home))
+            end(Processes(home.folder))
 
 
 def find(home: Home) -> Stack | None:
     """The Airflow that is up on this home; None where there is none. Raises AirflowTrouble if it is unusable."""
-    running = Processes(home).running()
+    running = Processes(home.folder).running()
     port = running.port if running else int(home.environment.get("AIRFLOW__API__PORT", _DEFAULT_PORT))
     api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
     if running:
-        wait_for(lambda: api.healthy() is not None, "the API server that is up", Processes(home), _START_S)
+        wait_for(lambda: api.healthy() is not None, "the API server that is up", Processes(home.folder), _START_S)
         if not api.log_in():
             raise AirflowTrouble(f"the Airflow at {api.base_url} does not know {home.user} of {home.passwords_file}.")
         return Stack(api, ours=False)
@@ -63,23 +69,40 @@ def find(home: Home) -> Stack | None:
     return Stack(api, ours=False)
 
 
-def _start_for_backfill(home: Home, dag_ids: list[str]) -> AirflowApi:
-    """API server and DAG processor first: the scheduler starts once the DAGs say that nothing is scheduled."""
-    processes = Processes(home)
+def start_unscheduled(home: Home, dag_ids: list[str], started_by: str = "backfill") -> AirflowApi:
+    """Start an Airflow that runs backfills and schedules nothing, within ``home.starting``.
+
+    API server and DAG processor first: the scheduler starts once the DAGs say that nothing is scheduled.
+    """
+    processes = Processes(home.folder)
     started = dt.datetime.now(dt.UTC)
     port = free_port()
     environment = started_environment(home, port) | {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
     try:
         for component in ("api-server", "dag-processor"):
-            processes.start(component, port, "backfill", environment)
+            start_component(processes, component, port, started_by, environment)
         api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
         wait_for(lambda: api.healthy() is not None and api.log_in(), "the API server", processes, _START_S)
         wait_for(lambda: _unscheduled(api, dag_ids, started), f"the DAG {dag_ids[0]}", processes, _START_S, api)
-        processes.start("scheduler", port, "backfill", environment)
+        start_component(processes, "scheduler", port, started_by, environment)
     except BaseException:
         end(processes)
         raise
     return api
+
+
+def start_component(
+    processes: Processes, component: str, port: int, started_by: str, environment: dict[str, str]
+) -> None:
+    """Start one component (``api-server``, ``scheduler``, ...). Only the API server listens, on 127.0.0.1."""
+    arguments = {
+        "api-server": ["--port", str(port)],
+        # Their log servers listen on every address; logs lie on this machine, where the API server reads them.
+        "scheduler": ["--skip-serve-logs"],
+        "triggerer": ["--skip-serve-logs"],
+    }
+    command = [sys.executable, "-m", "airflow", component, *arguments.get(component, [])]
+    processes.start(component, command, port, started_by, environment)
 
 
 def end(processes: Processes) -> None:

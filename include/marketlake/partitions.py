@@ -89,6 +89,10 @@ class PartitionStore:
             certificate = _certificate(file)
         return certificate if certificate and _is_of(certificate, ticker, session) else None
 
+    def size_bytes(self, ticker: str, session: dt.date) -> int:
+        """How large the partition's file is; 0 without one."""
+        return self._storage.size_bytes(self.key(ticker, session))
+
     def read(self, ticker: str, session: dt.date) -> pa.Table | None:
         """The rows of one partition, without the certificate in their metadata; None without one."""
         data = self._storage.get(self.key(ticker, session))

@@ -29,6 +29,7 @@ from marketlake.redaction import redacted_url
 ENV_PREFIX = "MARKETLAKE__"
 BASE_URL_VARIABLE = "POLYGON_BASE_URL"
 SETTINGS_FILE_VARIABLE = "MARKETLAKE_SETTINGS_FILE"
+ENV_FILE_VARIABLE = "MARKETLAKE_ENV_FILE"
 _GZIP_HIGHEST = 9
 _SECRET_NAME = re.compile(r"(?i)key|secret|token|passw|credential")
 
@@ -223,8 +224,9 @@ class Settings(BaseSettings):
 
 
 def env_file() -> Path:
-    """The ``.env`` file of the project."""
-    return project_folder() / ".env"
+    """The ``.env`` file: the project's unless ``MARKETLAKE_ENV_FILE`` names another, or, being empty, none."""
+    given = os.environ.get(ENV_FILE_VARIABLE)
+    return project_folder() / ".env" if given is None else Path(given or os.devnull)
 
 
 def environment() -> dict[str, str]:

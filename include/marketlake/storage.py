@@ -44,6 +44,9 @@ class Storage(Protocol):
     def exists(self, key: str) -> bool:
         """Whether the object exists."""
 
+    def size_bytes(self, key: str) -> int:
+        """The size of one object; 0 where it does not exist."""
+
     def folders(self, prefix: str) -> list[str]:
         """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
 
@@ -97,6 +100,14 @@ class LocalStorage:
     def exists(self, key: str) -> bool:
         """Whether the file exists."""
         return self.path(key).is_file()
+
+    def size_bytes(self, key: str) -> int:
+        """The size of one file; 0 where it does not exist."""
+        with _told("read", self.path(key)):
+            try:
+                return self.path(key).stat().st_size
+            except FileNotFoundError:
+                return 0
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
