@@ -1,16 +1,33 @@
 # `make help` lists the commands. They install what they need into .venv, from the pinned locks.
 
-PYTHON ?= python3
+# The first Python on the path that serves; or name one: make demo PYTHON=/path/to/python3.11
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 FROM ?=
 TO ?=
 REFETCH ?=
 KEEP ?=
 
 VENV := .venv
+LOG := .venv.log
 UV := $(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python
 COMPILE := $(VENV)/bin/uv pip compile --quiet --upgrade pyproject.toml --extra airflow --universal \
 	--python-version 3.11 --generate-hashes --no-header --no-annotate
 RUN := $(VENV)/bin/python -m local_airflow
+
+# An environment whose Python is gone is made anew; one that was moved with its checkout is completed.
+ifneq ($(wildcard $(VENV)/.uv),)
+ifneq ($(shell $(VENV)/bin/python -c 'print(1)' 2>/dev/null),1)
+$(shell rm -f $(VENV)/.uv)
+else ifneq ($(shell cat $(VENV)/.runtime 2>/dev/null),$(CURDIR))
+$(shell rm -f $(VENV)/.runtime $(VENV)/.development)
+endif
+endif
+
+# $(call install,COMMAND): silent, or one line with what to do, and the rest in the log.
+install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
+	($$(grep -im1 -E 'error|denied|no space' $(LOG) | cut -c -160)): check the network or its proxy, then give the \
+	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help demo backfill up down airflow test check lock
@@ -46,17 +63,20 @@ lock: $(VENV)/.development ## resolve the dependencies anew and pin them with ha
 	@$(COMPILE) --group dev -c requirements.txt -o .ci/requirements-dev.txt
 
 $(VENV)/.uv: .ci/requirements-uv.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11 to 3.13 is needed, this is %d.%d: make PYTHON=/path/to/python3.11 ..." % v)'
+	@[ -w . ] || { echo "$(CURDIR) cannot be written: clone the repository to where you may write." >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.13 is needed, and none was found: install one, or name it with \
+	make ... PYTHON=/path/to/python3.11" | tr -d '\t' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11 to 3.13 is needed, this is %d.%d: make ... PYTHON=/path/to/python3.11" % v)'
 	@echo "installing into $(VENV) ..."
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements-uv.txt
+	@rm -f $(LOG); $(call install,$(PYTHON) -m venv --clear $(VENV))
+	@$(call install,$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements-uv.txt)
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.uv requirements.txt pyproject.toml
-	@$(UV) --compile-bytecode --require-hashes -r requirements.txt
-	@$(UV) --no-deps --no-build-isolation -e .
-	@touch $@
+	@$(call install,$(UV) --compile-bytecode --require-hashes -r requirements.txt)
+	@$(call install,$(UV) --no-deps --no-build-isolation -e .)
+	@rm -f $(LOG); echo "$(CURDIR)" >$@
 
 $(VENV)/.development: $(VENV)/.runtime .ci/requirements-dev.txt
-	@$(UV) --compile-bytecode --require-hashes -r .ci/requirements-dev.txt
-	@touch $@
+	@$(call install,$(UV) --compile-bytecode --require-hashes -r .ci/requirements-dev.txt)
+	@rm -f $(LOG); touch $@

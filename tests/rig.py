@@ -45,6 +45,7 @@ class Rig:
         return {
             **kept,
             "AIRFLOW_HOME": str(self.home),
+            "MARKETLAKE_DEMO_FOLDER": str(self.folder / "a demo"),
             "POLYGON_API_KEY": KEY,
             "POLYGON_BASE_URL": self.simulator.url,
             "MARKETLAKE__STORAGE__ROOT": str(self.lake),
@@ -86,17 +87,22 @@ class Rig:
 
     def processes(self) -> list[int]:
         """The processes that work on this home."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("AIRFLOW_HOME") == str(self.home) and process.status() != "zombie":
-                    found.append(process.pid)
-            except psutil.Error:
-                continue
-        return found
+        return [process.pid for process in processes_with("AIRFLOW_HOME", str(self.home))]
 
     def partition(self, day: str) -> Path:
         return self.lake / "processed" / "spy" / f"date={day}" / "bars.parquet"
+
+
+def processes_with(variable: str, value: str) -> list[psutil.Process]:
+    """The living processes whose environment says so."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(variable) == value and process.status() != "zombie":
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
 
 
 def until(condition: Callable[[], Any], timeout_s: float = 120) -> Any:

@@ -18,7 +18,7 @@ from conftest import KEY, RecordedElseSparse
 from local_airflow.api import AirflowApi
 from local_airflow.processes import free_port
 from polygon_simulator.server import Simulator
-from rig import Rig, until
+from rig import Rig, processes_with, until
 
 pytestmark = pytest.mark.airflow
 
@@ -110,6 +110,13 @@ def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig) -
     assert f"Airflow is up at http://127.0.0.1:{rig.extra['AIRFLOW__API__PORT']} on embedded SQLite" in up.stdout
     assert "user admin, password in" in up.stdout
     assert "is up already" in rig.make("up").stdout
+    listening = {
+        (socket.laddr.ip, socket.laddr.port)
+        for process in processes_with("AIRFLOW_HOME", str(rig.home))
+        for socket in process.net_connections("inet")
+        if socket.status == "LISTEN"
+    }
+    assert listening == {("127.0.0.1", int(rig.extra["AIRFLOW__API__PORT"]))}
     api = AirflowApi(f"http://127.0.0.1:{rig.extra['AIRFLOW__API__PORT']}", "admin", _password(rig))
     assert api.log_in()
     until(lambda: rows(rig, "select 1 from dag_run where state = 'success'"))
@@ -134,6 +141,17 @@ def test_up_warns_of_a_missing_key_and_of_a_taken_port(rig: Rig) -> None:
     assert up.returncode == 2
     assert "WARNING: no API key: put POLYGON_API_KEY=... into .env" in up.stdout
     assert f"port {port} of 127.0.0.1 is taken: set AIRFLOW__API__PORT to another one." in up.stdout
+
+
+def test_the_home_of_another_airflow_stays_as_it_is(rig: Rig) -> None:
+    rig.home.mkdir()
+    (rig.home / "airflow.cfg").write_text("[core]\n")
+    (rig.home / "airflow.db").write_text("the database of somebody else")
+    for done in (rig.make("up"), rig.backfill("2024-11-25", "2024-11-26"), rig.make("airflow", "ARGS=version")):
+        assert done.returncode == 2
+        assert f"AIRFLOW_HOME={rig.home} holds another Airflow (airflow.cfg, airflow.db)" in done.stdout
+    assert (rig.home / "airflow.cfg").read_text() == "[core]\n"
+    assert (rig.home / "airflow.db").read_text() == "the database of somebody else"
 
 
 def _password(rig: Rig) -> str:

@@ -9,13 +9,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
 
 from local_airflow import backfill, demo
-from local_airflow.demo_folder import DemoFolder, default_folder
+from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble, Home
-from local_airflow.processes import Processes, port_is_free
+from local_airflow.processes import Processes, foreign_scheduler, port_is_free
 from local_airflow.stack import Stack, dag_id, end, find, stack, start_component, started_environment, wait_for
 from marketlake import preflight, settings
 from marketlake.client import PolygonClient
@@ -55,7 +54,7 @@ def run_backfill(first: str, last: str, *, refetch: bool) -> int:
         backfill.require_lake(lake, ticker, wanted, refetch=refetch)
     home = Home.of(configured)
     with home.starting():
-        if Processes(home.folder).running() is None:
+        if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
             home.migrate()
     client = _client(home, configured.api)
     say(f"asking {client}")
@@ -175,24 +174,23 @@ def _warn_of_key(home: Home, lake: Lake) -> None:
 
 def down() -> int:
     """End what ``up`` started, and a demo that was kept."""
-    count = Processes(Home.of(settings.load()).folder).stop() + DemoFolder(default_folder()).end()
+    count = Processes(Home.of(settings.load()).folder).stop() + DemoFolder.of_this_checkout().end()
     say(f"ended {count} processes" if count else "no Airflow of this checkout is up")
     return 0
 
 
 def airflow(arguments: list[str]) -> NoReturn:
     """Become Airflow's own command, on the home and with the folders of this checkout."""
-    environment = Home.of(settings.load()).environment
-    os.execve(sys.executable, [sys.executable, "-m", "airflow", *arguments], environment)  # noqa: S606
+    home = Home.of(settings.load())
+    home.claim()
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", *arguments], home.environment)  # noqa: S606
 
 
 def main() -> int:
     """Run one command; every known error is one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="local_airflow", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    showing = commands.add_parser("demo")
-    showing.add_argument("--keep", action="store_true")
-    showing.add_argument("--folder", type=Path)
+    commands.add_parser("demo").add_argument("--keep", action="store_true")
     commands.add_parser("up")
     commands.add_parser("down")
     filling = commands.add_parser("backfill")
@@ -209,7 +207,7 @@ def main() -> int:
         if given.command == "backfill":
             return run_backfill(given.first, given.last, refetch=given.refetch)
         if given.command == "demo":
-            return demo.run(given.folder, keep=given.keep, say=say)
+            return demo.run(keep=given.keep, say=say)
         return up() if given.command == "up" else down()
     except MarketLakeError as exc:
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)

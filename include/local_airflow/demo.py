@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from local_airflow import backfill
 from local_airflow.api import AirflowApi
 from local_airflow.backfill import BackfillRun, Range
-from local_airflow.demo_folder import DemoFolder, default_folder, heal
+from local_airflow.demo_folder import DemoFolder, heal
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes
 from local_airflow.stack import dag_id, start_unscheduled
@@ -31,10 +30,10 @@ _POLL_S = 0.5
 Say = Callable[[str], None]
 
 
-def run(folder: Path | None, *, keep: bool, say: Say) -> int:
+def run(*, keep: bool, say: Say) -> int:
     """The whole demo; exit code 0 if every session is complete in the end. Raises AirflowTrouble."""
     started_s = time.monotonic()
-    stage = DemoFolder((folder or default_folder()).absolute())
+    stage = DemoFolder.of_this_checkout()
     with stage.alone(), ExitStack() as at_exit:
         say("a demo on made-up SPY seconds: no key is used, and nothing leaves this machine")
         at_exit.callback(end_processes, stage.simulator)

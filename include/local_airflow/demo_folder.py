@@ -16,18 +16,14 @@ import requests
 from filelock import FileLock, Timeout
 
 from local_airflow.home import AirflowTrouble
-from local_airflow.processes import Processes, free_port
+from local_airflow.processes import Processes, free_port, stop_strays
 from local_airflow.stack import wait_for
 from marketlake import settings
 
+FOLDER_VARIABLE = "MARKETLAKE_DEMO_FOLDER"
 _KEY = "key-of-the-demo-only"
 _OWN_FOLDERS = ("airflow", "simulator", "data", "logs")
 _START_S = 60
-
-
-def default_folder() -> Path:
-    """Where a demo lies unless told otherwise: apart from a real lake and a real Airflow."""
-    return settings.project_folder() / ".demo"
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,11 @@ class DemoFolder:
     """One folder that holds a demo's lake, logs, Airflow and simulator."""
 
     path: Path
+
+    @classmethod
+    def of_this_checkout(cls) -> DemoFolder:
+        """``.demo`` in the project folder, or what ``MARKETLAKE_DEMO_FOLDER`` names."""
+        return cls((settings.project_folder() / os.environ.get(FOLDER_VARIABLE, ".demo")).absolute())
 
     @property
     def airflow(self) -> Processes:
@@ -48,24 +49,28 @@ class DemoFolder:
 
     def end(self) -> int:
         """End what a demo has left running. How many processes there were."""
-        return self.airflow.stop() + self.simulator.stop()
+        return self.airflow.stop() + self.simulator.stop() + stop_strays(self.path / "airflow")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One demo of a folder at a time, which starts from nothing. Raises AirflowTrouble."""
+        lock = FileLock(self.path / "lock", timeout=0)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.path / "lock", timeout=0):
-                self.end()
-                for name in _OWN_FOLDERS:
-                    shutil.rmtree(self.path / name, ignore_errors=True)
-                yield
+            lock.acquire()
         except Timeout as exc:
+            raise AirflowTrouble(f"another demo runs in {self.path}: let it end, or stop it with Ctrl-C.") from exc
+        except OSError as exc:
             raise AirflowTrouble(
-                f"another demo is running in {self.path}: let it end, or stop it with Ctrl-C."
+                f"{self.path} cannot be written ({exc.strerror}): use a checkout that can be."
             ) from exc
-        except PermissionError as exc:
-            raise AirflowTrouble(f"{exc.filename} cannot be written: use a checkout that you may write to.") from exc
+        try:
+            self.end()
+            for name in _OWN_FOLDERS:
+                shutil.rmtree(self.path / name, ignore_errors=True)
+            yield
+        finally:
+            lock.release()
 
     def become(self, simulator_url: str) -> None:
         """Give this process, and all it starts, the demo's environment: no key, setting or Airflow of the user's."""

@@ -21,6 +21,7 @@ _SQLITE_PARALLELISM = 4
 _SERVER_PARALLELISM = 8
 _START_S = 180
 _MIGRATE_S = 600
+_MARK = "home-of-spy-options-intelligence-platform"
 _PASSWORDS = "simple_auth_manager_passwords.json.generated"
 
 
@@ -79,7 +80,7 @@ class Home:
     @contextmanager
     def starting(self) -> Iterator[None]:
         """Only one command at a time prepares or starts this home. Raises AirflowTrouble."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         try:
             with FileLock(self.folder / "start.lock", timeout=_START_S):
                 yield
@@ -88,8 +89,31 @@ class Home:
                 f"another command has been starting Airflow on {self.folder} for {_START_S} s."
             ) from exc
 
+    def claim(self) -> None:
+        """Mark the folder as this project's. Raises AirflowTrouble where another Airflow lives in it:
+        its database may be of another version, and would be changed for good.
+        """
+        self._make_folder()
+        mark = self.folder / _MARK
+        others = [name for name in ("airflow.cfg", "airflow.db") if (self.folder / name).exists()]
+        if others and not mark.exists():
+            raise AirflowTrouble(
+                f"AIRFLOW_HOME={self.folder} holds another Airflow ({', '.join(others)}), which stays as it is:"
+                " unset AIRFLOW_HOME, or name an empty folder."
+            )
+        mark.touch()
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise AirflowTrouble(
+                f"AIRFLOW_HOME={self.folder} cannot be made ({exc.strerror}): set AIRFLOW_HOME to a folder that can be."
+            ) from exc
+
     def migrate(self) -> None:
         """Create or update the metadata database, within ``starting``. Raises AirflowTrouble."""
+        self.claim()
         with (self.folder / "migrate.log").open("w") as output:
             done = subprocess.run(
                 [sys.executable, "-m", "airflow", "db", "migrate"],

@@ -84,16 +84,19 @@ class Processes:
         """End every process of ``running`` and all below them: ask first, then insist. How many there were."""
         running = self.running()
         self._file.unlink(missing_ok=True)
-        if running is None:
-            return 0
-        family = _with_children(running.alive())
-        for process in running.alive():
-            _signal(process, insist=False)
-        _, left = psutil.wait_procs(family, timeout=_TERM_WAIT_S)
-        for process in _with_children(left):
-            _signal(process, insist=True)
-        psutil.wait_procs(left, timeout=_KILL_WAIT_S)
-        return len(family)
+        return _stopped(running.alive()) if running else 0
+
+
+def stop_strays(home: Path) -> int:
+    """End whatever still works on a home that is ours alone, such as what a killed command had started."""
+    strays = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("AIRFLOW_HOME") == str(home):
+                strays.append(process)
+        except psutil.Error:
+            continue
+    return _stopped(strays)
 
 
 def free_port() -> int:
@@ -126,6 +129,18 @@ def foreign_scheduler(folder: Path) -> int | None:
         except psutil.Error:
             continue
     return None
+
+
+def _stopped(processes: list[psutil.Process]) -> int:
+    """Ask first, then insist; how many they were, with all below them."""
+    family = _with_children(processes)
+    for process in processes:
+        _signal(process, insist=False)
+    _, left = psutil.wait_procs(family, timeout=_TERM_WAIT_S)
+    for process in _with_children(left):
+        _signal(process, insist=True)
+    psutil.wait_procs(left, timeout=_KILL_WAIT_S)
+    return len(family)
 
 
 def _process(pid: int, started_s: float) -> psutil.Process | None:
