@@ -87,18 +87,18 @@ class Rig:
 
     def processes(self) -> list[int]:
         """The processes that work on this home."""
-        return [process.pid for process in processes_with("AIRFLOW_HOME", str(self.home))]
+        return [process.pid for process in processes_in(self.home)]
 
     def partition(self, day: str) -> Path:
         return self.lake / "processed" / "spy" / f"date={day}" / "bars.parquet"
 
 
-def processes_with(variable: str, value: str) -> list[psutil.Process]:
-    """The living processes whose environment says so."""
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """The living processes that work in a folder. Not known by their environment: Airflow's write over theirs."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(variable) == value and process.status() != "zombie":
+            if process.cwd() == str(folder) and process.status() != "zombie":
                 found.append(process)
         except psutil.Error:
             continue

@@ -18,7 +18,7 @@ from conftest import KEY, RecordedElseSparse
 from local_airflow.api import AirflowApi
 from local_airflow.processes import free_port
 from polygon_simulator.server import Simulator
-from rig import Rig, processes_with, until
+from rig import Rig, processes_in, until
 
 pytestmark = pytest.mark.airflow
 
@@ -112,7 +112,7 @@ def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig) -
     assert "is up already" in rig.make("up").stdout
     listening = {
         (socket.laddr.ip, socket.laddr.port)
-        for process in processes_with("AIRFLOW_HOME", str(rig.home))
+        for process in processes_in(rig.home)
         for socket in process.net_connections("inet")
         if socket.status == "LISTEN"
     }

@@ -19,7 +19,7 @@ from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
-from rig import PROJECT, Rig, processes_with, until
+from rig import PROJECT, Rig, processes_in, until
 
 pytestmark = pytest.mark.airflow
 SESSIONS = [f"2025-11-{day}" for day in (19, 20, 21, 24, 25, 26, 28)] + [f"2025-12-0{day}" for day in (1, 2, 3)]
@@ -55,9 +55,7 @@ def read_until(process: subprocess.Popen[str], start: str) -> None:
 
 def left(rig: Rig) -> list[psutil.Process]:
     """What a demo has left running: its Airflow, and its simulator."""
-    airflow = processes_with("AIRFLOW_HOME", str(rig.folder / "a demo" / "airflow"))
-    simulator = processes_with("MARKETLAKE_DEMO_FOLDER", str(rig.folder / "a demo"))
-    return airflow + [process for process in simulator if "polygon_simulator" in process.cmdline()]
+    return processes_in(rig.folder / "a demo" / "airflow") + processes_in(rig.folder / "a demo" / "simulator")
 
 
 def test_a_demo_survives_a_kill_and_an_interrupt_and_ends_complete(rig: Rig) -> None:

@@ -120,6 +120,7 @@ class Home:
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                cwd=self.folder,
                 check=False,
                 timeout=_MIGRATE_S,
             )

@@ -88,11 +88,15 @@ class Processes:
 
 
 def stop_strays(home: Path) -> int:
-    """End whatever still works on a home that is ours alone, such as what a killed command had started."""
+    """End every Airflow process that still works on a home which is ours alone, and was started by a
+    command that was killed. Known by its working folder too: workers write their title over their environment.
+    """
     strays = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("AIRFLOW_HOME") == str(home):
+            words = process.cmdline()
+            is_airflow = words[:1] and (words[0].startswith("airflow ") or words[1:3] == ["-m", "airflow"])
+            if is_airflow and str(home) in {process.environ().get("AIRFLOW_HOME"), process.cwd()}:
                 strays.append(process)
         except psutil.Error:
             continue
