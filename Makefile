@@ -7,6 +7,7 @@ FROM ?=
 TO ?=
 REFETCH ?=
 KEEP ?=
+DEMO ?=
 
 VENV := .venv
 LOG := .venv.log
@@ -30,7 +31,7 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo backfill up down airflow test check lock
+.PHONY: help demo backfill up down airflow env test check lock
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -49,6 +50,9 @@ down: $(VENV)/.runtime ## end what `make up` started
 
 airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders of this checkout
 	@$(RUN) airflow $(ARGS)
+
+env: ## write the containers' secrets into .env, keeping what it has; DEMO=1: into .env.demo, for a demo without a key
+	@$(PYTHON) include/local_airflow/env_file.py $(if $(filter 1 yes true,$(DEMO)),--demo)
 
 test: $(VENV)/.development ## run the tests with coverage
 	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(ARGS)

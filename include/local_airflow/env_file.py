@@ -1,0 +1,143 @@
+"""``make env``: the secrets and names that ``docker-compose.yaml`` asks for, added to ``.env`` (or ``.env.demo``).
+
+What stands in the file stays as it is. Only the standard library is needed, so it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import re
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+_IMAGE_UID = 50000
+"""The user of the image. Containers run as it where the host's user is root."""
+
+_ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*(\S.*?)?[ \t]*$", re.MULTILINE)
+_DEMO_HEAD = "# The demo of the containers, on made-up bars. Written by `make env DEMO=1`; delete it for another one.\n"
+
+
+def _password() -> str:
+    """Goes into URLs, so letters, digits, ``-`` and ``_`` only."""
+    return secrets.token_urlsafe(24)
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def _uid() -> str:
+    return str(os.getuid() or _IMAGE_UID)
+
+
+_CONTAINERS: dict[str, Callable[[], str]] = {
+    "POSTGRES_PASSWORD": _password,
+    "REDIS_PASSWORD": _password,
+    "AIRFLOW_ADMIN_PASSWORD": _password,
+    "AIRFLOW_FERNET_KEY": _fernet_key,
+    "AIRFLOW_JWT_SECRET": lambda: secrets.token_urlsafe(48),
+    "AIRFLOW_API_SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    "AIRFLOW_UID": _uid,
+}
+
+_DEMO: dict[str, Callable[[], str]] = {
+    "COMPOSE_PROJECT_NAME": lambda: "spy-second-bars-demo",
+    "COMPOSE_PROFILES": lambda: "demo",
+    "CONTAINERS_ENV_FILE": lambda: ".env.demo",
+    "LAKE_FOLDER": lambda: "./.demo/containers/data",
+    "AIRFLOW_PORT": lambda: "8081",
+    "POLYGON_BASE_URL": lambda: "http://simulator:8000",
+    "POLYGON_API_KEY": lambda: f"demo-{secrets.token_urlsafe(12)}",
+    **_CONTAINERS,
+}
+
+
+def values(text: str) -> dict[str, str]:
+    """What the lines of an environment file assign. The last one counts, an empty one counts as none."""
+    assigned = {name: re.sub(r"(^|\s+)#.*", "", value).strip("'\"") for name, value in _ASSIGNMENT.findall(text)}
+    return {name: value for name, value in assigned.items() if value}
+
+
+def completed(text: str, wanted: Mapping[str, Callable[[], str]]) -> tuple[str, list[str]]:
+    """The text with every wanted name assigned, and the names that were added. No line is changed or dropped."""
+    missing = [name for name in wanted if name not in values(text)]
+    if not missing:
+        return text, []
+    separator = "" if not text or text.endswith("\n") else "\n"
+    lines = "".join(f"{name}={wanted[name]()}\n" for name in missing)
+    return f"{text}{separator}{lines}", missing
+
+
+def filled_in(template: str, wanted: Mapping[str, Callable[[], str]]) -> str:
+    """A template whose ``# NAME=`` lines of wanted names are assignments."""
+    return re.sub(
+        r"^# ([A-Z_]+)=$",
+        lambda match: f"{match[1]}={wanted[match[1]]()}" if match[1] in wanted else match[0],
+        template,
+        flags=re.MULTILINE,
+    )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file at once by one that only its owner can read."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:  # mkstemp gives mode 600
+        file.write(text)
+    Path(name).replace(path)
+
+
+def prepare_lake(folder: Path, uid: int) -> str:
+    """Create the lake's folder, which Docker would create as root's. Returns what is left to do, if anything."""
+    fresh = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    if fresh and os.getuid() == 0:
+        os.chown(folder, uid, 0)
+    if folder.stat().st_uid == uid:
+        return ""
+    return f"; {folder} belongs to another user than the containers': sudo chown -R {uid}:0 {folder}"
+
+
+def run(project: Path, *, demo: bool) -> str:
+    """Complete the file of a project folder. Returns one line that says what was done, without a secret."""
+    path = (project / (".env.demo" if demo else ".env")).resolve()
+    wanted = _DEMO if demo else _CONTAINERS
+    fresh = not path.exists()
+    if fresh:
+        template = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
+        text, added = completed(filled_in(template, wanted), wanted)
+    else:
+        text, added = completed(path.read_text(encoding="utf-8"), wanted)
+    if fresh or added:
+        write_private(path, text)
+    path.chmod(0o600)
+    known = values(text)
+    left = prepare_lake(project / Path(known.get("LAKE_FOLDER", "data")).expanduser(), int(known["AIRFLOW_UID"]))
+    return f"{path.name}: {_done(fresh, added)}{left}"
+
+
+def _done(fresh: bool, added: list[str]) -> str:
+    if fresh:
+        return "written, with new secrets"
+    return f"added {', '.join(added)}" if added else "nothing was missing"
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="make env", description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="write .env.demo, for a demo without a key")
+    given = parser.parse_args()
+    try:
+        print(run(Path(__file__).resolve().parents[2], demo=given.demo))
+    except (OSError, ValueError) as exc:
+        print(f"make env: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
