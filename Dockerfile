@@ -14,8 +14,9 @@ COPY --chown=airflow:0 plugins /opt/airflow/plugins
 COPY --chown=airflow:0 include /opt/airflow/include
 COPY --chown=airflow:0 dags /opt/airflow/dags
 
-# Group 0 may do what the owner may, since containers run as any user of group 0, who writes airflow.cfg and logs. `data` is where the lake is
-# mounted, `ui` where the API server has its password file; a volume mounted there takes over their owner.
+# Group 0 may do what the owner may, since containers run as any user of group 0, who writes airflow.cfg and logs.
+# `data` is where the lake is mounted, `ui` where the API server has its password file; a volume mounted there takes
+# over their owner.
 RUN cd /opt/airflow \
     && python -m compileall -q plugins include dags \
     && mkdir -p data logs ui \

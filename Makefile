@@ -31,7 +31,7 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo backfill up down airflow env test check lock
+.PHONY: help demo backfill up down airflow env test check lock readme
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -51,8 +51,8 @@ down: $(VENV)/.runtime ## end what `make up` started
 airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders of this checkout
 	@$(RUN) airflow $(ARGS)
 
-env: ## write the containers' secrets into .env, keeping what it has; DEMO=1: into .env.demo, for a demo without a key
-	@$(PYTHON) include/local_airflow/env_file.py $(if $(filter 1 yes true,$(DEMO)),--demo)
+env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
+	@$(or $(PYTHON),python3) include/local_airflow/env_file.py $(if $(filter 1 yes true,$(DEMO)),--demo)
 
 test: $(VENV)/.development ## run the tests with coverage
 	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(ARGS)
@@ -61,6 +61,9 @@ check: $(VENV)/.development ## format, lint, types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+
+readme: $(VENV)/.development ## write the README's generated tables anew
+	@$(VENV)/bin/python tests/readme_tables.py
 
 lock: $(VENV)/.development ## resolve the dependencies anew and pin them with hashes
 	@$(COMPILE) -o requirements.txt

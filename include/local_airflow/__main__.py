@@ -20,6 +20,7 @@ from marketlake import preflight, settings
 from marketlake.client import PolygonClient
 from marketlake.errors import MarketLakeError
 from marketlake.lake import Lake, system_clock
+from marketlake.parameters import Api
 
 _COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
 _START_S = 180
@@ -30,7 +31,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def _client(home: Home, api: settings.Api) -> PolygonClient:
+def _client(home: Home, api: Api) -> PolygonClient:
     """The client that tasks would use: key and host from connection or environment."""
     # As a server, or Airflow would look for connections in the environment only, not in its database.
     os.environ.update(

@@ -25,9 +25,9 @@ from marketlake.errors import (
     TransportTrouble,
 )
 from marketlake.model import VENDOR_HOSTS, BarRequest, Fetch
+from marketlake.parameters import Api
 from marketlake.parse import Page
 from marketlake.redaction import redacted, redacted_url, without_secret
-from marketlake.settings import Api
 from marketlake.validate import require_echo
 
 _GOOD_STATUSES = frozenset({"OK", "DELAYED"})

@@ -1,4 +1,4 @@
-"""Every parameter, typed and bounded: environment over ``.env`` over ``settings.yaml``."""
+"""Where the parameters come from: environment over ``.env`` over ``settings.yaml``; and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -24,150 +24,19 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from marketlake.errors import SettingsError
+from marketlake.parameters import Api, Bars, Calendar, History, Logging, Quality, Schedule, Storage, Tasks, Ticker
 from marketlake.redaction import redacted_url
 
 ENV_PREFIX = "MARKETLAKE__"
 BASE_URL_VARIABLE = "POLYGON_BASE_URL"
 SETTINGS_FILE_VARIABLE = "MARKETLAKE_SETTINGS_FILE"
 ENV_FILE_VARIABLE = "MARKETLAKE_ENV_FILE"
-_GZIP_HIGHEST = 9
 _SECRET_NAME = re.compile(r"(?i)key|secret|token|passw|credential")
 
 
 def project_folder() -> Path:
     """The checkout this package lies in: relative paths of the settings start here."""
     return Path(__file__).resolve().parents[2]
-
-
-def _is_ticker(value: str) -> str:
-    if not re.fullmatch(r"[A-Z][A-Z0-9.]{0,9}", value):
-        raise ValueError(f"{value!r} is no stock ticker: capital letters, digits and dots")
-    return value
-
-
-def checked_base_url(value: str) -> str:
-    """The address of an API, without a slash at its end. Raises ValueError where it would leak the key."""
-    if not re.fullmatch(r"https://[^/?#@\s]+|http://(127\.0\.0\.1|localhost|simulator)(:\d+)?", value.rstrip("/")):
-        raise ValueError(
-            "must be https://HOST without path or user (http:// only for 127.0.0.1, localhost or simulator)"
-        )
-    return value.rstrip("/")
-
-
-Ticker = Annotated[str, AfterValidator(_is_ticker)]
-Check = Literal[
-    "low_above_open",
-    "low_above_close",
-    "high_below_open",
-    "high_below_close",
-    "price_not_positive",
-    "negative_number",
-    "long_silence",
-]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class History(_Section):
-    """The dates the lake is meant to hold, both included."""
-
-    start_date: dt.date = dt.date(2003, 9, 10)
-    end_date: dt.date | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> History:
-        if self.end_date is not None and self.end_date < self.start_date:
-            raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}")
-        return self
-
-
-class Bars(_Section):
-    """Which bars: the size, and whether prices are adjusted for splits."""
-
-    size: Literal["1 second"] = "1 second"
-    adjusted: bool = False
-
-
-class Api(_Section):
-    """The vendor's REST API and how patient to be with it."""
-
-    base_url: Annotated[str, AfterValidator(checked_base_url)] = "https://api.massive.com"
-    page_limit: int = Field(default=50_000, ge=1, le=50_000)
-    connect_timeout_s: float = Field(default=10, gt=0, le=300)
-    read_timeout_s: float = Field(default=60, gt=0, le=600)
-    attempts: int = Field(default=5, ge=1, le=20)
-    backoff_base_s: float = Field(default=0.5, ge=0, le=60)
-    backoff_cap_s: float = Field(default=60, ge=0, le=600)
-    sessions_in_flight: int = Field(default=4, ge=1, le=64)
-
-
-class Storage(_Section):
-    """Where the lake lies and how its files are written."""
-
-    root: Path = Path("data")
-    compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
-    compression_level: int = Field(default=6, ge=1, le=22)
-    keep_raw_pages: bool = True
-    min_free_bytes: int = Field(default=1_000_000_000, ge=0)
-    lock_timeout_s: float = Field(default=900, gt=0, le=86_400)
-
-    @field_validator("root")
-    @classmethod
-    def _is_local(cls, root: Path) -> Path:
-        if ":/" in str(root):
-            raise ValueError("must be a folder of this machine; object stores are not supported in this version")
-        return root.expanduser()
-
-    @model_validator(mode="after")
-    def _level_fits(self) -> Storage:
-        if self.compression == "gzip" and self.compression_level > _GZIP_HIGHEST:
-            raise ValueError(f"compression_level {self.compression_level} is too high for gzip: 1 to {_GZIP_HIGHEST}")
-        return self
-
-
-class Calendar(_Section):
-    """Corrections to the calendar library."""
-
-    closures: tuple[dt.date, ...] = ()
-
-
-class Schedule(_Section):
-    """When a session is due, and how far a scheduled run looks back."""
-
-    enabled: bool = True
-    ready_time: dt.time = dt.time(11, 30)
-    catch_up_sessions: int = Field(default=60, ge=0, le=1_000)
-
-    @model_validator(mode="after")
-    def _after_final(self) -> Schedule:
-        if self.ready_time < dt.time(11, 0):
-            raise ValueError(f"ready_time {self.ready_time:%H:%M} is before 11:00, when bars become final")
-        return self
-
-
-class Tasks(_Section):
-    """How Airflow retries a session."""
-
-    retries: int = Field(default=4, ge=0, le=50)
-    retry_delay_s: float = Field(default=60, ge=0, le=86_400)
-    retry_delay_cap_s: float = Field(default=1_800, ge=0, le=86_400)
-    timeout_s: float = Field(default=1_800, gt=0, le=86_400)
-
-
-class Quality(_Section):
-    """How silent a session may be, and which check of which session a person has accepted."""
-
-    max_silence_s: float = Field(default=1_800, gt=0, le=23_400)
-    accept: dict[Ticker, dict[dt.date, tuple[Check, ...]]] = Field(default_factory=dict)
-
-
-class Logging(_Section):
-    """Where logs go (always a local folder) and from which level."""
-
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    folder: Path = Path("data/logs")
 
 
 class _Environment(EnvSettingsSource):
@@ -182,7 +51,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    tickers: tuple[Ticker, ...] = Field(default=("SPY",), min_length=1)
+    tickers: tuple[Ticker, ...] = Field(default=("SPY",), min_length=1, description="a DAG for each")
     history: History = History()
     bars: Bars = Bars()
     api: Api = Api()

@@ -12,7 +12,8 @@ from airflow.sdk.log import mask_secret
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey, key_from_environment
 from marketlake.errors import SettingsError
-from marketlake.settings import Api, checked_base_url, environment
+from marketlake.parameters import Api, checked_base_url
+from marketlake.settings import environment
 
 
 class PolygonHook(HttpHook):

@@ -1,0 +1,175 @@
+"""The parameters themselves, section by section: type, default, bounds, and what each one means."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+_GZIP_HIGHEST = 9
+
+
+def _is_ticker(value: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9.]{0,9}", value):
+        raise ValueError(f"{value!r} is no stock ticker: capital letters, digits and dots")
+    return value
+
+
+def checked_base_url(value: str) -> str:
+    """The address of an API, without a slash at its end. Raises ValueError where it would leak the key."""
+    if not re.fullmatch(r"https://[^/?#@\s]+|http://(127\.0\.0\.1|localhost|simulator)(:\d+)?", value.rstrip("/")):
+        raise ValueError(
+            "must be https://HOST without path or user (http:// only for 127.0.0.1, localhost or simulator)"
+        )
+    return value.rstrip("/")
+
+
+Ticker = Annotated[str, AfterValidator(_is_ticker)]
+Check = Literal[
+    "low_above_open",
+    "low_above_close",
+    "high_below_open",
+    "high_below_close",
+    "price_not_positive",
+    "negative_number",
+    "long_silence",
+]
+
+
+class Section(BaseModel):
+    """What every section has in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class History(Section):
+    """The dates the lake is meant to hold, both included."""
+
+    start_date: dt.date = dt.date(2003, 9, 10)
+    """no run and no plan before this date"""
+    end_date: dt.date | None = None
+    """and none after this one"""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> History:
+        if self.end_date is not None and self.end_date < self.start_date:
+            raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}")
+        return self
+
+
+class Bars(Section):
+    """Which bars: the size, and whether prices are adjusted for splits."""
+
+    size: Literal["1 second"] = "1 second"
+    """the only size of this version"""
+    adjusted: bool = False
+    """prices adjusted for splits; a lake holds one kind only"""
+
+
+class Api(Section):
+    """The vendor's REST API and how patient to be with it."""
+
+    base_url: Annotated[str, AfterValidator(checked_base_url)] = "https://api.massive.com"
+    """the API; `POLYGON_BASE_URL` goes over it, and api.polygon.io is the same vendor"""
+    page_limit: int = Field(default=50_000, ge=1, le=50_000)
+    """bars a page"""
+    connect_timeout_s: float = Field(default=10, gt=0, le=300)
+    """for a connection"""
+    read_timeout_s: float = Field(default=60, gt=0, le=600)
+    """between two pieces of an answer"""
+    attempts: int = Field(default=5, ge=1, le=20)
+    """for one page, within seconds; Airflow retries the session within minutes"""
+    backoff_base_s: float = Field(default=0.5, ge=0, le=60)
+    """the first wait; it doubles with each attempt, with jitter"""
+    backoff_cap_s: float = Field(default=60, ge=0, le=600)
+    """the longest single wait, a Retry-After of the vendor included"""
+    sessions_in_flight: int = Field(default=4, ge=1, le=64)
+    """sessions of one ticker fetched at the same time, over all runs"""
+
+
+class Storage(Section):
+    """Where the lake lies and how its files are written."""
+
+    root: Path = Path("data")
+    """the lake; a relative path starts at the project folder"""
+    compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
+    """of the partitions"""
+    compression_level: int = Field(default=6, ge=1, le=22)
+    """for zstd, and up to 9 for gzip"""
+    keep_raw_pages: bool = True
+    """the API's pages beside the partitions, to rebuild them without a call"""
+    min_free_bytes: int = Field(default=1_000_000_000, ge=0)
+    """refuse to start with less free disk than this"""
+    lock_timeout_s: float = Field(default=900, gt=0, le=86_400)
+    """how long a task waits for another one on the same date"""
+
+    @field_validator("root")
+    @classmethod
+    def _is_local(cls, root: Path) -> Path:
+        if ":/" in str(root):
+            raise ValueError("must be a folder of this machine; object stores are not supported in this version")
+        return root.expanduser()
+
+    @model_validator(mode="after")
+    def _level_fits(self) -> Storage:
+        if self.compression == "gzip" and self.compression_level > _GZIP_HIGHEST:
+            raise ValueError(f"compression_level {self.compression_level} is too high for gzip: 1 to {_GZIP_HIGHEST}")
+        return self
+
+
+class Calendar(Section):
+    """Corrections to the calendar library."""
+
+    closures: tuple[dt.date, ...] = ()
+    """dates the exchange closed that the calendar library does not know yet"""
+
+
+class Schedule(Section):
+    """When a session is due, and how far a scheduled run looks back."""
+
+    enabled: bool = True
+    """false: the scheduler starts nothing; backfills and manual runs still work"""
+    ready_time: dt.time = dt.time(11, 30)
+    """New York, on the day after the session; its bars are final at 11:00"""
+    catch_up_sessions: int = Field(default=60, ge=0, le=1_000)
+    """a scheduled run also fetches what is missing among the last so many"""
+
+    @model_validator(mode="after")
+    def _after_final(self) -> Schedule:
+        if self.ready_time < dt.time(11, 0):
+            raise ValueError(f"ready_time {self.ready_time:%H:%M} is before 11:00, when bars become final")
+        return self
+
+
+class Tasks(Section):
+    """How Airflow retries a session."""
+
+    retries: int = Field(default=4, ge=0, le=50)
+    """Airflow's tries of a session after the first"""
+    retry_delay_s: float = Field(default=60, ge=0, le=86_400)
+    """the first delay; it doubles with each try, with jitter"""
+    retry_delay_cap_s: float = Field(default=1_800, ge=0, le=86_400)
+    """the longest delay"""
+    timeout_s: float = Field(default=1_800, gt=0, le=86_400)
+    """one try of one session"""
+
+
+class Quality(Section):
+    """How silent a session may be, and which check of which session a person has accepted."""
+
+    max_silence_s: float = Field(default=1_800, gt=0, le=23_400)
+    """regular hours without a single trade: longer means a short answer, and is refused"""
+    accept: dict[Ticker, dict[dt.date, tuple[Check, ...]]] = Field(default_factory=dict)
+    """a vendor's odd bar, on record: `{SPY: {2004-03-02: [low_above_open]}}`"""
+
+
+class Logging(Section):
+    """Where logs go (always a local folder) and from which level."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """from which level"""
+    folder: Path = Path("data/logs")
+    """of the task logs; always on this machine"""
