@@ -8,7 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import NOW
-from local_airflow import backfill
+from local_airflow import backfill_run
+from local_airflow.asked_range import ask_first, asked_range, estimate_line
+from local_airflow.exit_codes import COMPLETE, INCOMPLETE
+from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.client import PolygonClient
 from marketlake.errors import SettingsError
@@ -25,7 +28,7 @@ def said() -> list[str]:
 
 
 def test_a_range_of_final_sessions_is_taken_as_it_is(lake: Lake, said: list[str]) -> None:
-    found = backfill.asked_range(lake, "2013-10-05", "2013-10-09", said.append)
+    found = asked_range(lake, "2013-10-05", "2013-10-09", said.append)
     assert (found.first, found.last) == (D(2013, 10, 5), D(2013, 10, 9))
     assert found.sessions == [D(2013, 10, 7), D(2013, 10, 8), D(2013, 10, 9)]
     assert str(found) == "FROM=2013-10-05 TO=2013-10-09"
@@ -33,7 +36,7 @@ def test_a_range_of_final_sessions_is_taken_as_it_is(lake: Lake, said: list[str]
 
 
 def test_a_range_into_the_future_ends_at_the_last_final_session(lake: Lake, said: list[str]) -> None:
-    found = backfill.asked_range(lake, "2026-11-17", "2026-12-31", said.append)
+    found = asked_range(lake, "2026-11-17", "2026-12-31", said.append)
     assert found.sessions == [D(2026, 11, 17), D(2026, 11, 18), D(2026, 11, 19)]
     assert said == [
         "TO=2026-12-31 is clipped to 2026-11-19, the last final session: 2026-11-20 is final from"
@@ -45,7 +48,7 @@ def test_a_weekend_after_the_last_final_session_is_not_worth_a_word(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str]
 ) -> None:
     sunday = Lake(lake.settings, now=lambda: dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC))
-    assert backfill.asked_range(sunday, "2026-11-20", "2026-11-22", said.append).sessions == [D(2026, 11, 20)]
+    assert asked_range(sunday, "2026-11-20", "2026-11-22", said.append).sessions == [D(2026, 11, 20)]
     assert said == []
 
 
@@ -55,7 +58,7 @@ def test_a_range_outside_the_history_is_clipped_and_said(
     monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", "2013-10-08")
     monkeypatch.setenv("MARKETLAKE__HISTORY__END_DATE", "2013-10-09")
     short = Lake(settings.load(), now=lambda: NOW)
-    assert backfill.asked_range(short, "2013-10-01", "2013-10-31", said.append).sessions == [
+    assert asked_range(short, "2013-10-01", "2013-10-31", said.append).sessions == [
         D(2013, 10, 8),
         D(2013, 10, 9),
     ]
@@ -78,25 +81,25 @@ def test_a_range_without_a_final_session_is_refused(
     lake: Lake, said: list[str], first: str, last: str, words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
-        backfill.asked_range(lake, first, last, said.append)
+        asked_range(lake, first, last, said.append)
     assert said == []
 
 
 def test_the_estimate_counts_only_what_is_missing(lake: Lake, client: PolygonClient, said: list[str]) -> None:
-    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-29", said.append)
+    wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
     ingest(lake, "SPY", D(2024, 11, 25), client)
-    assert backfill.estimate_line(lake, "SPY", wanted, refetch=False) == (
+    assert estimate_line(lake, "SPY", wanted, refetch=False) == (
         "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 not here yet: about 3 requests, 4 MB, 1 min"
     )
-    assert "4 to fetch: about 4 requests, 6 MB" in backfill.estimate_line(lake, "SPY", wanted, refetch=True)
+    assert "4 to fetch: about 4 requests, 6 MB" in estimate_line(lake, "SPY", wanted, refetch=True)
 
 
 def test_the_api_is_asked_for_the_first_and_the_last_session_only(
     lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
 ) -> None:
-    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-29", said.append)
+    wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
     simulator.faults.set("2024-11-29", [{"fault": "empty"}])
-    backfill.ask_first(lake, client, "SPY", wanted, said.append)
+    ask_first(lake, client, "SPY", wanted, said.append)
     assert [request["day"] for request in simulator.requests] == ["2024-11-25", "2024-11-29"]
     assert said == ["SPY 2024-11-29: the API has no bar of this session now; unless that changes, it will fail"]
 
@@ -104,23 +107,23 @@ def test_the_api_is_asked_for_the_first_and_the_last_session_only(
 def test_the_verdict_is_over_partitions_whatever_the_runs_say(
     lake: Lake, client: PolygonClient, said: list[str]
 ) -> None:
-    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-27", said.append)
+    wanted = asked_range(lake, "2024-11-25", "2024-11-27", said.append)
     for day in (D(2024, 11, 25), D(2024, 11, 27)):
         ingest(lake, "SPY", day, client)
-    assert backfill.verdict(lake, "SPY", wanted, {}, said.append) == backfill.INCOMPLETE
+    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
     assert said[0].startswith("SPY 2024-11-26  FAILED  its run did not fail, but there is no partition")
     assert "SPY: 2 of 3 sessions have their partition" in said[1]
     ingest(lake, "SPY", D(2024, 11, 26), client)
     said.clear()
-    assert backfill.verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == backfill.COMPLETE
+    assert verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == COMPLETE
     assert said[0] == "SPY 2024-11-26  kept its old partition; the new fetch failed: why"
 
 
 def test_a_provisional_partition_does_not_pass_the_verdict(lake: Lake, client: PolygonClient, said: list[str]) -> None:
     ingest(lake, "SPY", D(2026, 11, 20), client, allow_provisional=True)
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=2))
-    wanted = backfill.asked_range(later, "2026-11-20", "2026-11-20", said.append)
-    assert backfill.verdict(later, "SPY", wanted, {}, said.append) == backfill.INCOMPLETE
+    wanted = asked_range(later, "2026-11-20", "2026-11-20", said.append)
+    assert verdict(later, "SPY", wanted, {}, said.append) == INCOMPLETE
     assert "the partition is provisional: make backfill FROM=2026-11-20 TO=2026-11-20 REFETCH=1" in said[0]
 
 
@@ -131,8 +134,8 @@ def test_a_partition_of_another_session_under_a_sessions_name_does_not_pass(
         ingest(lake, "SPY", day, client)
     path = lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 26)))
     path.write_bytes(lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 25))).read_bytes())
-    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-26", said.append)
-    assert backfill.verdict(lake, "SPY", wanted, {}, said.append) == backfill.INCOMPLETE
+    wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
 
 
 class RunsThatMoveOn:
@@ -156,10 +159,10 @@ class RunsThatMoveOn:
 def test_a_run_that_moves_on_between_two_requests_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str], pace: int
 ) -> None:
-    monkeypatch.setattr(backfill, "_POLL_S", 0)
-    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    monkeypatch.setattr(backfill_run, "_POLL_S", 0)
+    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
     runs = RunsThatMoveOn(pace)
     processes = SimpleNamespace(require_alive=lambda: None)
-    backfill.BackfillRun(runs, "spy_second_bars", wanted, said.append).watch(processes)  # type: ignore[arg-type]
+    backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append).watch(processes)  # type: ignore[arg-type]
     assert runs.state == "success"
     assert said[-1].endswith("1 success, 0 failed, 0 running, 0 queued")

@@ -12,7 +12,9 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from conftest import KEY, NOW, a_client
-from local_airflow import backfill
+from local_airflow.asked_range import asked_range
+from local_airflow.exit_codes import COMPLETE
+from local_airflow.verdict import verdict
 from marketlake import preflight, settings
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
@@ -102,16 +104,16 @@ def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(
     ingest(lake, "SPY", MONDAY, client)
     assert f"from {client.host} (NOT THE VENDOR)" in caplog.text
     said: list[str] = []
-    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-25", said.append)
-    assert backfill.verdict(lake, "SPY", wanted, {}, said.append) == backfill.COMPLETE
+    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == COMPLETE
     assert said[-1] == f"SPY: NOT THE VENDOR'S: bars of this range were served by {client.host}"
 
 
 def test_the_verdict_says_nothing_of_the_vendors_own_bars(lake: Lake, of_vendor: PolygonClient) -> None:
     ingest(lake, "SPY", MONDAY, of_vendor)
     said: list[str] = []
-    wanted = backfill.asked_range(lake, "2024-11-25", "2024-11-25", said.append)
-    backfill.verdict(lake, "SPY", wanted, {}, said.append)
+    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    verdict(lake, "SPY", wanted, {}, said.append)
     assert said == [f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}"]
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from local_airflow import backfill
 from local_airflow.api import AirflowApi
-from local_airflow.backfill import BackfillRun, Range
+from local_airflow.asked_range import Range, asked_range
+from local_airflow.backfill_run import BackfillRun
 from local_airflow.demo_folder import DemoFolder, heal
+from local_airflow.exit_codes import COMPLETE
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes
 from local_airflow.stack import dag_id, start_unscheduled
 from local_airflow.stack import end as end_processes
+from local_airflow.terminal import say
+from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.lake import Lake, system_clock
 
@@ -27,10 +29,8 @@ FAILING = dt.date(2025, 11, 25)
 _RETRY_S = 120
 _POLL_S = 0.5
 
-Say = Callable[[str], None]
 
-
-def run(*, keep: bool, say: Say) -> int:
+def run(*, keep: bool) -> int:
     """The whole demo; exit code 0 if every session is complete in the end. Raises AirflowTrouble."""
     started_s = time.monotonic()
     stage = DemoFolder.of_this_checkout()
@@ -47,10 +47,10 @@ def run(*, keep: bool, say: Say) -> int:
             home.migrate()
             api = start_unscheduled(home, [dag_id(TICKER)], "demo")
         say(f"Airflow is up after {time.monotonic() - started_s:.0f} s at {api.base_url}")
-        wanted = backfill.asked_range(lake, FIRST, LAST, say)
-        _fill(api, stage.airflow, wanted, say)
-        _mend(api, wanted, simulator_url, say)
-        code = _show(lake, api, wanted, say)
+        wanted = asked_range(lake, FIRST, LAST, say)
+        _fill(api, stage.airflow, wanted)
+        _mend(api, wanted, simulator_url)
+        code = _show(lake, api, wanted)
         host = simulator_url.partition("//")[2]
         say(f"the bars are made up: every certificate names {host}, which is not the vendor")
         say(f"{time.monotonic() - started_s:.0f} s in all")
@@ -61,7 +61,7 @@ def run(*, keep: bool, say: Say) -> int:
     return code
 
 
-def _fill(api: AirflowApi, airflow: Processes, wanted: Range, say: Say) -> None:
+def _fill(api: AirflowApi, airflow: Processes, wanted: Range) -> None:
     """Backfill all sessions, and see one fail."""
     say(f"{FAILING} will fail: the simulator answers it with success and no bars, which is never taken for a holiday")
     filling = BackfillRun(api, dag_id(TICKER), wanted, say)
@@ -71,7 +71,7 @@ def _fill(api: AirflowApi, airflow: Processes, wanted: Range, say: Say) -> None:
         say(f"{TICKER} {session}  FAILED  {reason}")
 
 
-def _mend(api: AirflowApi, wanted: Range, simulator_url: str, say: Say) -> None:
+def _mend(api: AirflowApi, wanted: Range, simulator_url: str) -> None:
     """Remove the cause, and clear what has failed, one task instance at a time."""
     say("the simulator answers properly from now on; clearing that one task instance, as one does in the UI ...")
     heal(simulator_url)
@@ -120,10 +120,10 @@ class _Row:
         )
 
 
-def _show(lake: Lake, api: AirflowApi, wanted: Range, say: Say) -> int:
+def _show(lake: Lake, api: AirflowApi, wanted: Range) -> int:
     """The table of sessions, each read back and held against its certificate. The verdict's exit code."""
     lines: list[str] = []
-    code = backfill.verdict(lake, TICKER, wanted, {}, lines.append)
+    code = verdict(lake, TICKER, wanted, {}, lines.append)
     by_session = {instance["rendered_map_index"]: instance for instance in _instances(api, wanted)}
     rows = []
     for session in wanted.sessions:
@@ -144,7 +144,7 @@ def _show(lake: Lake, api: AirflowApi, wanted: Range, say: Say) -> int:
         say(str(row))
     say(f"{len(rows)} sessions     {sum(row.bars for row in rows):>9,}  {sum(row.bytes for row in rows) / 1000:>8,.0f}")
     say("no 2025-11-27: Thanksgiving. 2025-11-28 closed at 13:00.")
-    if code != backfill.COMPLETE:
+    if code != COMPLETE:
         for line in lines:
             say(line)
     return code

@@ -1,0 +1,83 @@
+"""``make up`` and ``make down``: Airflow with its daily schedule, on this machine only."""
+
+from __future__ import annotations
+
+from local_airflow import vendor
+from local_airflow.demo_folder import DemoFolder
+from local_airflow.home import AirflowTrouble, Home
+from local_airflow.processes import Processes, port_is_free
+from local_airflow.stack import end, find, start_component, started_environment, wait_for
+from local_airflow.terminal import say
+from marketlake import preflight, settings
+from marketlake.errors import MarketLakeError
+from marketlake.lake import Lake, system_clock
+
+_COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
+_START_S = 180
+
+
+def up() -> int:
+    """Start Airflow with its schedule and leave it running."""
+    configured = settings.load()
+    lake = Lake(configured, now=system_clock)
+    home = Home.of(configured)
+    with home.starting():
+        already = find(home)
+        if already is None:
+            port = _start(home, lake)
+    if already is not None:
+        say(f"Airflow is up already at {already.api.base_url}; user {home.user}, password in {home.passwords_file}")
+        running = Processes(home.folder).running()
+        if running is not None and running.started_by != "up":
+            say("a backfill started it, so it schedules nothing:  make down  and  make up  again once that has ended")
+        return 0
+    say(f"Airflow is up at http://127.0.0.1:{port} on {home.database}, this machine only")
+    say(f"user {home.user}, password in {home.passwords_file};  make down  ends it")
+    if home.database == "embedded SQLite":
+        say("SQLite is good for a laptop's history; for more, set AIRFLOW__DATABASE__SQL_ALCHEMY_CONN to PostgreSQL")
+    return 0
+
+
+def _start(home: Home, lake: Lake) -> int:
+    """Start every component and wait until they are healthy. The port of the API server."""
+    for ticker in lake.settings.tickers:
+        preflight.require_lake(lake, ticker)
+    home.migrate()
+    _warn_of_key(home, lake)
+    port = int(home.environment.get("AIRFLOW__API__PORT", "8080"))
+    if not port_is_free(port):
+        raise AirflowTrouble(f"port {port} of 127.0.0.1 is taken: set AIRFLOW__API__PORT to another one.")
+    processes = Processes(home.folder)
+    try:
+        for component in _COMPONENTS:
+            start_component(processes, component, port, "up", started_environment(home, port))
+        wait_for(lambda: _all_healthy(home), "Airflow", processes, _START_S)
+    except BaseException:
+        end(processes)
+        raise
+    return port
+
+
+def _all_healthy(home: Home) -> bool:
+    found = find(home)
+    health = found.api.healthy() if found else None
+    return health is not None and all(health[name]["status"] == "healthy" for name in ("scheduler", "dag_processor"))
+
+
+def _warn_of_key(home: Home, lake: Lake) -> None:
+    """A key that does not work is told at once; Airflow still starts, so that the UI can be looked at."""
+    last = lake.calendar.last_final(lake.now())
+    if last is None:
+        return
+    try:
+        client = vendor.client(home, lake.settings.api)
+        preflight.require_served(lake, client, lake.settings.tickers[0], last, last)
+    except MarketLakeError as exc:
+        say(f"WARNING: {exc}")
+
+
+def down() -> int:
+    """End what ``up`` started, and a demo that was kept."""
+    count = Processes(Home.of(settings.load()).folder).stop() + DemoFolder.of_this_checkout().end()
+    say(f"ended {count} processes" if count else "no Airflow of this checkout is up")
+    return 0

@@ -1,0 +1,27 @@
+"""The vendor as the tasks would ask it: same connection, key and host."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+from local_airflow.home import Home
+from marketlake import settings
+from marketlake.client import PolygonClient
+from marketlake.parameters import Api
+
+
+def client(home: Home, api: Api) -> PolygonClient:
+    """The client that tasks would use: key and host from connection or environment."""
+    # As a server, or Airflow would look for connections in the environment only, not in its database.
+    os.environ.update(
+        home.environment | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING", "_AIRFLOW_PROCESS_CONTEXT": "server"}
+    )
+    sys.path.insert(0, str(settings.project_folder() / "plugins"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from marketlake_airflow.hook import PolygonHook
+
+        client: PolygonClient = PolygonHook().client(api)
+    return client
