@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import hashlib
 import itertools
@@ -224,6 +225,8 @@ def test_next_url_carries_no_key_and_the_address_that_was_asked(sparse: Simulato
     answer = requests.get(url, params={"limit": 100, "apiKey": KEY}, timeout=10).json()
     assert answer["next_url"].startswith(f"http://localhost:{sparse.port}/v2/aggs/ticker/SPY/range/1/second/")
     assert KEY not in answer["next_url"]
+    cursor = base64.urlsafe_b64decode(answer["next_url"].partition("cursor=")[2] + "==")
+    assert cursor == b"limit=100&sort=asc&adjusted=true&page=2"
 
 
 def test_both_bounds_in_milliseconds_are_included(sparse: Simulator) -> None:
@@ -246,22 +249,76 @@ def test_seconds_minutes_and_days_are_served(sparse: Simulator, timespan: str, c
     assert answer["resultsCount"] == count
 
 
-@pytest.mark.parametrize(("first", "ticker"), [("2024-11-28", "SPY"), ("2024-11-30", "SPY")])
-def test_an_empty_day_is_200_without_results(sparse: Simulator, first: str, ticker: str) -> None:
-    answer = get(sparse, aggregates(first, first, ticker=ticker))
+@pytest.mark.parametrize(("first", "ticker"), [("2024-11-28", "SPY"), ("2024-11-30", "SPY"), ("2024-11-27", "NOPE")])
+def test_an_empty_day_is_200_without_results(first: str, ticker: str) -> None:
+    with Simulator(MadeUpDays(), KEY) as simulator:
+        answer = get(simulator, aggregates(first, first, ticker=ticker))
     assert answer.status_code == 200
     body = answer.json()
     assert body.pop("request_id") == answer.headers["X-Request-Id"]
     assert body == {"ticker": ticker, "queryCount": 0, "resultsCount": 0, "adjusted": True, "status": "OK"}
 
 
-def test_bars_later_than_now_are_not_served_and_a_future_day_is_refused(sparse: Simulator) -> None:
-    tomorrow = (dt.datetime.now(dt.UTC) + dt.timedelta(days=2)).date()
-    refused = get(sparse, aggregates(str(tomorrow), str(tomorrow)))
-    assert (refused.status_code, refused.json()["status"]) == (403, "NOT_AUTHORIZED")
-    now_ms = dt.datetime.now(dt.UTC).timestamp() * 1000
-    running = get(sparse, aggregates("2026-11-20", str(tomorrow)), limit=50_000).json()["results"]
-    assert all(bar["t"] <= now_ms for bar in running)
+NOON_MS = NINE_THIRTY_MS + 150 * 60_000
+
+
+@pytest.fixture
+def at_noon() -> Iterator[Simulator]:
+    """A simulator whose clock stands at noon and a half second, New York, of 2024-11-27."""
+    with Simulator(SparseDays(), KEY, differences=folds.EXACT, now_s=lambda: NOON_MS / 1000 + 0.5) as running:
+        yield running
+
+
+def test_a_second_that_is_not_over_is_neither_served_nor_folded(at_noon: Simulator) -> None:
+    seconds = get(at_noon, aggregates("2024-11-26", "2024-12-31"), limit=50_000).json()["results"]
+    assert [bar["t"] for bar in seconds[-2:]] == [NOON_MS - 120_000, NOON_MS - 60_000]
+    assert len(seconds) == 390 + 150
+    assert get(at_noon, aggregates("2024-11-26", "2024-12-31"), limit=1, sort="desc").json()["results"] == seconds[-1:]
+    minutes = get(at_noon, aggregates(DAY, DAY, "minute"), limit=50_000).json()["results"]
+    assert len(minutes) == 150
+    (day,) = get(at_noon, aggregates(DAY, "2199-12-31", "day")).json()["results"]
+    assert day["v"] == sum(bar["v"] for bar in seconds[390:])
+    assert get(at_noon, f"/v1/open-close/SPY/{DAY}").json()["volume"] == day["v"]
+    at_noon.now_s = lambda: NOON_MS / 1000 + 86_400
+    (later,) = get(at_noon, aggregates(DAY, DAY, "day")).json()["results"]
+    assert later["v"] > day["v"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/aggs/ticker/SPY/range/1/{}/2024-11-28/2024-11-29", "/v1/open-close/SPY/2024-11-28"]
+)
+@pytest.mark.parametrize("timespan", ["second", "minute", "day"])
+def test_a_day_that_has_not_begun_is_refused(at_noon: Simulator, path: str, timespan: str) -> None:
+    refused = get(at_noon, path.format(timespan))
+    assert (refused.status_code, refused.json()["message"]) == (403, TIMEFRAME)
+
+
+def test_bounds_of_minutes_and_days_are_snapped_outward(sparse: Simulator) -> None:
+    inside = (str(NINE_THIRTY_MS + 30_000), str(NINE_THIRTY_MS + 70_000))
+    minutes = get(sparse, aggregates(*inside, "minute")).json()["results"]
+    assert [bar["t"] for bar in minutes] == [NINE_THIRTY_MS, NINE_THIRTY_MS + 60_000]
+    assert get(sparse, aggregates(*inside, "day")).json()["resultsCount"] == 1
+    assert get(sparse, aggregates(*inside)).json()["resultsCount"] == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "x"}, {"limit": "²"}, {"sort": "up"}, {"adjusted": "maybe"}, {"cursor": "é"}, {"cursor": "cGFnZT14"},
+    ],
+)  # fmt: skip
+def test_a_query_that_cannot_be_read_is_answered_with_400(sparse: Simulator, query: dict[str, str]) -> None:
+    assert get(sparse, aggregates(DAY, DAY), **query).status_code == 400
+
+
+@pytest.mark.parametrize("day", ["20241127", "2024-W48-3", "9999-12-31", "2024-11-31", "9" * 20])
+def test_a_date_that_cannot_be_read_is_answered_with_400(sparse: Simulator, day: str) -> None:
+    assert get(sparse, aggregates(DAY, day)).status_code == 400
+
+
+def test_a_python_boolean_is_read_as_one(sparse: Simulator) -> None:
+    assert get(sparse, aggregates(DAY, DAY), adjusted=True).json()["adjusted"] is True
+    assert get(sparse, aggregates(DAY, DAY), adjusted=False).json()["adjusted"] is False
 
 
 TIMEFRAME = "Your plan doesn't include this data timeframe. Please upgrade your plan at https://polygon.io/pricing"
@@ -342,6 +399,15 @@ def test_faults_are_set_over_http_and_a_name_that_is_none_is_refused(sparse: Sim
     refused = requests.post(url, json={DAY: [{"fault": "nonsense"}]}, timeout=10)
     assert (refused.status_code, refused.json()["error"]) == (400, "no faults: no such fault: nonsense")
     assert requests.post(url, json={DAY: 3}, timeout=10).status_code == 400
+    assert requests.post(url, json={DAY: [{"fault": "500", "times": 0}]}, timeout=10).status_code == 200
+    assert requests.post(url, json={DAY: [{"fault": "nonsense"}]}, timeout=10).status_code == 400
+    assert requests.post(f"{sparse.url}/v2/aggs", json={}, timeout=10).status_code == 404
+    assert get(sparse, aggregates(DAY, DAY)).status_code == 500  # the refused ones have changed nothing
+
+
+def test_a_fault_of_a_bar_that_the_page_lacks_leaves_it_whole(sparse: Simulator) -> None:
+    sparse.faults.set(DAY, [{"fault": "negative"}])
+    assert get(sparse, aggregates(DAY, DAY), limit=1).json()["results"] == sparse.bars("SPY", FULL)[:1]
 
 
 def test_health_needs_no_key_and_is_not_logged(sparse: Simulator) -> None:
@@ -378,6 +444,8 @@ def test_the_command_prints_its_address_serves_and_ends_when_asked_to() -> None:
     [
         ([], "a key is needed: --key, or POLYGON_API_KEY in the environment"),
         (["--key", KEY, "--replay", "/nowhere"], "--replay /nowhere is no folder"),
+        (["--key", KEY, "--calls-a-minute", "0"], "--calls-a-minute: invalid"),
+        (["--key", KEY, "--port", "70000"], "cannot listen on 127.0.0.1:70000"),
         (["--key", KEY, "--faults", '{"*": [{"fault": "nonsense"}]}'], "no such fault: nonsense"),
     ],
 )
@@ -394,5 +462,8 @@ def test_a_taken_port_is_named(sparse: Simulator) -> None:
     assert f"cannot listen on 127.0.0.1:{sparse.port}" in output.splitlines()[-1]
 
 
-def test_a_folder_without_the_day_has_no_bars(tmp_path: Path) -> None:
-    assert RecordedDays(tmp_path).bars("SPY", FULL) == []
+def test_a_folder_without_the_day_has_no_bars_and_a_ticker_is_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "raw" / "spy" / "date=2024-11-27" / "rev=1").mkdir(parents=True)
+    (tmp_path / "raw" / "spy" / "date=2024-11-27" / "rev=1" / "pages.tar").touch()
+    for ticker in ("QQQ", "*", "../SPY", "S*"):
+        assert RecordedDays(tmp_path).bars(ticker, FULL) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from conftest import KEY, NOW, a_client
 from local_airflow.asked_range import asked_range
-from local_airflow.exit_codes import COMPLETE
+from local_airflow.exit_codes import COMPLETE, INCOMPLETE
 from local_airflow.verdict import verdict
 from marketlake import preflight, settings
 from marketlake.client import PolygonClient
@@ -22,6 +23,7 @@ from marketlake.errors import SettingsError
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from marketlake.model import is_vendor
+from marketlake.parameters import Storage
 from polygon_simulator.days import RecordedDays
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
@@ -37,7 +39,7 @@ class AnsweredBy(HTTPAdapter):
         self._simulator = simulator
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        request.url = str(request.url).replace("https://api.massive.com", self._simulator.url)
+        request.url = re.sub(r"https://api\.(massive\.com|polygon\.io)", self._simulator.url, str(request.url))
         return super().send(request, *args, **kwargs)
 
 
@@ -68,8 +70,9 @@ def test_simulated_bars_do_not_enter_a_lake_of_real_ones(
 ) -> None:
     assert ingest(lake, "SPY", MONDAY, of_vendor).source_host == "api.massive.com"
     words = (
-        rf"{client.host} is not the vendor's, but the lake holds SPY from api.massive.com. One lake holds one kind:"
-        " choose another storage.root, or another api.base_url."
+        rf"{client.host} is not the vendor's, but the lake holds SPY 2024-11-25 from api.massive.com. One lake holds"
+        " one kind: choose another storage.root or api.base_url, or remove"
+        " processed/spy/date=2024-11-25/bars.parquet if it does not belong there."
     )
     with pytest.raises(SettingsError, match=words):
         ingest(lake, "SPY", TUESDAY, client)
@@ -82,7 +85,9 @@ def test_real_bars_do_not_enter_a_lake_of_simulated_ones(
     lake: Lake, client: PolygonClient, of_vendor: PolygonClient
 ) -> None:
     ingest(lake, "SPY", MONDAY, client)
-    with pytest.raises(SettingsError, match="api.massive.com is the vendor's, but the lake holds SPY from 127.0.0.1"):
+    with pytest.raises(
+        SettingsError, match="api.massive.com is the vendor's, but the lake holds SPY 2024-11-25 from 127.0.0.1"
+    ):
         ingest(lake, "SPY", MONDAY, of_vendor)
     assert ingest(lake, "SPY", TUESDAY, client).outcome == "created"
 
@@ -93,8 +98,67 @@ def test_raw_pages_of_another_kind_are_not_rebuilt_into_the_lake(
     ingest(lake, "SPY", MONDAY, client)
     (lake.storage.root / "processed/spy/date=2024-11-25/bars.parquet").unlink()
     ingest(lake, "SPY", TUESDAY, of_vendor)
-    with pytest.raises(SettingsError, match="but the lake holds SPY from api.massive.com"):
+    with pytest.raises(SettingsError, match="but the lake holds SPY 2024-11-26 from api.massive.com"):
         ingest(lake, "SPY", MONDAY, None)
+
+
+def copied_from_another_lake(lake: Lake, client: PolygonClient, day: dt.date, tmp_path: Path) -> None:
+    """Put another source's partition of one day into a lake, as a careless copy would."""
+    other = Lake(lake.settings.model_copy(update={"storage": Storage(root=tmp_path / "other")}), now=lambda: NOW)
+    ingest(other, "SPY", day, client)
+    path = lake.storage.path(lake.partitions.key("SPY", day))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(other.storage.path(other.partitions.key("SPY", day)).read_bytes())
+
+
+def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_the_verdict(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient, tmp_path: Path
+) -> None:
+    ingest(lake, "SPY", TUESDAY, of_vendor)
+    copied_from_another_lake(lake, client, MONDAY, tmp_path)
+    assert lake.partitions.unfinished("SPY", [MONDAY, TUESDAY]) == [MONDAY]
+    with pytest.raises(SettingsError, match="remove processed/spy/date=2024-11-25/bars.parquet if it does not belong"):
+        ingest(lake, "SPY", MONDAY, of_vendor)
+    said: list[str] = []
+    wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
+    assert said[0] == (
+        f"SPY 2024-11-25  FAILED  beside bars of the vendor, its own are from {client.host}: remove that partition"
+    )
+    assert said[1].startswith("SPY: 1 of 2 sessions have their partition")
+
+
+def test_a_copied_partition_that_is_the_newest_is_named_and_lets_nothing_over_real_ones(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient, tmp_path: Path
+) -> None:
+    ingest(lake, "SPY", MONDAY, of_vendor)
+    copied_from_another_lake(lake, client, TUESDAY, tmp_path)
+    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-25 from api.massive.com"):
+        ingest(lake, "SPY", MONDAY, client)
+    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-26 from 127.0.0.1"):
+        ingest(lake, "SPY", MONDAY, of_vendor)
+
+
+def test_the_source_of_every_ticker_counts(lake: Lake, client: PolygonClient, of_vendor: PolygonClient) -> None:
+    ingest(lake, "SPY", MONDAY, of_vendor)
+    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-25 from api.massive.com"):
+        ingest(lake, "QQQ", MONDAY, client)
+
+
+def test_the_vendors_two_names_are_one_source_and_the_report_names_what_is_stored(
+    lake: Lake, of_vendor: PolygonClient, simulator: Simulator
+) -> None:
+    ingest(lake, "SPY", MONDAY, of_vendor)
+    http = requests.Session()
+    http.mount("https://api.polygon.io", AnsweredBy(simulator))
+    polygon = PolygonClient(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.polygon.io")
+    report = ingest(lake, "SPY", MONDAY, polygon)
+    assert (report.outcome, report.source_host) == ("unchanged", "api.massive.com")
+
+
+def test_an_address_in_capitals_is_the_same_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLYGON_BASE_URL", "https://API.Massive.com/")
+    assert settings.load().api.base_url == "https://api.massive.com"
 
 
 def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(

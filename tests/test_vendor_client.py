@@ -65,12 +65,17 @@ def test_it_reads_minutes_days_and_official_prices(dense: Simulator) -> None:
 
 
 def test_a_day_without_trading_is_an_empty_listing(dense: Simulator) -> None:
+    asked = len(dense.requests)
     assert list(client(dense).list_aggs("SPY", 1, "second", "2024-11-28", "2024-11-28")) == []
+    assert len(dense.requests) - asked == 1
+    assert client(dense).get_aggs("SPY", 1, "day", "2024-11-28", "2024-11-28") == []
 
 
-def test_without_a_key_it_raises_its_own_error(dense: Simulator) -> None:
+def test_without_a_key_it_raises_its_own_error_and_asks_nothing(dense: Simulator) -> None:
+    asked = len(dense.requests)
     with pytest.raises(AuthError):
         RESTClient(None, base=dense.url)
+    assert len(dense.requests) == asked
 
 
 @pytest.mark.parametrize(

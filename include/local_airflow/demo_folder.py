@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,12 +17,13 @@ import requests
 from filelock import FileLock, Timeout
 
 from local_airflow.home import AirflowTrouble
-from local_airflow.processes import Processes, free_port, stop_strays
-from local_airflow.stack import wait_for
+from local_airflow.processes import Processes, stop_strays
+from local_airflow.stack import end, wait_for
 from marketlake import settings
 
 FOLDER_VARIABLE = "MARKETLAKE_DEMO_FOLDER"
 _KEY = "key-of-the-demo-only"
+_MARK = "made-by-make-demo"
 _OWN_FOLDERS = ("airflow", "simulator", "data", "logs")
 _START_S = 60
 
@@ -35,7 +37,8 @@ class DemoFolder:
     @classmethod
     def of_this_checkout(cls) -> DemoFolder:
         """``.demo`` in the project folder, or what ``MARKETLAKE_DEMO_FOLDER`` names."""
-        return cls((settings.project_folder() / os.environ.get(FOLDER_VARIABLE, ".demo")).absolute())
+        given = Path(os.environ.get(FOLDER_VARIABLE) or ".demo").expanduser()
+        return cls((settings.project_folder() / given).resolve())
 
     @property
     def airflow(self) -> Processes:
@@ -49,40 +52,64 @@ class DemoFolder:
 
     def end(self) -> int:
         """End what a demo has left running. How many processes there were."""
-        return self.airflow.stop() + self.simulator.stop() + stop_strays(self.path / "airflow")
+        if not (self.path / _MARK).exists():
+            return 0
+        recorded = end(self.airflow) + end(self.simulator)
+        return recorded + stop_strays(self.path / "airflow") + stop_strays(self.path / "simulator")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One demo of a folder at a time, which starts from nothing. Raises AirflowTrouble."""
+        self._claim()
         lock = FileLock(self.path / "lock", timeout=0)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as exc:
             raise AirflowTrouble(f"another demo runs in {self.path}: let it end, or stop it with Ctrl-C.") from exc
-        except OSError as exc:
-            raise AirflowTrouble(
-                f"{self.path} cannot be written ({exc.strerror}): use a checkout that can be."
-            ) from exc
         try:
             self.end()
-            for name in _OWN_FOLDERS:
-                shutil.rmtree(self.path / name, ignore_errors=True)
+            self._empty()
             yield
         finally:
             lock.release()
 
-    def become(self, simulator_url: str) -> None:
-        """Give this process, and all it starts, the demo's environment: no key, setting or Airflow of the user's."""
+    def _claim(self) -> None:
+        """Mark the folder as a demo's. Raises AirflowTrouble where it holds what no demo has made."""
+        others = [name for name in _OWN_FOLDERS if (self.path / name).exists()]
+        if others and not (self.path / _MARK).exists():
+            raise AirflowTrouble(
+                f"{self.path} holds {', '.join(others)}, which no demo has made, and which stays as it is:"
+                f" unset {FOLDER_VARIABLE}, or name an empty folder."
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / _MARK).touch()
+        except OSError as exc:
+            raise AirflowTrouble(
+                f"{self.path} cannot be written ({exc.strerror}): use a checkout that can be."
+            ) from exc
+
+    def _empty(self) -> None:
+        try:
+            for name in _OWN_FOLDERS:
+                if (self.path / name).exists():
+                    shutil.rmtree(self.path / name)
+        except OSError as exc:
+            raise AirflowTrouble(
+                f"{exc.filename} of the last demo cannot be removed ({exc.strerror}): remove {self.path} by hand."
+            ) from exc
+
+    def become(self) -> None:
+        """Give this process, and all it starts, the demo's environment: no key, setting, proxy or Airflow of
+        the user's."""
         defaults = self.path / "settings.yaml"
         defaults.write_text("{}\n")
-        foreign = ("AIRFLOW", "MARKETLAKE", "POLYGON", "MASSIVE")
-        for name in [name for name in os.environ if name.lstrip("_").startswith(foreign)]:
+        foreign = re.compile(r"_?AIRFLOW|MARKETLAKE|POLYGON|MASSIVE|(https?|all)_proxy$", re.IGNORECASE)
+        for name in [name for name in os.environ if foreign.match(name)]:
             del os.environ[name]
         os.environ |= {
             settings.ENV_FILE_VARIABLE: "",
             settings.SETTINGS_FILE_VARIABLE: str(defaults),
-            settings.BASE_URL_VARIABLE: simulator_url,
             "POLYGON_API_KEY": _KEY,
             "AIRFLOW_HOME": str(self.path / "airflow"),
             "MARKETLAKE__STORAGE__ROOT": str(self.path / "data"),
@@ -91,31 +118,27 @@ class DemoFolder:
         }
 
     def start_simulator(self, faults: dict[str, list[dict[str, Any]]]) -> str:
-        """Start the simulator on a free port, and wait until it answers. Its address."""
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "polygon_simulator", "--key", _KEY, "--port", str(port)]
+        """Start the simulator on a port that it finds free, and configure its address, which is returned."""
+        command = [sys.executable, "-m", "polygon_simulator", "--key", _KEY, "--faults", json.dumps(faults)]
         python_path = os.pathsep.join([str(settings.project_folder() / "include"), os.environ.get("PYTHONPATH", "")])
-        environment = {**os.environ, "PYTHONPATH": python_path}
-        self.simulator.start("simulator", [*command, "--faults", json.dumps(faults)], port, "demo", environment)
-        wait_for(lambda: _answers(url), "the simulator", self.simulator, _START_S)
-        return url
+        self.simulator.start("simulator", command, 0, "demo", {**os.environ, "PYTHONPATH": python_path})
+        wait_for(lambda: self._address() is not None, "the simulator", self.simulator, _START_S)
+        address = str(self._address())
+        os.environ[settings.BASE_URL_VARIABLE] = address
+        return address
 
+    def _address(self) -> str | None:
+        told = re.search(r"^serving on (\S+)$", self.simulator.log_of("simulator").read_text(), re.MULTILINE)
+        return told[1] if told else None
 
-def heal(simulator_url: str) -> None:
-    """Let the simulator answer without faults."""
-    _local("POST", f"{simulator_url}/simulator/faults", json={}).raise_for_status()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return _local("GET", f"{url}/simulator/health").ok
-    except requests.RequestException:
-        return False
-
-
-def _local(method: str, url: str, **given: Any) -> requests.Response:
-    """One request to this machine, past any proxy that the environment names."""
-    with requests.Session() as http:
-        http.trust_env = False
-        return http.request(method, url, timeout=10, **given)
+    def heal(self, address: str) -> None:
+        """Let the simulator answer without faults. Raises AirflowTrouble where it has died."""
+        self.simulator.require_alive()
+        with requests.Session() as http:
+            http.trust_env = False
+            try:
+                http.post(f"{address}/simulator/faults", json={}, timeout=10).raise_for_status()
+            except requests.RequestException as exc:
+                raise AirflowTrouble(
+                    f"the simulator does not answer ({type(exc).__name__}): see {self.simulator.log_of('simulator')}."
+                ) from exc

@@ -46,6 +46,7 @@ class Home:
         environment |= {
             "AIRFLOW_HOME": str(folder),
             "PYTHONPATH": os.pathsep.join([str(project / "include"), *filter(None, [given.get("PYTHONPATH")])]),
+            **_past_proxies(given),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
         }
         return cls(folder, environment)
@@ -126,6 +127,13 @@ class Home:
             )
         if done.returncode:
             raise AirflowTrouble(f"the metadata database ({self.database}) could not be prepared: see {output.name}.")
+
+
+def _past_proxies(given: dict[str, str]) -> dict[str, str]:
+    """What is said to this machine goes past any proxy that the environment names."""
+    known = given.get("no_proxy") or given.get("NO_PROXY") or ""
+    hosts = ",".join([*filter(None, [known]), "127.0.0.1", "localhost"])
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def _defaults(project: Path, folder: Path, configured: settings.Settings, given: dict[str, str]) -> dict[str, str]:

@@ -41,10 +41,10 @@ class Processes:
         """What was started before and lives; None where nothing does."""
         try:
             stored = json.loads(self._file.read_text())
-        except FileNotFoundError:
+            pids = {name: (int(pid), float(started_s)) for name, (pid, started_s) in stored["pids"].items()}
+            running = Running(stored["port"], stored["started_by"], pids)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # the latter: cut off by a loss of power
             return None
-        pids = {name: (pid, started_s) for name, (pid, started_s) in stored["pids"].items()}
-        running = Running(stored["port"], stored["started_by"], pids)
         return running if running.alive() else None
 
     def start(self, name: str, command: list[str], port: int, started_by: str, environment: dict[str, str]) -> None:
@@ -61,11 +61,15 @@ class Processes:
                 start_new_session=True,
                 cwd=self._folder,
             )
-        pids = dict(before.pids) if before else {}
-        pids[name] = (process.pid, psutil.Process(process.pid).create_time())
-        staged = self._file.with_suffix(".new")
-        staged.write_text(json.dumps({"port": port, "started_by": started_by, "pids": pids}))
-        staged.replace(self._file)
+        try:
+            pids = dict(before.pids) if before else {}
+            pids[name] = (process.pid, psutil.Process(process.pid).create_time())
+            staged = self._file.with_suffix(".new")
+            staged.write_text(json.dumps({"port": port, "started_by": started_by, "pids": pids}))
+            staged.replace(self._file)
+        except BaseException:  # an interrupt, say: nobody else would know of it
+            process.kill()
+            raise
 
     def require_alive(self) -> None:
         """Raise AirflowTrouble where one of the started processes has ended."""
@@ -83,20 +87,24 @@ class Processes:
     def stop(self) -> int:
         """End every process of ``running`` and all below them: ask first, then insist. How many there were."""
         running = self.running()
+        count = _stopped(running.alive()) if running else 0
         self._file.unlink(missing_ok=True)
-        return _stopped(running.alive()) if running else 0
+        return count
 
 
-def stop_strays(home: Path) -> int:
-    """End every Airflow process that still works on a home which is ours alone, and was started by a
-    command that was killed. Known by its working folder too: workers write their title over their environment.
+def stop_strays(folder: Path) -> int:
+    """End what still works in a folder that is ours alone, started by a command that was killed.
+
+    Known by its working folder, or as an Airflow of that home: workers write their title over their environment.
     """
     strays = []
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            is_airflow = words[:1] and (words[0].startswith("airflow ") or words[1:3] == ["-m", "airflow"])
-            if is_airflow and str(home) in {process.environ().get("AIRFLOW_HOME"), process.cwd()}:
+            ours = words[1:3] in (["-m", "airflow"], ["-m", "polygon_simulator"]) or "".join(words[:1]).startswith(
+                "airflow "
+            )
+            if ours and str(folder) in {process.cwd(), process.environ().get("AIRFLOW_HOME")}:
                 strays.append(process)
         except psutil.Error:
             continue

@@ -105,13 +105,14 @@ def start_component(
     processes.start(component, command, port, started_by, environment)
 
 
-def end(processes: Processes) -> None:
-    """Stop everything, and let no second Ctrl-C leave half of it behind."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def end(processes: Processes) -> int:
+    """Stop everything, and let no second Ctrl-C, or closed terminal, leave half of it behind."""
+    before = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        processes.stop()
+        return processes.stop()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def started_environment(home: Home, port: int) -> dict[str, str]:

@@ -78,6 +78,7 @@ def _warn_of_key(home: Home, lake: Lake) -> None:
 
 def down() -> int:
     """End what ``up`` started, and a demo that was kept."""
-    count = Processes(Home.of(settings.load()).folder).stop() + DemoFolder.of_this_checkout().end()
+    count = DemoFolder.of_this_checkout().end()  # first: it needs none of the settings
+    count += end(Processes(Home.of(settings.load()).folder))
     say(f"ended {count} processes" if count else "no Airflow of this checkout is up")
     return 0

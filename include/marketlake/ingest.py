@@ -53,7 +53,7 @@ def ingest(
     request = lake.request(ticker, session)
     final = lake.calendar.require_final(session, lake.now(), allow_provisional=allow_provisional)
     host = client.host if client else None
-    require_same_kind(lake.partitions, ticker, adjusted=request.adjusted, host=host)
+    require_same_kind(lake.partitions, ticker, adjusted=request.adjusted, host=host, session=session)
     name = f"{ticker.lower()}-{session}"
     with lake.storage.exclusive(name, lake.settings.storage.lock_timeout_s) as writer:
         if client is None:
@@ -72,7 +72,13 @@ def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
     held = lake.partitions.held(request.ticker, request.session)
     stored = lake.raw_pages.get(request.ticker, request.session, held.revision if held else None)
     fetch = stored.fetch
-    require_same_kind(lake.partitions, request.ticker, adjusted=request.adjusted, host=fetch.source_host)
+    require_same_kind(
+        lake.partitions,
+        request.ticker,
+        adjusted=request.adjusted,
+        host=fetch.source_host,
+        session=request.session,
+    )
     if stored.adjusted is not request.adjusted:
         raise RawPagesUnusable(f"{request}: the raw pages are adjusted={stored.adjusted}. Fetch with source=api.")
     if held and held.certificate and held.certificate.raw_digest != raw_digest(fetch.bodies):
@@ -113,17 +119,16 @@ def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificat
     old = held.certificate if held else None
     if held is not None and old is not None and old.content_hash == certificate.content_hash:
         certificate = _numbered(certificate, held.revision, lake.now())
-        outcome = Outcome.UNCHANGED if old.claims_the_same(certificate) else Outcome.RENEWED
+        if old.claims_the_same(certificate):
+            return _told(Outcome.UNCHANGED, old)
+        outcome = Outcome.RENEWED
     else:
         last = max(lake.partitions.last_revision(held, ticker, session), lake.raw_pages.last_revision(ticker, session))
         certificate = _numbered(certificate, last + 1, lake.now())
         outcome = Outcome.REVISED if held else Outcome.CREATED
-    if outcome is not Outcome.UNCHANGED:
-        if lake.settings.storage.keep_raw_pages:
-            lake.raw_pages.put(
-                writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch
-            )
-        lake.partitions.publish(writer, bars, certificate, held)
+    if lake.settings.storage.keep_raw_pages:
+        lake.raw_pages.put(writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch)
+    lake.partitions.publish(writer, bars, certificate, held)
     return _told(outcome, certificate)
 
 

@@ -31,6 +31,11 @@ def is_vendor(host: str) -> bool:
     return host.partition(":")[0] in VENDOR_HOSTS
 
 
+def source_kind(host: str) -> str:
+    """What must not mix in one lake: the vendor, under either name, or any other host, whatever its port."""
+    return "the vendor" if is_vendor(host) else host.partition(":")[0]
+
+
 FULL_DAY_MS = 23_400_000
 """Regular hours of a day without an early close: 6.5 hours."""
 

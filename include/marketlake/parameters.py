@@ -24,7 +24,7 @@ def checked_base_url(value: str) -> str:
         raise ValueError(
             "must be https://HOST without path or user (http:// only for 127.0.0.1, localhost or simulator)"
         )
-    return value.rstrip("/")
+    return value.rstrip("/").lower()
 
 
 Ticker = Annotated[str, AfterValidator(_is_ticker)]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from marketlake.certificate import Certificate
 from marketlake.errors import SettingsError
-from marketlake.model import State, is_vendor
+from marketlake.model import State, is_vendor, source_kind
 from marketlake.schema import BARS, content_hash
 from marketlake.storage import Storage, Writer
 
@@ -69,13 +69,21 @@ class PartitionStore:
         return [day for day in sessions if day not in folders or not self._storage.exists(self.key(ticker, day))]
 
     def unfinished(self, ticker: str, sessions: list[dt.date]) -> list[dt.date]:
-        """Those of ``sessions`` without a partition, or with one that is provisional or proves nothing."""
+        """Those of ``sessions`` without a partition, or with one that is provisional, proves nothing, or is
+        of another source than the ticker's last one.
+        """
         missing = set(self.missing(ticker, sessions))
-        return [day for day in sessions if day in missing or not self._is_finished(ticker, day)]
+        newest = self.newest(ticker)
+        return [day for day in sessions if day in missing or not self._is_finished(ticker, day, newest)]
 
-    def _is_finished(self, ticker: str, session: dt.date) -> bool:
+    def _is_finished(self, ticker: str, session: dt.date, newest: Certificate | None) -> bool:
         certificate = self.certificate(ticker, session)
-        return certificate is not None and certificate.state is not State.PROVISIONAL
+        return (
+            certificate is not None
+            and newest is not None
+            and certificate.state is not State.PROVISIONAL
+            and source_kind(certificate.source_host) == source_kind(newest.source_host)
+        )
 
     def certificate(self, ticker: str, session: dt.date) -> Certificate | None:
         """The certificate in a partition's footer, if it is of this ticker and session; else None.
@@ -111,6 +119,10 @@ class PartitionStore:
         except (pa.ArrowException, KeyError, OSError):
             matches = False
         return Held(certificate if matches else None, certificate.revision)
+
+    def tickers(self) -> list[str]:
+        """The tickers that have a folder."""
+        return [name.upper() for name in self._storage.folders("processed")]
 
     def newest(self, ticker: str) -> Certificate | None:
         """The certificate of a ticker's last session that has one; None where the lake holds none."""
@@ -173,20 +185,26 @@ def _rows(data: bytes) -> pa.Table:
     return table.replace_schema_metadata(None).select(BARS.names)
 
 
-def require_same_kind(store: PartitionStore, ticker: str, *, adjusted: bool, host: str | None = None) -> None:
-    """Raise SettingsError where the lake holds bars adjusted otherwise, or of another kind of ``host``:
-    the vendor's bars never stand beside those of a simulator or mirror.
+def require_same_kind(
+    store: PartitionStore, ticker: str, *, adjusted: bool, host: str | None = None, session: dt.date | None = None
+) -> None:
+    """Raise SettingsError where the lake holds bars adjusted otherwise, or of another source than ``host``:
+    the vendor's bars never stand beside those of a simulator or mirror. What is looked at is the last
+    partition of each ticker, and that of ``session``.
     """
-    newest = store.newest(ticker)
-    if newest is None:
-        return
-    if newest.adjusted is not adjusted:
-        raise SettingsError(
-            f"bars.adjusted = {str(adjusted).lower()}, but the lake holds {ticker} with adjusted ="
-            f" {str(newest.adjusted).lower()}. One lake holds one kind: set it back, or choose another storage.root."
-        )
-    if host is not None and is_vendor(newest.source_host) is not is_vendor(host):
-        raise SettingsError(
-            f"{host} is {'' if is_vendor(host) else 'not '}the vendor's, but the lake holds {ticker} from"
-            f" {newest.source_host}. One lake holds one kind: choose another storage.root, or another api.base_url."
-        )
+    last = [(name, store.newest(name)) for name in {ticker, *store.tickers()}]
+    own = [(ticker, store.certificate(ticker, session))] if session else []
+    for name, held in (*last, *own):
+        if held is None:
+            continue
+        if name == ticker and held.adjusted is not adjusted:
+            raise SettingsError(
+                f"bars.adjusted = {str(adjusted).lower()}, but the lake holds {ticker} with adjusted ="
+                f" {str(held.adjusted).lower()}. One lake holds one kind: set it back, or choose another storage.root."
+            )
+        if host is not None and source_kind(held.source_host) != source_kind(host):
+            raise SettingsError(
+                f"{host} is {'' if is_vendor(host) else 'not '}the vendor's, but the lake holds {name} {held.session}"
+                f" from {held.source_host}. One lake holds one kind: choose another storage.root or api.base_url, or"
+                f" remove {store.key(name, held.session)} if it does not belong there."
+            )

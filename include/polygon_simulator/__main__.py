@@ -21,6 +21,12 @@ KEY_VARIABLE = "POLYGON_API_KEY"
 _END = {signal.SIGINT, signal.SIGTERM}
 
 
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="polygon_simulator",
@@ -32,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "--key", default=os.environ.get(KEY_VARIABLE), help=f"the key that requests must carry (else {KEY_VARIABLE})"
     )
     parser.add_argument("--plan", choices=NAMES, default="advanced", help="what the key may see (default: %(default)s)")
-    parser.add_argument("--calls-a-minute", type=int, help="answer 429 beyond them")
+    parser.add_argument("--calls-a-minute", type=_positive, help="answer 429 beyond them")
     parser.add_argument(
         "--replay", type=Path, help="serve a folder of TICKER-YYYY-MM-DD.json.gz, or a lake's raw pages, instead"
     )
@@ -61,8 +67,8 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # before a thread starts: each would inherit it unblocked
     try:
         simulator.start()
-    except OSError as exc:
-        parser.error(f"cannot listen on {given.host}:{given.port}: {exc.strerror}. Choose another --port.")
+    except (OSError, OverflowError) as exc:
+        parser.error(f"cannot listen on {given.host}:{given.port}: {exc}. Choose another --port.")
     print(f"serving on {simulator.url}", flush=True)
     signal.sigwait(_END)
     simulator.stop()

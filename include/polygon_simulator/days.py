@@ -35,6 +35,8 @@ class RecordedDays:
 
     def bars(self, ticker: str, day: dt.date) -> list[Bar]:
         """The recorded bars; none for a day that was not recorded."""
+        if not re.fullmatch(r"[A-Z][A-Z0-9.]*", ticker):
+            return []
         path = self._folder / f"{ticker}-{day}.json.gz"
         if path.exists():
             bars: list[Bar] = json.loads(gzip.decompress(path.read_bytes()))

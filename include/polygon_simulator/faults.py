@@ -101,6 +101,17 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
 }
 
 
+_KNOWN = frozenset({*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, "repeated_cursor", "echoed_key"})
+
+
+def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A copy. Raises ValueError for a name that is none."""
+    for fault in faults:
+        if fault["fault"].partition(":")[0] not in _KNOWN:
+            raise ValueError(f"no such fault: {fault['fault']}")
+    return [dict(fault) for fault in faults]
+
+
 class Faults:
     """The faults still to be served, by session date (``*``: any). Safe to use from many threads.
 
@@ -113,23 +124,15 @@ class Faults:
 
     def set(self, day: str, faults: list[dict[str, Any]]) -> None:
         """Replace the faults of one date. Raises ValueError for a name that is none."""
-        for fault in faults:
-            if fault["fault"].partition(":")[0] not in {
-                *HTTP_FAULTS,
-                *WIRE_FAULTS,
-                *BODY_FAULTS,
-                "repeated_cursor",
-                "echoed_key",
-            }:
-                raise ValueError(f"no such fault: {fault['fault']}")
+        checked = _checked(faults)
         with self._lock:
-            self._queued[day] = [dict(fault) for fault in faults]
+            self._queued[day] = checked
 
     def replace(self, faults: Mapping[str, list[dict[str, Any]]]) -> None:
         """Replace the faults of every date. Raises ValueError for a name that is none."""
-        self.clear()
-        for day, of_day in faults.items():
-            self.set(day, of_day)
+        checked = {str(day): _checked(of_day) for day, of_day in faults.items()}
+        with self._lock:
+            self._queued = checked
 
     def clear(self) -> None:
         """Serve faithfully again."""

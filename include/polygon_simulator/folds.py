@@ -15,8 +15,8 @@ from itertools import groupby
 
 from marketlake.model import SessionHours
 from polygon_simulator.days import Bar
+from polygon_simulator.questions import MINUTE_MS
 
-MINUTE_MS = 60_000
 _VOLUME_ONLY_SHARE = 0.2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import re
@@ -9,12 +10,14 @@ import socket
 import struct
 import time
 import uuid
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from marketlake.sessions import new_york_ms
 from polygon_simulator import questions
 from polygon_simulator.faults import BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS
 from polygon_simulator.questions import Aggregates, BadQuestion, OpenClose
@@ -60,6 +63,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Set faults: ``POST /simulator/faults {"2013-10-08": [{"fault": "500", "times": 0}]}``."""
+        if self.path != "/simulator/faults":
+            self._refuse("not_found")
+            return
         try:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             self.simulator.faults.replace(body)
@@ -96,13 +102,17 @@ class Handler(BaseHTTPRequestHandler):
             self._answer_open_close(question)
         elif question.timespan == "second" and not self.simulator.plan.seconds:
             self._refuse("not_entitled")
-        elif question.day < self.simulator.plan.first_date or question.start_ms > time.time() * 1000:
+        elif not self._is_in_plan(question.day):
             self._refuse("not_entitled_in_200", code=403)
         else:
             self._answer_aggregates(question)
 
+    def _is_in_plan(self, day: dt.date) -> bool:
+        """Not before the plan's history; and a day that has not begun is refused in the same words."""
+        return self.simulator.plan.first_date <= day and new_york_ms(day) <= self.simulator.now_ms
+
     def _answer_open_close(self, question: OpenClose) -> None:
-        if question.day < self.simulator.plan.first_date:
+        if not self._is_in_plan(question.day):
             self._refuse("not_entitled_in_200", code=403)
             return
         body = self.simulator.open_close(question)
@@ -124,7 +134,8 @@ class Handler(BaseHTTPRequestHandler):
             answer["asked_with"] = self.simulator.key
         if name in BODY_FAULTS:
             answer |= {"results": [dict(bar) for bar in answer["results"]]} if "results" in answer else {}
-            BODY_FAULTS[name](answer)
+            with suppress(IndexError, KeyError):  # a page with too few bars for it stays whole
+                BODY_FAULTS[name](answer)
         if name in WIRE_FAULTS:
             self._break_off(name, json.dumps(answer).encode())
             return

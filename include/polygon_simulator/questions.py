@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from marketlake.sessions import NEW_YORK, new_york_ms
 
 HIGHEST_LIMIT, DEFAULT_LIMIT = 50_000, 5_000
+MINUTE_MS = 60_000
 TIMESPANS = ("second", "minute", "day")
 
 _AGGREGATES = re.compile(r"/v2/aggs/ticker/([^/]+)/range/(\d+)/([a-z]+)/([^/]+)/([^/]+)")
@@ -41,9 +41,9 @@ class Aggregates:
         """The New York day that the window starts on."""
         return _new_york_day(self.start_ms)
 
-    def days(self) -> list[dt.date]:
-        """Every New York day of the window, in the order of the answer."""
-        count = (_new_york_day(self.end_ms) - self.day).days + 1
+    def days(self, last_ms: int) -> list[dt.date]:
+        """Every New York day of the window up to ``last_ms``, in the order of the answer."""
+        count = (_new_york_day(min(self.end_ms, last_ms)) - self.day).days + 1
         days = [self.day + dt.timedelta(days=number) for number in range(count)]
         return days if self.ascending else days[::-1]
 
@@ -70,6 +70,13 @@ class OpenClose:
 
 def read(path: str, query: Mapping[str, str]) -> Aggregates | OpenClose | None:
     """What a request asks for; None for a path that is not served. Raises BadQuestion."""
+    try:
+        return _read(path, query)
+    except (OverflowError, OSError) as exc:  # of dates that no calendar reaches
+        raise BadQuestion("Could not parse the time parameter. Use YYYY-MM-DD or Unix MS Timestamps") from exc
+
+
+def _read(path: str, query: Mapping[str, str]) -> Aggregates | OpenClose | None:
     if match := _OPEN_CLOSE.fullmatch(path):
         return OpenClose(unquote(match[1]), _date(match[2], "date"))
     if match := _AGGREGATES.fullmatch(path):
@@ -78,36 +85,54 @@ def read(path: str, query: Mapping[str, str]) -> Aggregates | OpenClose | None:
 
 
 def _aggregates(match: re.Match[str], query: Mapping[str, str]) -> Aggregates:
-    asked = {**query, **_cursor(query.get("cursor", ""))}
+    cursor = _cursor(query.get("cursor", ""))
+    asked = {**query, **cursor}
     if match[2] != "1" or match[3] not in TIMESPANS:
         raise BadQuestion(f"this simulator serves 1 {', 1 '.join(TIMESPANS)}; not {match[2]} {match[3]}")
     start_ms, end_ms = _window_ms(match[4], "from"), _window_ms(match[5], "to", end=True)
     if end_ms < start_ms:
         raise BadQuestion("The parameter 'to' cannot be a time that occurs before 'from'")
-    if not asked.get("limit", "1").isdigit() or asked.get("sort", "asc") not in {"asc", "desc"}:
-        raise BadQuestion("Could not parse the parameter: 'limit' or 'sort'")
+    for name, allowed in (
+        ("limit", r"[0-9]{1,9}"),
+        ("page", r"[0-9]{1,9}"),
+        ("sort", "asc|desc"),
+        ("adjusted", "(?i:true|false)"),
+    ):
+        if name in asked and not re.fullmatch(allowed, asked[name]):
+            raise BadQuestion(f"Could not parse the parameter: '{name}'")
+    start_ms, end_ms = _snapped(start_ms, end_ms, match[3])
     return Aggregates(
         ticker=unquote(match[1]),
         timespan=match[3],
         start_ms=start_ms,
         end_ms=end_ms,
         limit=max(1, min(int(asked.get("limit", DEFAULT_LIMIT)), HIGHEST_LIMIT)),
-        adjusted=asked.get("adjusted", "true") == "true",
+        adjusted=asked.get("adjusted", "true").lower() == "true",
         ascending=asked.get("sort", "asc") == "asc",
-        page=int(asked.get("page", 1)),
+        page=int(cursor.get("page", 1)),
     )
 
 
 def _cursor(text: str) -> dict[str, str]:
     try:
         return dict(parse_qsl(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()))
-    except (binascii.Error, UnicodeDecodeError) as exc:
+    except ValueError as exc:
         raise BadQuestion("Could not parse the parameter: 'cursor'") from exc
+
+
+def _snapped(start_ms: int, end_ms: int, timespan: str) -> tuple[int, int]:
+    """Bounds snapped outward to whole units, both included. Documented for dates; for minutes, inferred."""
+    if timespan == "second":
+        return start_ms, end_ms
+    if timespan == "minute":
+        return start_ms // MINUTE_MS * MINUTE_MS, end_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 1
+    following = _new_york_day(end_ms) + dt.timedelta(days=1)
+    return new_york_ms(_new_york_day(start_ms)), new_york_ms(following) - 1
 
 
 def _window_ms(value: str, name: str, *, end: bool = False) -> int:
     """A bound in Unix ms: as given, or of a New York date, snapped outward."""
-    if re.fullmatch(r"\d{9,}", value):
+    if re.fullmatch(r"[0-9]{9,}", value):
         return int(value)
     day = _date(value, name)
     return new_york_ms(day + dt.timedelta(days=1)) - 1 if end else new_york_ms(day)
@@ -115,6 +140,8 @@ def _window_ms(value: str, name: str, *, end: bool = False) -> int:
 
 def _date(value: str, name: str) -> dt.date:
     try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            raise ValueError(value)
         return dt.date.fromisoformat(value)
     except ValueError:
         raise BadQuestion(

@@ -9,7 +9,7 @@ import datetime as dt
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.server import ThreadingHTTPServer
@@ -26,17 +26,18 @@ from polygon_simulator.handler import Handler, request_id
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.questions import Aggregates, OpenClose
 
-_SECONDS_KEPT_DAYS = 32
+_SECONDS_KEPT_DAYS = 8  # some 20 MB each
 _FOLDS_KEPT_DAYS = 10_000
-_LOG_KEPT = 100_000
+_LOG_KEPT = 10_000
 
 
 @dataclass
 class Simulator:
     """A server on a port of its own, in threads of this process.
 
-    ``requests`` is what was asked, in order (the last 100,000). ``differences`` says in what minute and
-    day bars differ from their seconds. Bars later than now are not served.
+    ``requests`` is what was asked, in order (the last 10,000). ``differences`` says in what minute and
+    day bars differ from their seconds. ``now_s`` is the clock, in Unix seconds: a second that is not over
+    is neither served nor folded.
     """
 
     days: Days
@@ -46,6 +47,7 @@ class Simulator:
     differences: folds.Differences = field(default_factory=folds.Differences)
     budget: Budget = field(default_factory=Budget)
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LOG_KEPT))
+    now_s: Callable[[], float] = time.time
     port: int = 0
     host: str = "127.0.0.1"
 
@@ -75,6 +77,11 @@ class Simulator:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=5)
+
+    @property
+    def now_ms(self) -> int:
+        """The start of the second that is under way, in Unix ms."""
+        return int(self.now_s()) * 1000
 
     def bars(self, ticker: str, day: dt.date) -> list[Bar]:
         """The per-second bars of a day as they are served without a fault."""
@@ -107,28 +114,34 @@ class Simulator:
     def open_close(self, question: OpenClose) -> Bar | None:
         """A day's official prices; None where the day has none."""
         hours = _hours(question.day)
-        seconds = self.bars(question.ticker, question.day) if hours else []
+        seconds = self._so_far(question.ticker, question.day) if hours else []
         return folds.open_close(question.ticker, seconds, hours, self.differences) if hours else None
 
     def _window(self, question: Aggregates) -> Iterator[Bar]:
-        end_ms = min(question.end_ms, int(time.time() * 1000))
-        for day in question.days():
+        for day in question.days(last_ms=self.now_ms):
             bars = self._of_day(question.ticker, day, question.timespan)
             for bar in bars if question.ascending else reversed(bars):
-                if question.start_ms <= bar["t"] <= end_ms:
+                if question.start_ms <= bar["t"] <= question.end_ms:
                     yield bar
 
     def _of_day(self, ticker: str, day: dt.date, timespan: str) -> list[Bar]:
         if timespan == "second":
-            return self.bars(ticker, day)
+            return self._so_far(ticker, day)
         if timespan == "minute":
-            return folds.minutes(ticker, self.bars(ticker, day), self.differences)
-        bar = self._day_bars(ticker, day)
+            return folds.minutes(ticker, self._so_far(ticker, day), self.differences)
+        hours = _hours(day)
+        over = hours is not None and hours.day_end_ms <= self.now_ms
+        bar = self._day_bars(ticker, day) if over else self._day_bar(ticker, day)
         return [bar] if bar else []
 
     def _day_bar(self, ticker: str, day: dt.date) -> Bar | None:
         hours = _hours(day)
-        return folds.day(ticker, self.bars(ticker, day), hours, self.differences) if hours else None
+        return folds.day(ticker, self._so_far(ticker, day), hours, self.differences) if hours else None
+
+    def _so_far(self, ticker: str, day: dt.date) -> list[Bar]:
+        """The day's seconds that are over."""
+        bars = self.bars(ticker, day)
+        return bars if not bars or bars[-1]["t"] < self.now_ms else [bar for bar in bars if bar["t"] < self.now_ms]
 
 
 class _Server(ThreadingHTTPServer):
