@@ -311,7 +311,7 @@ def test_a_query_that_cannot_be_read_is_answered_with_400(sparse: Simulator, que
     assert get(sparse, aggregates(DAY, DAY), **query).status_code == 400
 
 
-@pytest.mark.parametrize("day", ["20241127", "2024-W48-3", "9999-12-31", "2024-11-31", "9" * 20])
+@pytest.mark.parametrize("day", ["20241127", "2024-W48-3", "9999-12-31", "2024-11-31"])
 def test_a_date_that_cannot_be_read_is_answered_with_400(sparse: Simulator, day: str) -> None:
     assert get(sparse, aggregates(DAY, day)).status_code == 400
 

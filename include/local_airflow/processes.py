@@ -43,7 +43,9 @@ class Processes:
             stored = json.loads(self._file.read_text())
             pids = {name: (int(pid), float(started_s)) for name, (pid, started_s) in stored["pids"].items()}
             running = Running(stored["port"], stored["started_by"], pids)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # the latter: cut off by a loss of power
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError):  # cut off by a loss of power
             return None
         return running if running.alive() else None
 

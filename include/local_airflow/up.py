@@ -78,7 +78,10 @@ def _warn_of_key(home: Home, lake: Lake) -> None:
 
 def down() -> int:
     """End what ``up`` started, and a demo that was kept."""
-    count = DemoFolder.of_this_checkout().end()  # first: it needs none of the settings
-    count += end(Processes(Home.of(settings.load()).folder))
-    say(f"ended {count} processes" if count else "no Airflow of this checkout is up")
+    of_demo = DemoFolder.of_this_checkout().end()
+    if of_demo:
+        say(f"ended {of_demo} processes of a demo")
+    count = end(Processes(Home.of(settings.load()).folder))
+    if count or not of_demo:
+        say(f"ended {count} processes" if count else "no Airflow of this checkout is up")
     return 0
