@@ -31,7 +31,7 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo backfill up down airflow env test check lock readme
+.PHONY: help demo backfill dates up down airflow env test check lock readme
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -39,8 +39,11 @@ help: ## list the commands
 demo: $(VENV)/.runtime ## [KEEP=1]: everything from nothing to a browsable result, on made-up days, without a key
 	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep)
 
-backfill: $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]: fetch history through Airflow's own backfill
+backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]: fetch history through Airflow's own backfill
 	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(filter 1 yes true,$(REFETCH)),--refetch)
+
+dates: # before anything is installed
+	@[ -n "$(FROM)" ] && [ -n "$(TO)" ] || { echo "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]" >&2; exit 2; }
 
 up: $(VENV)/.runtime ## start Airflow with its daily schedule, on this machine only
 	@$(RUN) up
@@ -73,6 +76,7 @@ $(VENV)/.uv: .ci/requirements-uv.txt
 	@[ -w . ] || { echo "$(CURDIR) cannot be written: clone the repository to where you may write." >&2; exit 1; }
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.13 is needed, and none was found: install one, or name it with \
 	make ... PYTHON=/path/to/python3.11" | tr -d '\t' >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) is no Python here: Python 3.11 to 3.13 is needed" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11 to 3.13 is needed, this is %d.%d: make ... PYTHON=/path/to/python3.11" % v)'
 	@echo "installing into $(VENV) ..."
 	@rm -f $(LOG); $(call install,$(PYTHON) -m venv --clear $(VENV))

@@ -38,6 +38,8 @@ def _allowed(schema: dict[str, Any]) -> str:
         return f"`{schema['const']}`"
     if schema.get("type") == "boolean":
         return "`true`, `false`"
+    if schema.get("type") in {"array", "object"}:
+        return "a list" if schema["type"] == "array" else "a map"
     bounds = [text.format(f"{schema[key]:.10g}") for key, text in _BOUNDS.items() if key in schema]
     formats = [_FORMATS[one["format"]] for one in (schema, *schema.get("anyOf", [])) if one.get("format") in _FORMATS]
     return ", ".join(bounds or formats)

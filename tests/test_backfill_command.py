@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import NOW
-from local_airflow import backfill_run
+from conftest import KEY, NOW, a_client
+from local_airflow import backfill_run, up, vendor
 from local_airflow.asked_range import ask_first, asked_range, estimate_line
 from local_airflow.exit_codes import COMPLETE, INCOMPLETE
+from local_airflow.home import Home
 from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.client import PolygonClient
@@ -117,6 +118,7 @@ def test_the_verdict_is_over_partitions_whatever_the_runs_say(
     said.clear()
     assert verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == COMPLETE
     assert said[0] == "SPY 2024-11-26  kept its old partition; the new fetch failed: why"
+    assert said[-2] == "SPY: 1 of them kept what they had, since their new fetch failed"
 
 
 def test_a_provisional_partition_does_not_pass_the_verdict(lake: Lake, client: PolygonClient, said: list[str]) -> None:
@@ -136,6 +138,30 @@ def test_a_partition_of_another_session_under_a_sessions_name_does_not_pass(
     path.write_bytes(lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 25))).read_bytes())
     wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
     assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("key", "fault", "works", "told"),
+    [
+        (KEY, None, True, []),
+        ("nobodys-key", None, False, ["KeyRefused", "so nothing is scheduled"]),
+        (KEY, "not_entitled", False, ["NotEntitled", "so nothing is scheduled"]),
+        (KEY, "500", True, ["ServerTrouble"]),
+    ],
+)
+def test_only_a_key_that_works_starts_the_schedule(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, waits: list[float],
+    capsys: pytest.CaptureFixture[str], key: str, fault: str | None, works: bool, told: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(vendor, "client", lambda *_: a_client(lake, waits, key))
+    if fault:
+        simulator.faults.set("2026-11-19", [{"fault": fault, "times": 0}])
+    assert up._key_works(Home.of(lake.settings), lake) is works
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(told)
+    if told:
+        assert lines[0].startswith("WARNING: SPY 2026-11-19: page 1: HTTP ")
+    assert all(line.startswith(words) for line, words in zip(lines[1:], told[1:], strict=True))
 
 
 class RunsThatMoveOn:
@@ -165,4 +191,4 @@ def test_a_run_that_moves_on_between_two_requests_is_waited_for(
     processes = SimpleNamespace(require_alive=lambda: None)
     backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append).watch(processes)  # type: ignore[arg-type]
     assert runs.state == "success"
-    assert said[-1].endswith("1 success, 0 failed, 0 running, 0 queued")
+    assert said[-1].endswith("of 1 sessions: 1 success, 0 failed, 0 running, 0 queued")

@@ -75,6 +75,20 @@ def test_another_python_is_refused_with_its_version(checkout: Path) -> None:
     )
 
 
+def test_a_python_that_does_not_exist_is_named(checkout: Path) -> None:
+    done = make(checkout, "demo", "PYTHON=/nowhere/python3.11")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "/nowhere/python3.11 is no Python here: Python 3.11 to 3.13 is needed"
+
+
+def test_a_backfill_without_dates_is_told_its_usage_before_anything_is_installed(checkout: Path) -> None:
+    for given in ((), ("FROM=2024-11-25",), ("TO=2024-11-25",)):
+        done = make(checkout, "backfill", *given)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[0] == "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]"
+    assert not (checkout / ".venv").exists()
+
+
 def test_without_any_python_one_line_says_what_is_needed(checkout: Path) -> None:
     done = make(checkout, "demo", PATH=without_python(checkout.parent / "bin"))
     assert done.returncode == 2

@@ -397,7 +397,8 @@ def test_faults_are_set_over_http_and_a_name_that_is_none_is_refused(sparse: Sim
     assert requests.post(url, json={DAY: [{"fault": "500"}]}, timeout=10).status_code == 200
     assert [get(sparse, aggregates(DAY, DAY)).status_code for _ in range(2)] == [500, 200]
     refused = requests.post(url, json={DAY: [{"fault": "nonsense"}]}, timeout=10)
-    assert (refused.status_code, refused.json()["error"]) == (400, "no faults: no such fault: nonsense")
+    assert refused.status_code == 400
+    assert refused.json()["error"].startswith("no faults: no such fault: nonsense. Known are 429, 500, 502,")
     assert requests.post(url, json={DAY: 3}, timeout=10).status_code == 400
     assert requests.post(url, json={DAY: [{"fault": "500", "times": 0}]}, timeout=10).status_code == 200
     assert requests.post(url, json={DAY: [{"fault": "nonsense"}]}, timeout=10).status_code == 400

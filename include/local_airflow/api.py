@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
@@ -85,6 +85,11 @@ class AirflowApi:
         params = {**_range(first, last), "limit": 1, "state": states, "run_type": "backfill"}
         return int((self._send("GET", f"dags/{dag_id}/dagRuns", params=params) or {})["total_entries"])
 
+    def unfinished_runs(self, dag_id: str) -> list[str]:
+        """The ids of scheduled and manual runs that have not ended."""
+        params = {"state": ("queued", "running"), "run_type": ("scheduled", "manual")}
+        return [run["dag_run_id"] for run in self._paged(f"dags/{dag_id}/dagRuns", "dag_runs", params)]
+
     def runs(self, dag_id: str, first: dt.date, last: dt.date) -> Iterator[dict[str, Any]]:
         """The runs of the dates."""
         yield from self._paged(f"dags/{dag_id}/dagRuns", "dag_runs", _range(first, last))
@@ -115,7 +120,7 @@ class AirflowApi:
         )
         return [event for event in (found or {}).get("content", []) if isinstance(event, dict)]
 
-    def _paged(self, path: str, key: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _paged(self, path: str, key: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
             found = self._send("GET", path, params={**params, "limit": _PAGE, "offset": offset}) or {}

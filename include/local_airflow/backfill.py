@@ -46,6 +46,9 @@ def run(first: str, last: str, *, refetch: bool) -> int:
 
 def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: Range, *, refetch: bool) -> int:
     """One ticker's backfill, from creation to the verdict. Its exit code."""
+    if airflow.ours:
+        for left in airflow.api.unfinished_runs(dag_id(ticker)):
+            say(f"also going on with {left}, which was under way when Airflow ended last")
     run = BackfillRun(airflow.api, dag_id(ticker), wanted, say)
     with _unpaused(airflow, dag_id(ticker)):
         try:

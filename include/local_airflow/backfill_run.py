@@ -56,7 +56,9 @@ class BackfillRun:
             )
             return False
         self.backfill_id = self._api.create_backfill(body)
-        self._say(f"backfill {self.backfill_id}: {attempted - cleared} created, {cleared} cleared, {skipped} skipped")
+        self._say(
+            f"backfill {self.backfill_id}, runs: {attempted - cleared} created, {cleared} cleared, {skipped} skipped"
+        )
         return True
 
     def _attach(self, active: dict[str, Any], *, refetch: bool) -> bool:
@@ -90,10 +92,10 @@ class BackfillRun:
                 self._require_moving()
                 looked = time.monotonic()
             left = self._runs_left(self._wanted.first, self._wanted.last)  # first: what has ended stays ended
-            counts = {state: self._count(state) for state in ("success", "failed", "running", "queued")}
-            line = ", ".join(f"{count} {state}" for state, count in counts.items())
+            counts = {state: self._count(state) for state in ("queued", "running", "failed", "success")}
+            line = ", ".join(f"{count} {state}" for state, count in reversed(counts.items()))
             if line != told:
-                self._say(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z  {line}")
+                self._say(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z  of {len(self._wanted.sessions)} sessions: {line}")
                 told = line
             if left == 0:
                 return

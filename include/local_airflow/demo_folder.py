@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from local_airflow.home import AirflowTrouble
 from local_airflow.processes import Processes, stop_strays
 from local_airflow.stack import end, wait_for
+from local_airflow.terminal import say
 from marketlake import settings
 
 FOLDER_VARIABLE = "MARKETLAKE_DEMO_FOLDER"
@@ -52,8 +53,8 @@ class DemoFolder:
 
     def end(self) -> int:
         """End what a demo has left running. How many processes there were."""
-        if not (self.path / _MARK).exists():
-            return 0
+        if self.path.exists() and not (self.path / _MARK).exists():
+            return 0  # not a demo's; one that was deleted may still have processes
         recorded = end(self.airflow) + end(self.simulator)
         return recorded + stop_strays(self.path / "airflow") + stop_strays(self.path / "simulator")
 
@@ -67,7 +68,8 @@ class DemoFolder:
         except Timeout as exc:
             raise AirflowTrouble(f"another demo runs in {self.path}: let it end, or stop it with Ctrl-C.") from exc
         try:
-            self.end()
+            if left := self.end():
+                say(f"ended {left} processes of the last demo, whose files are now removed")
             self._empty()
             yield
         finally:

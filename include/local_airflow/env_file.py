@@ -10,6 +10,7 @@ import base64
 import os
 import re
 import secrets
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -99,11 +100,14 @@ def prepare_lake(folder: Path, uid: int) -> str:
         os.chown(folder, uid, 0)
     if folder.stat().st_uid == uid:
         return ""
-    return f"; {folder} belongs to another user than the containers': sudo chown -R {uid}:0 {folder}"
+    return (
+        f"\nfor docker compose only: {folder} belongs to another user than the containers':"
+        f"  sudo chown -R {uid}:0 {shlex.quote(str(folder))}"
+    )
 
 
 def run(project: Path, *, demo: bool) -> str:
-    """Complete the file of a project folder. Returns one line that says what was done, without a secret."""
+    """Complete the file of a project folder. Returns what was done and what is left to do, without a secret."""
     path = (project / (".env.demo" if demo else ".env")).resolve()
     wanted = _DEMO if demo else _CONTAINERS
     fresh = not path.exists()
@@ -117,7 +121,8 @@ def run(project: Path, *, demo: bool) -> str:
     path.chmod(0o600)
     known = values(text)
     left = prepare_lake(project / Path(known.get("LAKE_FOLDER", "data")).expanduser(), int(known["AIRFLOW_UID"]))
-    return f"{path.name}: {_done(fresh, added)}{left}"
+    key = "" if {"POLYGON_API_KEY", "MASSIVE_API_KEY"} & known.keys() else "; now put your key there as POLYGON_API_KEY"
+    return f"{path.name}: {_done(fresh, added)}{key}{left}"
 
 
 def _done(fresh: bool, added: list[str]) -> str:

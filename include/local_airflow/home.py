@@ -126,7 +126,11 @@ class Home:
                 timeout=_MIGRATE_S,
             )
         if done.returncode:
-            raise AirflowTrouble(f"the metadata database ({self.database}) could not be prepared: see {output.name}.")
+            printed = Path(output.name).read_text().strip().splitlines() or ["nothing was printed"]
+            raise AirflowTrouble(
+                f"the metadata database ({self.database}) could not be prepared: {printed[-1].strip()[-200:]}."
+                f" All of it: {output.name}"
+            )
 
 
 def _past_proxies(given: dict[str, str]) -> dict[str, str]:

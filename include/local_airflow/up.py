@@ -9,7 +9,7 @@ from local_airflow.processes import Processes, port_is_free
 from local_airflow.stack import end, find, start_component, started_environment, wait_for
 from local_airflow.terminal import say
 from marketlake import preflight, settings
-from marketlake.errors import MarketLakeError
+from marketlake.errors import MarketLakeError, StopAndTell
 from marketlake.lake import Lake, system_clock
 
 _COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
@@ -43,14 +43,14 @@ def _start(home: Home, lake: Lake) -> int:
     for ticker in lake.settings.tickers:
         preflight.require_lake(lake, ticker)
     home.migrate()
-    _warn_of_key(home, lake)
+    environment = {} if _key_works(home, lake) else {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
     port = int(home.environment.get("AIRFLOW__API__PORT", "8080"))
     if not port_is_free(port):
         raise AirflowTrouble(f"port {port} of 127.0.0.1 is taken: set AIRFLOW__API__PORT to another one.")
     processes = Processes(home.folder)
     try:
         for component in _COMPONENTS:
-            start_component(processes, component, port, "up", started_environment(home, port))
+            start_component(processes, component, port, "up", started_environment(home, port) | environment)
         wait_for(lambda: _all_healthy(home), "Airflow", processes, _START_S)
     except BaseException:
         end(processes)
@@ -64,16 +64,23 @@ def _all_healthy(home: Home) -> bool:
     return health is not None and all(health[name]["status"] == "healthy" for name in ("scheduler", "dag_processor"))
 
 
-def _warn_of_key(home: Home, lake: Lake) -> None:
-    """A key that does not work is told at once; Airflow still starts, so that the UI can be looked at."""
+def _key_works(home: Home, lake: Lake) -> bool:
+    """Whether the schedule can run. A key that does not work is told at once; Airflow still starts, so that
+    the UI can be looked at, but schedules nothing: each session would fail for the same reason.
+    """
     last = lake.calendar.last_final(lake.now())
     if last is None:
-        return
+        return True
     try:
         client = vendor.client(home, lake.settings.api)
         preflight.require_served(lake, client, lake.settings.tickers[0], last, last)
+    except StopAndTell as exc:
+        say(f"WARNING: {exc}")
+        say("so nothing is scheduled: once that is mended,  make down  and  make up  start the schedule")
+        return False
     except MarketLakeError as exc:
         say(f"WARNING: {exc}")
+    return True
 
 
 def down() -> int:

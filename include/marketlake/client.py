@@ -177,7 +177,7 @@ class PolygonClient:
             wait=self._backoff,
             retry=retry_if_exception_type(Retryable),
             sleep=self._wait,
-            before_sleep=lambda state: self._tell(where, state),
+            before_sleep=self._tell,
             reraise=True,
         )
         return retrying(self._page_once, url, where)
@@ -212,10 +212,9 @@ class PolygonClient:
         try:
             return self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False)
         except requests.exceptions.RequestException as exc:
-            cause = without_secret(" ".join(str(exc).split()), self._key.value)
             raise TransportTrouble(
-                f"{where}: no usable answer from {redacted_url(url)} ({type(exc).__name__}: {cause})."
-                " Check the network and api.base_url; it is tried again."
+                f"{where}: no usable answer from {redacted_url(url)} ({without_secret(_cause(exc), self._key.value)})."
+                " Check the network and api.base_url."
             ) from exc
 
     def _meaning(self, response: requests.Response, status: str, said: str, about: str) -> MarketLakeError:
@@ -237,12 +236,11 @@ class PolygonClient:
         self._waits.append(seconds)
         self._sleep(seconds)
 
-    def _tell(self, where: str, state: RetryCallState) -> None:
+    def _tell(self, state: RetryCallState) -> None:
         failure = state.outcome.exception() if state.outcome else None
         wait_s = state.next_action.sleep if state.next_action else 0.0
         _log.warning(
-            "%s: attempt %d of %d failed, waiting %.1f s: %s",
-            where,
+            "attempt %d of %d failed, waiting %.1f s: %s",
             state.attempt_number,
             self._api.attempts,
             wait_s,
@@ -252,3 +250,9 @@ class PolygonClient:
     def _tell_waits(self, request: BarRequest) -> None:
         if self._waits:
             _log.info("%s: fetched after waiting %d times, %.1f s in all", request, len(self._waits), sum(self._waits))
+
+
+def _cause(exc: requests.exceptions.RequestException) -> str:
+    """What is below the layers of the HTTP libraries: a name that does not resolve, a refused connection."""
+    found = getattr(exc.args[0], "reason", None) if exc.args else None
+    return f"{type(found or exc).__name__}: {' '.join(str(found or exc).split())}"

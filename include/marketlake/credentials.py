@@ -29,6 +29,6 @@ def key_from_environment(environment: Mapping[str, str]) -> ApiKey:
         if value:
             return ApiKey(value, name)
     raise KeyMissing(
-        "no API key: put POLYGON_API_KEY=... into .env (copy .env.example), or set the password of the"
+        "no API key: put POLYGON_API_KEY=... into .env (make env writes one), or set the password of the"
         " Airflow connection polygon_default."
     )

@@ -133,7 +133,7 @@ def _way_on(request: BarRequest, refused: list[CheckResult]) -> str:
     if all(check.waivable for check in refused):
         names = ", ".join(check.name for check in refused)
         line = f"quality.accept: {{{request.ticker}: {{{request.session}: [{names}]}}}}"
-        return f". If you have checked that the vendor means it, accept this session with  {line}"
+        return f". If you have checked that the vendor means it, accept this session in settings.yaml with  {line}"
     return ". No waiver exists for this; the received pages are kept under raw-rejected/. Fetch again later."
 
 

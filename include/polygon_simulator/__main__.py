@@ -8,16 +8,21 @@ import json
 import os
 import signal
 import sys
+import textwrap
 from pathlib import Path
 
 from polygon_simulator.days import Days, RecordedDays
-from polygon_simulator.faults import Faults
+from polygon_simulator.faults import KNOWN, Faults
 from polygon_simulator.folds import EXACT, Differences
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.plan import NAMES, Plan
 from polygon_simulator.server import Simulator
 
 KEY_VARIABLE = "POLYGON_API_KEY"
+_FAULTS = f"""faults by date, each for so many answers (times; 1 if not given, 0: for ever):
+  --faults '{{"2024-11-27": [{{"fault": "empty", "times": 0}}]}}'
+  the same as the body of  POST /simulator/faults  replaces them while it runs
+  {textwrap.fill(", ".join(sorted(KNOWN)), 110, subsequent_indent="  ")}"""
 _END = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -30,7 +35,9 @@ def _positive(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="polygon_simulator",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="A stand-in for the vendor's API. Made-up days look like a market and mean nothing.",
+        epilog=_FAULTS,
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="0: a free one, printed")
@@ -43,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         "--replay", type=Path, help="serve a folder of TICKER-YYYY-MM-DD.json.gz, or a lake's raw pages, instead"
     )
     parser.add_argument("--exact", action="store_true", help="minute and day bars that add up from their seconds")
-    parser.add_argument("--faults", type=json.loads, default={}, help="""as in {"2024-11-27": [{"fault": "500"}]}""")
+    parser.add_argument("--faults", type=json.loads, default={}, help="JSON, as below")
     return parser
 
 

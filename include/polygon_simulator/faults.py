@@ -101,14 +101,14 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
 }
 
 
-_KNOWN = frozenset({*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, "repeated_cursor", "echoed_key"})
+KNOWN = frozenset({*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, "repeated_cursor", "echoed_key"})
 
 
 def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A copy. Raises ValueError for a name that is none."""
     for fault in faults:
-        if fault["fault"].partition(":")[0] not in _KNOWN:
-            raise ValueError(f"no such fault: {fault['fault']}")
+        if fault["fault"].partition(":")[0] not in KNOWN:
+            raise ValueError(f"no such fault: {fault['fault']}. Known are {', '.join(sorted(KNOWN))}")
     return [dict(fault) for fault in faults]
 
 
