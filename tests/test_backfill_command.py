@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from types import SimpleNamespace
 
 import pytest
 
@@ -188,7 +187,7 @@ def test_a_run_that_moves_on_between_two_requests_is_waited_for(
     monkeypatch.setattr(backfill_run, "_POLL_S", 0)
     wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
     runs = RunsThatMoveOn(pace)
-    processes = SimpleNamespace(require_alive=lambda: None)
-    backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append).watch(processes)  # type: ignore[arg-type]
+    backfill = backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append)  # type: ignore[arg-type]
+    backfill.watch(None, ours=True)
     assert runs.state == "success"
     assert said[-1].endswith("of 1 sessions: 1 success, 0 failed, 0 running, 0 queued")

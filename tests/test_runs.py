@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from conftest import KEY, RecordedElseSparse
@@ -83,6 +84,25 @@ def test_a_failing_date_is_named_others_succeed_and_clearing_it_makes_it_green(r
     assert instances(api, runs["2024-11-26"])["ingest_session", 0] == ("success", "2024-11-26")
     assert rig.partition("2024-11-26").exists()
     assert rig.backfill("2024-11-25", "2024-12-02").returncode == 0
+
+
+def test_a_scheduler_that_ends_by_itself_is_started_again(rig: Rig, api: AirflowApi) -> None:
+    processes = Processes(rig.home)
+    before = processes.running()
+    assert before is not None
+    rig.simulator.faults.set("*", [{"fault": "slow", "times": 0}])
+    with rig.start_backfill("2024-08-05", "2024-08-07") as running:
+        assert running.stdout is not None
+        next(line for line in running.stdout if "3 running" in line)
+        psutil.Process(before.pids["scheduler"][0]).terminate()
+        rest = running.stdout.read()
+    assert running.returncode == 0, rest
+    assert "scheduler has ended by itself, and is started again: see " in rest
+    assert "SPY: 3 of 3 sessions have their partition" in rest
+    after = processes.running()
+    assert after is not None
+    assert after.pids["scheduler"] != before.pids["scheduler"]
+    assert after.pids["api-server"] == before.pids["api-server"]
 
 
 def test_a_cleared_run_keeps_every_date_at_its_index(rig: Rig, api: AirflowApi) -> None:

@@ -12,7 +12,7 @@ from local_airflow.backfill_run import BackfillRun
 from local_airflow.exit_codes import INTERRUPTED
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler
-from local_airflow.stack import Stack, dag_id, stack
+from local_airflow.stack import Keeper, Stack, dag_id, stack
 from local_airflow.terminal import say
 from local_airflow.verdict import verdict
 from marketlake import settings
@@ -53,7 +53,8 @@ def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: Range, *,
     with _unpaused(airflow, dag_id(ticker)):
         try:
             if run.create_or_attach(refetch=refetch):
-                run.watch(Processes(home.folder) if airflow.ours else None)
+                known = Processes(home.folder).running() is not None
+                run.watch(Keeper(home, say) if known else None, ours=airflow.ours)
             reasons = run.reasons()
         except AirflowTrouble as exc:
             if airflow.ours or run.backfill_id is None:

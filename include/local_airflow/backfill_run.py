@@ -10,7 +10,6 @@ from typing import Any
 from local_airflow.api import AirflowApi
 from local_airflow.asked_range import Range
 from local_airflow.home import AirflowTrouble
-from local_airflow.processes import Processes
 
 _POLL_S = 1.0
 _MOST_REASONS = 50
@@ -78,17 +77,17 @@ class BackfillRun:
         self._say(f"re-attached to backfill {self.backfill_id}: {self._runs_left(first, last)} runs are left")
         return True
 
-    def watch(self, processes: Processes | None) -> None:
+    def watch(self, keep_alive: Callable[[], None] | None, *, ours: bool) -> None:
         """Block until every run of the range has ended, saying how far it is.
 
-        Bounded by the tasks' own bounds, by the processes being alive where they are ours, and by the
-        backfill being unpaused and the scheduler alive where they are not. Raises AirflowTrouble.
+        Bounded by the tasks' own bounds, by ``keep_alive``, which raises where processes end too often, and,
+        where Airflow is not ours, by the backfill being unpaused and the scheduler alive. Raises AirflowTrouble.
         """
         told, looked = "", time.monotonic()
         while True:
-            if processes is not None:
-                processes.require_alive()
-            elif time.monotonic() - looked > _LOOK_S:
+            if keep_alive is not None:
+                keep_alive()
+            if not ours and time.monotonic() - looked > _LOOK_S:
                 self._require_moving()
                 looked = time.monotonic()
             left = self._runs_left(self._wanted.first, self._wanted.last)  # first: what has ended stays ended

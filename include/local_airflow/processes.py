@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -19,11 +19,12 @@ _KILL_WAIT_S = 5
 
 @dataclass(frozen=True)
 class Running:
-    """What was started from one folder. ``port`` is where it serves, on 127.0.0.1."""
+    """What was started from one folder. ``port`` is where it serves, on 127.0.0.1. ``ending``: on purpose."""
 
     port: int
     started_by: str
     pids: dict[str, tuple[int, float]]
+    ending: bool = False
 
     def alive(self) -> list[psutil.Process]:
         """Those that still live: the same process id with the same start time."""
@@ -42,7 +43,7 @@ class Processes:
         try:
             stored = json.loads(self._file.read_text())
             pids = {name: (int(pid), float(started_s)) for name, (pid, started_s) in stored["pids"].items()}
-            running = Running(stored["port"], stored["started_by"], pids)
+            running = Running(stored["port"], stored["started_by"], pids, bool(stored.get("ending")))
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError):  # cut off by a loss of power
@@ -53,6 +54,8 @@ class Processes:
         """Start one process in a group of its own."""
         before = self.running()
         self.log_of(name).parent.mkdir(parents=True, exist_ok=True)
+        if self.log_of(name).exists():
+            self.log_of(name).replace(self.log_of(f"{name}-before"))
         with self.log_of(name).open("w") as output:
             process = subprocess.Popen(
                 command,
@@ -66,20 +69,27 @@ class Processes:
         try:
             pids = dict(before.pids) if before else {}
             pids[name] = (process.pid, psutil.Process(process.pid).create_time())
-            staged = self._file.with_suffix(".new")
-            staged.write_text(json.dumps({"port": port, "started_by": started_by, "pids": pids}))
-            staged.replace(self._file)
+            self._record(Running(port, started_by, pids))
         except BaseException:  # an interrupt, say: nobody else would know of it
             process.kill()
             raise
 
+    def _record(self, running: Running) -> None:
+        staged = self._file.with_suffix(".new")
+        staged.write_text(json.dumps(asdict(running)))
+        staged.replace(self._file)
+
+    def ended(self) -> list[str]:
+        """The names of those that have ended while others live."""
+        running = self.running()
+        pids = running.pids if running else {}
+        return [name for name, (pid, started_s) in pids.items() if _process(pid, started_s) is None]
+
     def require_alive(self) -> None:
         """Raise AirflowTrouble where one of the started processes has ended."""
-        running = self.running()
-        for name, (pid, started_s) in (running.pids if running else {}).items():
-            if _process(pid, started_s) is None:
-                raise AirflowTrouble(f"{name} has ended: see {self.log_of(name)}.")
-        if running is None:
+        for name in self.ended():
+            raise AirflowTrouble(f"{name} has ended: see {self.log_of(name)}.")
+        if self.running() is None:
             raise AirflowTrouble(f"no process of {self._folder} is alive: see {self._folder / 'process-logs'}.")
 
     def log_of(self, name: str) -> Path:
@@ -89,6 +99,8 @@ class Processes:
     def stop(self) -> int:
         """End every process of ``running`` and all below them: ask first, then insist. How many there were."""
         running = self.running()
+        if running is not None:
+            self._record(replace(running, ending=True))
         count = _stopped(running.alive()) if running else 0
         self._file.unlink(missing_ok=True)
         return count

@@ -16,6 +16,8 @@ from local_airflow.processes import Processes, foreign_scheduler, free_port
 
 _START_S = 180
 _DEFAULT_PORT = 8080
+_MOST_RESTARTS = 3
+_UNSCHEDULED = {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def start_unscheduled(home: Home, dag_ids: list[str], started_by: str = "backfil
     processes = Processes(home.folder)
     started = dt.datetime.now(dt.UTC)
     port = free_port()
-    environment = started_environment(home, port) | {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
+    environment = started_environment(home, port) | _UNSCHEDULED
     try:
         for component in ("api-server", "dag-processor"):
             start_component(processes, component, port, started_by, environment)
@@ -89,6 +91,33 @@ def start_unscheduled(home: Home, dag_ids: list[str], started_by: str = "backfil
         end(processes)
         raise
     return api
+
+
+class Keeper:
+    """Starts again what has ended by itself, a few times: on SQLite, a lock at the wrong moment ends a scheduler."""
+
+    def __init__(self, home: Home, say: Callable[[str], None]) -> None:
+        self._home = home
+        self._say = say
+        self._left = _MOST_RESTARTS
+
+    def __call__(self) -> None:
+        """Look after the processes of the home. Raises AirflowTrouble where they end too often, or on purpose."""
+        processes = Processes(self._home.folder)
+        if not processes.ended():
+            processes.require_alive()
+            return
+        with self._home.starting():
+            for name in processes.ended():
+                running = processes.running()
+                if running is None or running.ending or self._left == 0:
+                    processes.require_alive()
+                    return
+                self._left -= 1
+                environment = started_environment(self._home, running.port)
+                environment |= {} if running.started_by == "up" else _UNSCHEDULED
+                start_component(processes, name, running.port, running.started_by, environment)
+                self._say(f"{name} has ended by itself, and is started again: see {processes.log_of(f'{name}-before')}")
 
 
 def start_component(
