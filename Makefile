@@ -55,7 +55,7 @@ airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders
 	@$(RUN) airflow $(ARGS)
 
 env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
-	@$(or $(PYTHON),python3) include/local_airflow/env_file.py $(if $(filter 1 yes true,$(DEMO)),--demo)
+	@"$(or $(PYTHON),python3)" include/local_airflow/env_file.py $(if $(filter 1 yes true,$(DEMO)),--demo)
 
 test: $(VENV)/.development ## run the tests with coverage
 	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(ARGS)
@@ -77,9 +77,9 @@ $(VENV)/.uv: .ci/requirements-uv.txt
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.13 is needed, and none was found: install one, or name it with \
 	make ... PYTHON=/path/to/python3.11" | tr -d '\t' >&2; exit 1; }
 	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) is no Python here: Python 3.11 to 3.13 is needed" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11 to 3.13 is needed, this is %d.%d: make ... PYTHON=/path/to/python3.11" % v)'
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11 to 3.13 is needed, this is %d.%d: make ... PYTHON=/path/to/python3.11" % v)'
 	@echo "installing into $(VENV) ..."
-	@rm -f $(LOG); $(call install,$(PYTHON) -m venv --clear $(VENV))
+	@rm -f $(LOG); $(call install,"$(PYTHON)" -m venv --clear $(VENV))
 	@$(call install,$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements-uv.txt)
 	@touch $@
 

@@ -47,7 +47,7 @@ def python_that_says(folder: Path, version: str) -> Path:
     code = (
         f"import sys; sys.version_info = tuple(map(int, '{version}'.split('.'))) + ('final', 0); exec(sys.argv.pop())"
     )
-    path = folder / "python-of-another-version"
+    path = folder / "python of another version"
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$2"\n')
     path.chmod(0o755)
     return path
