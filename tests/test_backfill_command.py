@@ -89,9 +89,9 @@ def test_the_estimate_counts_only_what_is_missing(lake: Lake, client: PolygonCli
     wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
     ingest(lake, "SPY", D(2024, 11, 25), client)
     assert estimate_line(lake, "SPY", wanted, refetch=False) == (
-        "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 not here yet: about 3 requests, 4 MB, 1 min"
+        "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 not here yet: about 9 requests, 4 MB, 1 min"
     )
-    assert "4 to fetch: about 4 requests, 6 MB" in estimate_line(lake, "SPY", wanted, refetch=True)
+    assert "4 to fetch: about 12 requests, 6 MB" in estimate_line(lake, "SPY", wanted, refetch=True)
 
 
 def test_the_api_is_asked_for_the_first_and_the_last_session_only(

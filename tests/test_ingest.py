@@ -64,7 +64,6 @@ def test_a_session_becomes_one_partition_with_its_certificate(lake: Lake, client
     assert certificate.last_timestamp == 1732654740000  # 15:59
     assert certificate.content_hash == report.content_hash
     assert certificate.fetched_at_ms == int(NOW.timestamp() * 1000)
-    assert certificate.reconciled_against == ()
 
 
 def test_rows_handed_out_carry_no_certificate(lake: Lake, client: PolygonClient) -> None:

@@ -126,7 +126,7 @@ def test_a_page_limit_of_5000_and_of_50000_give_the_same_content(
     asked = len(simulator.requests)
     reports = [ingest(paged, "SPY", day, a_client(paged, waits)) for day in DAYS]
     assert [report.content_hash for report in reports] == [one.content_hash for one in whole if one]
-    assert len(simulator.requests) - asked == 4 + 5 + 5
+    assert len(simulator.requests) - asked == 4 + 5 + 5 + 3 * 2  # minute bars and day bar of each
 
 
 def test_the_files_take_half_of_what_pandas_writes(three_days: Path, tmp_path: Path) -> None:

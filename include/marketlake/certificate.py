@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from marketlake.changes import Changes
 from marketlake.model import SessionHours, State
+from marketlake.reconciliation import Reconciliation
 
 
 class Hours(msgspec.Struct, frozen=True):
@@ -42,8 +44,10 @@ class Certificate(msgspec.Struct, frozen=True):
     """Everything that is claimed of one partition. No secret ever stands in it.
 
     ``content_hash`` is of rows and schema, not of the file. ``raw_digest`` is of the page bodies in
-    order. Times are Unix ms UTC. ``reconciled_against`` names what the bars were compared with; empty:
-    not compared.
+    order. Times are Unix ms UTC: the answer came at ``fetched_at_ms``, the revision's rows were published at
+    ``published_at_ms``, and this certificate of them was written at ``certified_at_ms``.
+    ``reconciliation`` is None where the bars were never held against longer ones, ``changes`` where the
+    revision replaced none, or one that proved nothing.
     """
 
     schema_version: int
@@ -64,10 +68,12 @@ class Certificate(msgspec.Struct, frozen=True):
     hours: Hours
     checks: tuple[Check, ...]
     waivers: tuple[str, ...]
-    reconciled_against: tuple[str, ...]
     revision: int
     fetched_at_ms: int
     published_at_ms: int
+    certified_at_ms: int = 0
+    reconciliation: Reconciliation | None = None
+    changes: Changes | None = None
 
     def encode(self) -> bytes:
         """As JSON."""
@@ -80,13 +86,22 @@ class Certificate(msgspec.Struct, frozen=True):
 
     def claims_the_same(self, other: Certificate) -> bool:
         """Whether state, checks, waivers and reconciliation agree: nothing a renewal would add."""
-        return (self.schema_version, self.state, self.hours, self.checks, self.waivers, self.reconciled_against) == (
+        return (self.schema_version, self.state, self.hours, self.checks, self.waivers, self.reconciliation) == (
             other.schema_version,
             other.state,
             other.hours,
             other.checks,
             other.waivers,
-            other.reconciled_against,
+            other.reconciliation,
+        )
+
+    @property
+    def suspect_because(self) -> tuple[str, ...]:
+        """Why the session is suspect, a line each; none where it is not."""
+        found = self.reconciliation.findings.values() if self.reconciliation else ()
+        return (
+            *(f"accepted by quality.accept: {name}" for name in self.waivers),
+            *(one for part in found for one in part),
         )
 
 

@@ -48,7 +48,7 @@ class _Bearer(AuthBase):
 
 
 class PolygonClient:
-    """Fetches per-second bars, page by page, with bounded retries.
+    """Fetches bars, page by page, with bounded retries.
 
     The key travels only in the Authorization header and only to the host of ``base_url``.
     ``sleep`` and ``now_s`` are injected, so that a test waits for nothing.
@@ -82,7 +82,7 @@ class PolygonClient:
         return urlsplit(self._base_url).netloc
 
     def fetch(self, request: BarRequest) -> tuple[Fetch, list[Page]]:
-        """Every page of one session, in order.
+        """Every page of one session's seconds, in order.
 
         An answer without any bar is asked for again before it is refused: the vendor has given empty
         answers in error. Raises Retryable, StopAndTell or RefusedData (which carries the bodies).
@@ -104,6 +104,13 @@ class PolygonClient:
         )
         refusal.bodies = bodies
         raise refusal
+
+    def listing(self, request: BarRequest) -> tuple[bytes, ...]:
+        """Every page body of one request, in order; one without bars where the vendor has none.
+
+        Raises as ``fetch`` does.
+        """
+        return self._all_pages(request)[0]
 
     def probe(self, request: BarRequest) -> int:
         """Ask for one bar of a session and return how many came. Raises as ``fetch`` does."""
@@ -143,7 +150,7 @@ class PolygonClient:
     def _first_url(self, request: BarRequest, limit: int) -> str:
         hours = request.hours
         query = {"adjusted": str(request.adjusted).lower(), "sort": "asc", "limit": limit}
-        path = f"/v2/aggs/ticker/{request.ticker}/range/1/second/{hours.day_start_ms}/{hours.day_end_ms - 1}"
+        path = f"{_path(request)}/{hours.day_start_ms}/{hours.day_end_ms - 1}"
         return f"{self._base_url}{path}?{urlencode(query)}"
 
     def _followed(self, next_url: str | None, request: BarRequest) -> str | None:
@@ -159,7 +166,7 @@ class PolygonClient:
                 f"{request}: next_url points to the foreign host {parts.netloc!r} ({redacted_url(next_url)});"
                 " it was not followed. Check api.base_url, and who answers for it."
             )
-        if not parts.path.startswith(f"/v2/aggs/ticker/{request.ticker}/range/1/second/"):
+        if not parts.path.startswith(f"{_path(request)}/"):
             raise MalformedPage(f"{request}: next_url leads elsewhere: {redacted_url(next_url)}. Fetch again later.")
         query = urlencode(
             [
@@ -250,6 +257,10 @@ class PolygonClient:
     def _tell_waits(self, request: BarRequest) -> None:
         if self._waits:
             _log.info("%s: fetched after waiting %d times, %.1f s in all", request, len(self._waits), sum(self._waits))
+
+
+def _path(request: BarRequest) -> str:
+    return f"/v2/aggs/ticker/{request.ticker}/range/1/{request.timespan.value}"
 
 
 def _cause(exc: requests.exceptions.RequestException) -> str:

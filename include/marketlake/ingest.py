@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from marketlake import parse, validate
-from marketlake.certificate import Certificate, Check, Hours, raw_digest
+from marketlake.certificate import Certificate, raw_digest
+from marketlake.changes import Changes, changes
 from marketlake.client import PolygonClient
 from marketlake.errors import RawPagesUnusable, RefusedData, StorageError
+from marketlake.evidence import certified, judged, numbered, renewed
 from marketlake.lake import Lake
-from marketlake.model import BarRequest, CheckResult, Fetch, State, is_vendor
-from marketlake.partitions import Outcome, require_same_kind
-from marketlake.schema import BARS, SCHEMA_VERSION, content_hash
+from marketlake.model import BarRequest, Fetch, Reference, State, Timespan, is_vendor
+from marketlake.partitions import Held, Outcome, require_same_kind
+from marketlake.reconciliation import Reconciliation
+from marketlake.references import fetch_references, without_references
 from marketlake.sessions import final_from
 from marketlake.storage import Writer
 
@@ -36,10 +39,11 @@ class Report:
     revision: int
     content_hash: str
     source_host: str
+    suspect_because: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, str | int]:
+    def as_dict(self) -> dict[str, str | int | list[str]]:
         """As plain JSON values."""
-        return asdict(self)
+        return asdict(self) | {"suspect_because": list(self.suspect_because)}
 
 
 def ingest(
@@ -60,11 +64,18 @@ def ingest(
             return _rebuild(lake, writer, request)
         try:
             fetch, pages = client.fetch(request)
-            bars, certificate = _accepted(lake, request, fetch, pages, final=final)
+            fit = judged(lake, request, fetch, pages, final=final)
         except RefusedData as exc:
             _keep_evidence(lake, writer, request, exc, client.host)
             raise
-        return _publish(lake, writer, bars, certificate, fetch)
+        fetch = replace(fetch, references=_references(lake, client, request, final=final))
+        return _publish(lake, writer, fit.bars, certified(lake, fit, fetch), fetch)
+
+
+def _references(lake: Lake, client: PolygonClient, request: BarRequest, *, final: bool) -> Mapping[Timespan, Reference]:
+    if not lake.settings.reconcile.enabled:
+        return without_references("reconcile.enabled is false")
+    return fetch_references(client, request) if final else without_references("the session is not final yet")
 
 
 def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
@@ -89,27 +100,13 @@ def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
     for number, page in enumerate(pages, 1):
         validate.require_echo(page, request, number)
     final = fetch.fetched_at_ms >= final_from(request.session).timestamp() * 1000
-    bars, certificate = _accepted(lake, request, fetch, pages, final=final)
+    fit = judged(lake, request, fetch, pages, final=final)
+    certificate = certified(lake, fit, fetch)
     if held is not None and held.certificate is not None:
-        return _publish(lake, writer, bars, certificate, fetch)
-    certificate = _numbered(certificate, stored.revision, lake.now())
-    lake.partitions.publish(writer, bars, certificate, held)
+        return _publish(lake, writer, fit.bars, certificate, fetch)
+    certificate = numbered(certificate, stored.revision, lake.now())
+    lake.partitions.publish(writer, fit.bars, certificate, held)
     return _told(Outcome.RENEWED if held else Outcome.CREATED, certificate)
-
-
-def _accepted(
-    lake: Lake, request: BarRequest, fetch: Fetch, pages: list[parse.Page], *, final: bool
-) -> tuple[pa.Table, Certificate]:
-    """The bars with what they prove. Raises InvalidBars, with the bodies, on bars that must not enter."""
-    bars = _with_ticker(pages, request.ticker)
-    checks = validate.judge(bars, request, lake.settings.quality.max_silence_s if final else None)
-    try:
-        waived = validate.require_acceptable(checks, request, lake.settings.waivers(request.ticker, request.session))
-    except RefusedData as exc:
-        exc.bodies = fetch.bodies
-        raise
-    state = State.PROVISIONAL if not final else State.SUSPECT if waived else State.COMPLETE
-    return bars, _certificate(request, fetch, pages, bars, checks=checks, waived=waived, state=state)
 
 
 def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch) -> Report:
@@ -118,18 +115,27 @@ def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificat
     held = lake.partitions.held(ticker, session)
     old = held.certificate if held else None
     if held is not None and old is not None and old.content_hash == certificate.content_hash:
-        certificate = _numbered(certificate, held.revision, lake.now())
+        certificate = renewed(certificate, old, lake.now())
         if old.claims_the_same(certificate):
             return _told(Outcome.UNCHANGED, old)
         outcome = Outcome.RENEWED
     else:
         last = max(lake.partitions.last_revision(held, ticker, session), lake.raw_pages.last_revision(ticker, session))
-        certificate = _numbered(certificate, last + 1, lake.now())
+        certificate = numbered(certificate, last + 1, lake.now())
+        certificate = msgspec.structs.replace(certificate, changes=_changes(lake, held, ticker, session, bars))
         outcome = Outcome.REVISED if held else Outcome.CREATED
     if lake.settings.storage.keep_raw_pages:
         lake.raw_pages.put(writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch)
     lake.partitions.publish(writer, bars, certificate, held)
     return _told(outcome, certificate)
+
+
+def _changes(lake: Lake, held: Held | None, ticker: str, session: dt.date, bars: pa.Table) -> Changes | None:
+    """What the rows change in those that are held; None where none are, or they prove nothing."""
+    if held is None or held.certificate is None:
+        return None
+    old = lake.partitions.read(ticker, session)
+    return changes(old, bars, held.revision) if old is not None else None
 
 
 def _keep_evidence(lake: Lake, writer: Writer, request: BarRequest, refusal: RefusedData, host: str) -> None:
@@ -145,54 +151,6 @@ def _keep_evidence(lake: Lake, writer: Writer, request: BarRequest, refusal: Ref
         _log.warning("%s: the refused pages could not be kept: %s", request, exc)
 
 
-def _with_ticker(pages: list[parse.Page], ticker: str) -> pa.Table:
-    bars = pa.concat_tables([page.bars for page in pages]).combine_chunks()
-    column = pa.DictionaryArray.from_arrays(np.zeros(bars.num_rows, np.int32), [ticker]).cast(pa.string())
-    return bars.add_column(BARS.get_field_index("ticker"), BARS.field("ticker"), column).cast(BARS)
-
-
-def _certificate(
-    request: BarRequest,
-    fetch: Fetch,
-    pages: list[parse.Page],
-    bars: pa.Table,
-    *,
-    checks: list[CheckResult],
-    waived: list[str],
-    state: State,
-) -> Certificate:
-    volume, transactions = validate.totals(bars)
-    seconds = bars.column("timestamp")
-    return Certificate(
-        schema_version=SCHEMA_VERSION,
-        ticker=request.ticker,
-        session=request.session,
-        state=state,
-        adjusted=request.adjusted,
-        source_host=fetch.source_host,
-        pages=len(pages),
-        request_ids=tuple(page.request_id for page in pages),
-        raw_digest=raw_digest(fetch.bodies),
-        rows=bars.num_rows,
-        first_timestamp=seconds[0].as_py(),
-        last_timestamp=seconds[-1].as_py(),
-        volume=volume,
-        transactions=transactions,
-        content_hash=content_hash(bars),
-        hours=Hours.of(request.hours),
-        checks=tuple(Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in checks),
-        waivers=tuple(waived),
-        reconciled_against=(),
-        revision=0,
-        fetched_at_ms=fetch.fetched_at_ms,
-        published_at_ms=0,
-    )
-
-
-def _numbered(certificate: Certificate, revision: int, at: dt.datetime) -> Certificate:
-    return msgspec.structs.replace(certificate, revision=revision, published_at_ms=int(at.timestamp() * 1000))
-
-
 def _told(outcome: Outcome, certificate: Certificate) -> Report:
     report = Report(
         ticker=certificate.ticker,
@@ -203,7 +161,11 @@ def _told(outcome: Outcome, certificate: Certificate) -> Report:
         revision=certificate.revision,
         content_hash=certificate.content_hash,
         source_host=certificate.source_host,
+        suspect_because=certificate.suspect_because if certificate.state is State.SUSPECT else (),
     )
+    _tell_comparison(report, certificate.reconciliation)
+    if outcome is Outcome.REVISED and certificate.changes:
+        _log.warning("%s %s: %s", report.ticker, report.session, certificate.changes)
     _log.info(
         "%s %s: %s, %s, %d bars, revision %d, content %s, from %s",
         report.ticker,
@@ -216,3 +178,27 @@ def _told(outcome: Outcome, certificate: Certificate) -> Report:
         report.source_host if is_vendor(report.source_host) else f"{report.source_host} (NOT THE VENDOR)",
     )
     return report
+
+
+def _tell_comparison(report: Report, compared: Reconciliation | None) -> None:
+    name = f"{report.ticker} {report.session}"
+    for reason in report.suspect_because:
+        _log.warning("%s: suspect: %s", name, reason)
+    if compared is None:
+        return
+    if compared.minutes:
+        found = compared.minutes
+        _log.info(
+            "%s: against the minute bars: %d minutes agree, %d short (by %d trades), %d missing, %d extra;"
+            " %s of their trades, %s of their volume",
+            name, found.agreeing, found.short, found.short_trades, found.missing, found.extra,
+            _percent(found.trades_share), _percent(found.volume_share),
+        )  # fmt: skip
+    if compared.day:
+        _log.info("%s: %s of the day bar's volume", name, _percent(compared.day.volume_ratio))
+    for part, reason in compared.not_compared.items():
+        _log.info("%s: not compared with %s bars: %s", name, part, reason)
+
+
+def _percent(share: float | None) -> str:
+    return "an unknown share" if share is None else f"{share:.3%}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 
 class State(enum.StrEnum):
@@ -21,6 +22,14 @@ class Source(enum.StrEnum):
 
     API = "api"
     RAW = "raw"
+
+
+class Timespan(enum.StrEnum):
+    """How long a bar is, in the vendor's word."""
+
+    SECOND = "second"
+    MINUTE = "minute"
+    DAY = "day"
 
 
 VENDOR_HOSTS = frozenset({"api.massive.com", "api.polygon.io"})
@@ -58,28 +67,43 @@ class SessionHours:
 
 @dataclass(frozen=True)
 class BarRequest:
-    """The per-second bars of one ticker on one New York calendar day."""
+    """The bars of one ticker on one New York calendar day, per second unless another timespan is named."""
 
     ticker: str
     hours: SessionHours
     adjusted: bool
+    timespan: Timespan = Timespan.SECOND
 
     @property
     def session(self) -> dt.date:
         """The session asked for."""
         return self.hours.session
 
+    def of(self, timespan: Timespan) -> BarRequest:
+        """The same day's bars of another length."""
+        return replace(self, timespan=timespan)
+
     def __str__(self) -> str:
-        return f"{self.ticker} {self.session}"
+        name = f"{self.ticker} {self.session}"
+        return name if self.timespan is Timespan.SECOND else f"{name} {self.timespan.value} bars"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Longer bars that a session's seconds are held against: their page bodies, or why there are none."""
+
+    bodies: tuple[bytes, ...] = ()
+    absent_because: str = ""
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """Every page body of one request as it came, and where and when from."""
+    """Every page body of one session as it came, and where and when from."""
 
     bodies: tuple[bytes, ...]
     source_host: str
     fetched_at_ms: int
+    references: Mapping[Timespan, Reference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

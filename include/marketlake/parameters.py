@@ -166,6 +166,25 @@ class Quality(Section):
     """a vendor's odd bar, on record: `{SPY: {2004-03-02: [low_above_open]}}`"""
 
 
+class Reconcile(Section):
+    """What a session's seconds are held against, and how far they may fall short before it is suspect.
+
+    Seconds, minutes and days of the vendor differ legitimately, by how much for per-second bars nobody has
+    published: the shares are cautious guesses, and equality is never asked for.
+    """
+
+    enabled: bool = True
+    """also fetch the session's minute bars and its day bar (two requests), and compare"""
+    missing_minutes: int = Field(default=0, ge=0, le=1_440)
+    """more minutes than this with a minute bar and not one second: suspect"""
+    short_share: float = Field(default=0.05, ge=0, le=1)
+    """of the minute bars' trades or volume: a larger share that no second holds is suspect"""
+    day_short_share: float = Field(default=0.10, ge=0, le=1)
+    """of the day bar's volume, which also holds the closing auction: a larger share is suspect"""
+    surplus_share: float = Field(default=0.01, ge=0, le=10)
+    """seconds that hold more than the longer bars, by a larger share: suspect"""
+
+
 class Logging(Section):
     """Where logs go (always a local folder) and from which level."""
 

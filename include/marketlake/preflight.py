@@ -9,6 +9,7 @@ from marketlake.client import PolygonClient
 from marketlake.errors import StorageError
 from marketlake.lake import Lake
 from marketlake.partitions import require_same_kind
+from marketlake.references import LONGER
 
 # Of a dense session (46,800 bars): partition and raw pages, measured on simulated ones. A day of 2013 takes half.
 _BYTES_A_SESSION = 1_500_000
@@ -17,7 +18,8 @@ _BYTES_A_SESSION_WITHOUT_RAW = 600_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a range will cost. ``requests`` assumes one page a session."""
+    """What a range will cost. ``requests`` assumes one page of seconds a session, and as many for what it is
+    held against."""
 
     sessions: int
     requests: int
@@ -28,7 +30,8 @@ def estimate(lake: Lake, sessions: int) -> Estimate:
     """The cost of fetching that many dense sessions."""
     size = _BYTES_A_SESSION if lake.settings.storage.keep_raw_pages else _BYTES_A_SESSION_WITHOUT_RAW
     pages = -(-46_800 // lake.settings.api.page_limit)
-    return Estimate(sessions, sessions * pages, sessions * size)
+    compared = len(LONGER) if lake.settings.reconcile.enabled else 0
+    return Estimate(sessions, sessions * (pages + compared), sessions * size)
 
 
 def require_lake(lake: Lake, ticker: str, sessions: int = 0) -> None:

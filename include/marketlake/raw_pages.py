@@ -1,7 +1,8 @@
 """The API's pages as they came: one archive a fetch, enough to rebuild a partition without a call.
 
-``raw/{ticker}/date=D/rev=N/pages.tar`` holds ``manifest.json`` and ``page-0001.json.zst`` and so on.
-One file, so that it is replaced in one step. Refused pages go to ``raw-rejected/{ticker}/date=D/``.
+``raw/{ticker}/date=D/rev=N/pages.tar`` holds ``manifest.json``, ``page-0001.json.zst`` and so on, and what
+the seconds were held against: ``minute-0001.json.zst``, ``day-0001.json.zst``. One file, so that it is
+replaced in one step. Refused pages go to ``raw-rejected/{ticker}/date=D/``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import datetime as dt
 import io
 import re
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -17,11 +19,17 @@ import pyarrow as pa
 
 from marketlake.certificate import raw_digest
 from marketlake.errors import RawPagesUnusable
-from marketlake.model import Fetch
+from marketlake.model import Fetch, Reference, Timespan
 from marketlake.storage import Storage, Writer
 
 _LEVEL = 3
 _FILE = "pages.tar"
+
+
+class _KeptReference(msgspec.Struct, frozen=True):
+    digest: str
+    page_bytes: tuple[int, ...]
+    absent_because: str
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -33,6 +41,7 @@ class _Manifest(msgspec.Struct, frozen=True):
     digest: str
     page_bytes: tuple[int, ...]
     refused_because: str = ""
+    references: dict[str, _KeptReference] = {}
 
 
 @dataclass(frozen=True)
@@ -102,14 +111,28 @@ def _packed(ticker: str, session: dt.date, adjusted: bool, fetch: Fetch, because
         raw_digest(fetch.bodies),
         tuple(len(body) for body in fetch.bodies),
         because,
+        {
+            span.value: _KeptReference(
+                raw_digest(kept.bodies), tuple(len(body) for body in kept.bodies), kept.absent_because
+            )
+            for span, kept in fetch.references.items()
+        },
     )
     codec = pa.Codec("zstd", compression_level=_LEVEL)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         _add(archive, "manifest.json", msgspec.json.encode(manifest), fetch.fetched_at_ms)
-        for number, body in enumerate(fetch.bodies, 1):
-            _add(archive, f"page-{number:04d}.json.zst", codec.compress(body, asbytes=True), fetch.fetched_at_ms)
+        for name, body in _named(fetch):
+            _add(archive, name, codec.compress(body, asbytes=True), fetch.fetched_at_ms)
     return buffer.getvalue()
+
+
+def _named(fetch: Fetch) -> Iterator[tuple[str, bytes]]:
+    """Every body with its name in the archive."""
+    parts = [("page", fetch.bodies), *((span.value, kept.bodies) for span, kept in fetch.references.items())]
+    for name, bodies in parts:
+        for number, body in enumerate(bodies, 1):
+            yield f"{name}-{number:04d}.json.zst", body
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes, at_ms: int) -> None:
@@ -123,17 +146,28 @@ def _unpacked(data: bytes, ticker: str, session: dt.date) -> tuple[Fetch, bool]:
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             manifest = msgspec.json.decode(_member(archive, "manifest.json"), type=_Manifest)
-            bodies = tuple(
-                pa.decompress(_member(archive, f"page-{number:04d}.json.zst"), size, codec="zstd", asbytes=True)
-                for number, size in enumerate(manifest.page_bytes, 1)
-            )
-    except (tarfile.TarError, KeyError, msgspec.DecodeError, OSError, pa.ArrowException) as exc:
+            bodies = _bodies(archive, "page", manifest.page_bytes)
+            references = {
+                Timespan(name): Reference(_bodies(archive, name, kept.page_bytes), kept.absent_because)
+                for name, kept in manifest.references.items()
+            }
+    except (tarfile.TarError, KeyError, ValueError, msgspec.DecodeError, OSError, pa.ArrowException) as exc:
         raise RawPagesUnusable(
             f"{ticker} {session}: the raw pages are damaged ({exc}). Fetch with source=api."
         ) from exc
-    if raw_digest(bodies) != manifest.digest or (manifest.ticker, manifest.session) != (ticker, session):
+    kept_as_told = raw_digest(bodies) == manifest.digest and all(
+        raw_digest(references[Timespan(name)].bodies) == kept.digest for name, kept in manifest.references.items()
+    )
+    if not kept_as_told or (manifest.ticker, manifest.session) != (ticker, session):
         raise RawPagesUnusable(f"{ticker} {session}: the raw pages do not match their manifest. Fetch with source=api.")
-    return Fetch(bodies, manifest.source_host, manifest.fetched_at_ms), manifest.adjusted
+    return Fetch(bodies, manifest.source_host, manifest.fetched_at_ms, references), manifest.adjusted
+
+
+def _bodies(archive: tarfile.TarFile, name: str, page_bytes: tuple[int, ...]) -> tuple[bytes, ...]:
+    return tuple(
+        pa.decompress(_member(archive, f"{name}-{number:04d}.json.zst"), size, codec="zstd", asbytes=True)
+        for number, size in enumerate(page_bytes, 1)
+    )
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:

@@ -35,6 +35,11 @@ def new_york_ms(day: dt.date, time: dt.time = dt.time(0)) -> int:
     return int(dt.datetime.combine(day, time, NEW_YORK).timestamp() * 1000)
 
 
+def clock_time(at_ms: int) -> str:
+    """A Unix ms UTC as New York's HH:MM."""
+    return f"{dt.datetime.fromtimestamp(at_ms / 1000, NEW_YORK):%H:%M}"
+
+
 def final_from(session: dt.date) -> dt.datetime:
     """The instant from which a session's bars are final: 11:00 New York on the following day."""
     return dt.datetime.combine(session + dt.timedelta(days=1), FINAL_AT, NEW_YORK)

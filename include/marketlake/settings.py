@@ -24,7 +24,19 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from marketlake.errors import SettingsError
-from marketlake.parameters import Api, Bars, Calendar, History, Logging, Quality, Schedule, Storage, Tasks, Ticker
+from marketlake.parameters import (
+    Api,
+    Bars,
+    Calendar,
+    History,
+    Logging,
+    Quality,
+    Reconcile,
+    Schedule,
+    Storage,
+    Tasks,
+    Ticker,
+)
 from marketlake.redaction import redacted_url
 
 ENV_PREFIX = "MARKETLAKE__"
@@ -60,6 +72,7 @@ class Settings(BaseSettings):
     schedule: Schedule = Schedule()
     tasks: Tasks = Tasks()
     quality: Quality = Quality()
+    reconcile: Reconcile = Reconcile()
     logging: Logging = Logging()
 
     @classmethod

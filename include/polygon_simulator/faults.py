@@ -74,6 +74,34 @@ def _null(answer: Answer) -> None:
     answer["results"] = None
 
 
+def _without(answer: Answer, windows: str) -> None:
+    """Leave out the bars of ``START-END,START-END``: half-open windows in Unix ms."""
+    bounds = [tuple(map(int, window.split("-"))) for window in windows.split(",")]
+    kept = [bar for bar in answer["results"] if not any(start <= bar["t"] < end for start, end in bounds)]
+    answer.update(results=kept, resultsCount=len(kept))
+
+
+def _changed(answer: Answer, count: str) -> None:
+    """Add a share, and a hundredth of a cent to the vwap, in that many bars, evenly spread."""
+    bars = answer["results"]
+    for number in range(int(count)):
+        row = number * len(bars) // int(count)
+        bars[row] = {**bars[row], "v": bars[row]["v"] + 1, "vw": round(bars[row]["vw"] + 0.0001, 4)}
+
+
+def _fewer_trades(answer: Answer, count: str) -> None:
+    """Take that many trades from the page's busiest bar."""
+    row, busiest = max(enumerate(answer["results"]), key=lambda numbered: numbered[1].get("n", 0))
+    answer["results"][row] = {**busiest, "n": busiest["n"] - int(count)}
+
+
+ARGUMENT_FAULTS: dict[str, Callable[[Answer, str], None]] = {
+    "without": _without,
+    "changed": _changed,
+    "fewer_trades": _fewer_trades,
+}
+"""Faults of a page that take an argument, as in ``changed:17``."""
+
 BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
     "empty": _empty,
     "null_results": _null,
@@ -101,7 +129,7 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
 }
 
 
-KNOWN = frozenset({*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, "repeated_cursor", "echoed_key"})
+KNOWN = frozenset({*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, "repeated_cursor", "echoed_key"})
 
 
 def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,7 +143,8 @@ def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
 class Faults:
     """The faults still to be served, by session date (``*``: any). Safe to use from many threads.
 
-    A fault is ``{"fault": NAME, "times": N, "page": P}``: N times (0: for ever), only on page P if given.
+    A fault is ``{"fault": NAME, "times": N, "page": P, "timespan": SPAN}``: N times (0: for ever), only on
+    page P if given, of the second bars unless another timespan is.
     """
 
     def __init__(self) -> None:
@@ -139,10 +168,12 @@ class Faults:
         with self._lock:
             self._queued.clear()
 
-    def take(self, day: str, page: int) -> str | None:
+    def take(self, day: str, page: int, timespan: str) -> str | None:
         """The fault of this answer, if any; it is used up."""
         with self._lock:
             for fault in [*self._queued.get(day, []), *self._queued.get("*", [])]:
+                if fault.get("timespan", "second") != timespan:
+                    continue
                 if fault.get("page") in (None, page) and fault.get("times", 1) >= 0:
                     if fault.get("times", 1) > 0:
                         fault["times"] = fault.get("times", 1) - 1 or -1

@@ -19,7 +19,7 @@ import msgspec
 
 from marketlake.sessions import new_york_ms
 from polygon_simulator import questions
-from polygon_simulator.faults import BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS
+from polygon_simulator.faults import ARGUMENT_FAULTS, BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS
 from polygon_simulator.questions import Aggregates, BadQuestion, OpenClose
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _GZIP_FROM_BYTES = 1_400
 _SLOW_S = 3
+_IN_BODY = {*BODY_FAULTS, *ARGUMENT_FAULTS}
 
 
 def request_id() -> str:
@@ -79,8 +80,9 @@ class Handler(BaseHTTPRequestHandler):
             "path": path,
             "day": str(question.day) if question else None,
             "page": question.page if isinstance(question, Aggregates) else None,
+            "timespan": question.timespan if isinstance(question, Aggregates) else None,
+            "authorization": self.headers.get("Authorization"),
         }
-        entry["authorization"] = self.headers.get("Authorization")
         self.simulator.requests.append(entry)
 
     def _may_ask(self, query: dict[str, str]) -> bool:
@@ -122,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(200, {"status": "OK", **body})
 
     def _answer_aggregates(self, question: Aggregates) -> None:
-        fault = self.simulator.faults.take(str(question.day), question.page)
+        fault = self.simulator.faults.take(str(question.day), question.page, question.timespan)
         name, _, argument = (fault or "").partition(":")
         if name in HTTP_FAULTS:
             self._refuse(name, retry_after=argument)
@@ -132,10 +134,7 @@ class Handler(BaseHTTPRequestHandler):
             answer["next_url"] = self._base_url + self.path
         if name == "echoed_key":
             answer["asked_with"] = self.simulator.key
-        if name in BODY_FAULTS:
-            answer |= {"results": [dict(bar) for bar in answer["results"]]} if "results" in answer else {}
-            with suppress(IndexError, KeyError):  # a page with too few bars for it stays whole
-                BODY_FAULTS[name](answer)
+        self._spoil(answer, name, argument)
         if name in WIRE_FAULTS:
             self._break_off(name, json.dumps(answer).encode())
             return
@@ -151,6 +150,17 @@ class Handler(BaseHTTPRequestHandler):
         key = "error" if status == "ERROR" else "message"
         headers = {"Retry-After": retry_after} if retry_after else {}
         self._send(code or http_code, {"status": status, "request_id": request_id(), key: text or known_text}, headers)
+
+    @staticmethod
+    def _spoil(answer: dict[str, Any], name: str, argument: str) -> None:
+        """The fault in the answer itself, on copies of its bars: the originals are served again."""
+        if "results" in answer:
+            answer["results"] = [dict(bar) for bar in answer["results"]] if name in _IN_BODY else answer["results"]
+        with suppress(IndexError, KeyError):  # a page with too few bars for it stays whole
+            if name in BODY_FAULTS:
+                BODY_FAULTS[name](answer)
+            elif name in ARGUMENT_FAULTS:
+                ARGUMENT_FAULTS[name](answer, argument)
 
     def _break_off(self, name: str, body: bytes) -> None:
         if name == "html":

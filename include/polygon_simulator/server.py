@@ -87,9 +87,9 @@ class Simulator:
         """The per-second bars of a day as they are served without a fault."""
         return self._seconds(ticker, day)
 
-    def asked(self, day: dt.date) -> list[dict[str, Any]]:
-        """The logged requests whose window starts on that New York day."""
-        return [request for request in self.requests if request.get("day") == str(day)]
+    def asked(self, day: dt.date, timespan: str = "second") -> list[dict[str, Any]]:
+        """The logged requests for bars of that length whose window starts on that New York day."""
+        return [one for one in self.requests if (one.get("day"), one.get("timespan")) == (str(day), timespan)]
 
     def page(self, question: Aggregates, base_url: str) -> dict[str, Any]:
         """The answer to one question; ``next_url`` where bars are left, at the address it was asked at."""
