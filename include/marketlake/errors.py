@@ -93,5 +93,13 @@ class StorageError(MarketLakeError):
     """The lake could not be read or written."""
 
 
+class DamagedPartition(StorageError):
+    """The rows of a file are not those that its certificate is of."""
+
+
+class NoSuchRevision(StorageError):
+    """A session has no revision of that number."""
+
+
 class LakeBusy(StorageError):
     """Another process holds the lock of the same session for longer than the bound."""

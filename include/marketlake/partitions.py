@@ -94,7 +94,7 @@ class PartitionStore:
         if file is None:
             return None
         with file:
-            certificate = _certificate(file)
+            certificate = certificate_in(file)
         return certificate if certificate and _is_of(certificate, ticker, session) else None
 
     def size_bytes(self, ticker: str, session: dt.date) -> int:
@@ -104,18 +104,18 @@ class PartitionStore:
     def read(self, ticker: str, session: dt.date) -> pa.Table | None:
         """The rows of one partition, without the certificate in their metadata; None without one."""
         data = self._storage.get(self.key(ticker, session))
-        return _rows(data) if data is not None else None
+        return rows_in(data) if data is not None else None
 
     def held(self, ticker: str, session: dt.date) -> Held | None:
         """What the partition holds: its certificate if it matches path and rows, and its revision."""
         data = self._storage.get(self.key(ticker, session))
         if data is None:
             return None
-        certificate = _certificate(io.BytesIO(data))
+        certificate = certificate_in(io.BytesIO(data))
         if certificate is None or not _is_of(certificate, ticker, session):
             return Held(None, self._last_kept(ticker, session) + 1)
         try:
-            matches = content_hash(_rows(data)) == certificate.content_hash
+            matches = content_hash(rows_in(data)) == certificate.content_hash
         except (pa.ArrowException, KeyError, OSError):
             matches = False
         return Held(certificate if matches else None, certificate.revision)
@@ -136,11 +136,20 @@ class PartitionStore:
         """The highest revision that is held or kept; 0 without any."""
         return max(held.revision if held else 0, self._last_kept(ticker, session))
 
+    def kept_revisions(self, ticker: str, session: dt.date) -> list[int]:
+        """The numbers of the superseded revisions whose file is kept, ascending."""
+        names = self._storage.files(self._revisions(ticker, session))
+        return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"rev=(\d+)\.parquet", name)))
+
+    def kept_key(self, ticker: str, session: dt.date, revision: int) -> str:
+        """Where the file of a superseded revision lies."""
+        return f"{self._revisions(ticker, session)}/rev={revision}.parquet"
+
     def publish(self, writer: Writer, bars: pa.Table, certificate: Certificate, held: Held | None) -> None:
         """Replace the partition in one step, keeping the rows of an older revision."""
         key = self.key(certificate.ticker, certificate.session)
         if held is not None and held.revision != certificate.revision:
-            writer.keep(key, f"{self._revisions(certificate.ticker, certificate.session)}/rev={held.revision}.parquet")
+            writer.keep(key, self.kept_key(certificate.ticker, certificate.session, held.revision))
         writer.put(key, self._encoded(bars, certificate))
 
     def _encoded(self, bars: pa.Table, certificate: Certificate) -> bytes:
@@ -159,16 +168,15 @@ class PartitionStore:
         return buffer.getvalue()
 
     def _last_kept(self, ticker: str, session: dt.date) -> int:
-        names = self._storage.files(self._revisions(ticker, session))
-        kept = [int(match[1]) for name in names if (match := re.fullmatch(r"rev=(\d+)\.parquet", name))]
-        return max(kept, default=0)
+        return max(self.kept_revisions(ticker, session), default=0)
 
     @staticmethod
     def _revisions(ticker: str, session: dt.date) -> str:
         return f"revisions/{ticker.lower()}/date={session}"
 
 
-def _certificate(file: BinaryIO) -> Certificate | None:
+def certificate_in(file: BinaryIO) -> Certificate | None:
+    """The certificate in a file's footer, of whatever ticker and session; None where there is none."""
     try:
         metadata = pq.read_metadata(file).metadata or {}
         return Certificate.decode(metadata[CERTIFICATE_KEY])
@@ -180,7 +188,8 @@ def _is_of(certificate: Certificate, ticker: str, session: dt.date) -> bool:
     return (certificate.ticker, certificate.session) == (ticker, session)
 
 
-def _rows(data: bytes) -> pa.Table:
+def rows_in(data: bytes) -> pa.Table:
+    """The rows of a partition file. Raises ``pa.ArrowException``, KeyError or OSError where it is damaged."""
     table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
     return table.replace_schema_metadata(None).select(BARS.names)
 
