@@ -116,38 +116,39 @@ def until(condition: Callable[[], Any], timeout_s: float = 120) -> Any:
     raise AssertionError("the condition did not come true in time")
 
 
-def trigger(api: AirflowApi, logical_date: str | None = None, **conf: Any) -> str:
+def trigger(api: AirflowApi, logical_date: str | None = None, *, dag: str = DAG, **conf: Any) -> str:
     """Trigger the DAG by hand; the run's id."""
     body = {"logical_date": logical_date, "conf": conf}
-    return str((api._send("POST", f"dags/{DAG}/dagRuns", json=body) or {})["dag_run_id"])
+    return str((api._send("POST", f"dags/{dag}/dagRuns", json=body) or {})["dag_run_id"])
 
 
-def ended(api: AirflowApi, run_id: str, timeout_s: float = 120) -> str:
+def ended(api: AirflowApi, run_id: str, timeout_s: float = 120, *, dag: str = DAG) -> str:
     """The final state of a run."""
 
     def state() -> str | None:
-        run = api._send("GET", f"dags/{DAG}/dagRuns/{run_id}") or {}
+        run = api._send("GET", f"dags/{dag}/dagRuns/{run_id}") or {}
         return run["state"] if run["state"] in {"success", "failed"} else None
 
     return str(until(state, timeout_s))
 
 
-def instances(api: AirflowApi, run_id: str) -> dict[tuple[str, int], tuple[str, str | None]]:
+def instances(api: AirflowApi, run_id: str, *, dag: str = DAG) -> dict[tuple[str, int], tuple[str, str | None]]:
     """State and label of every task instance of a run, by task and map index."""
     return {
         (one["task_id"], one["map_index"]): (one["state"], one["rendered_map_index"])
-        for one in api.task_instances(DAG, run_id)
+        for one in api.task_instances(dag, run_id)
     }
 
 
-def clear(api: AirflowApi, run_id: str, *task_ids: Any) -> None:
+def clear(api: AirflowApi, run_id: str, *task_ids: Any, dag: str = DAG, downstream: bool = False) -> None:
     """Clear a whole run, or the named task instances of it."""
     body: dict[str, Any] = {
         "dag_run_id": run_id,
         "dry_run": False,
         "only_failed": False,
         "reset_dag_runs": True,
+        "include_downstream": downstream,
     }
     if task_ids:
         body["task_ids"] = list(task_ids)
-    api._send("POST", f"dags/{DAG}/clearTaskInstances", json=body)
+    api._send("POST", f"dags/{dag}/clearTaskInstances", json=body)

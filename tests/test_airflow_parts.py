@@ -236,7 +236,7 @@ def test_there_is_one_dag_a_ticker_with_its_policy(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MARKETLAKE__TICKERS", '["SPY", "QQQ"]')
     monkeypatch.setenv("MARKETLAKE__API__SESSIONS_IN_FLIGHT", "3")
     dags = load_dags(monkeypatch)
-    assert sorted(dags) == ["qqq_second_bars", "spy_second_bars"]
+    assert sorted(dags) == ["qqq_bars_audit", "qqq_second_bars", "spy_bars_audit", "spy_second_bars"]
     dag = dags["spy_second_bars"]
     assert dag.start_date.date() == dt.date(2003, 9, 10)
     assert dag.catchup is False
@@ -249,6 +249,19 @@ def test_there_is_one_dag_a_ticker_with_its_policy(monkeypatch: pytest.MonkeyPat
     assert ingest.retries == 4
     assert ingest.owner == "marketlake"
     assert ingest.partial_kwargs["execution_timeout"] == dt.timedelta(seconds=1800)
+
+
+def test_the_audit_has_its_own_dag_an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    dag = load_dags(monkeypatch)["spy_bars_audit"]
+    assert [task.task_id for task in dag.tasks] == ["plan_audit", "audit_session", "summarise_audit"]
+    assert dag.get_task("summarise_audit").trigger_rule == "all_done"
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    assert dag.timetable.serialize()["ready_time"] == "12:30"
+
+
+def test_an_audit_that_is_switched_off_has_no_dag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKETLAKE__AUDIT__ENABLED", "false")
+    assert sorted(load_dags(monkeypatch)) == ["spy_second_bars"]
 
 
 def test_wrong_settings_make_the_dag_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:

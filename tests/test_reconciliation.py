@@ -78,7 +78,7 @@ def test_three_minutes_without_seconds_make_the_session_suspect_and_are_named(
     report = ingest(lake, "SPY", DAY, client)
     assert report.state == "suspect"
     assert report.suspect_because == (
-        "3 minutes traded and hold not one second: 09:35, 09:36, 12:50 New York (reconcile.missing_minutes = 0)",
+        "minutes that traded without one second: 3, at 09:35, 09:36, 12:50 New York (reconcile.missing_minutes = 0)",
     )
     found = compared(lake).minutes
     assert found is not None
@@ -190,7 +190,7 @@ def test_switched_off_it_costs_no_request_and_says_so(
     own = Lake(settings.load(), now=lambda: NOW)
     assert ingest(own, "SPY", DAY, a_client(own, waits)).state == "complete"
     assert len(simulator.requests) == 1
-    assert set(compared(own).not_compared.values()) == {"reconcile.enabled is false"}
+    assert set(compared(own).not_compared.values()) == {"reconcile.enabled was false"}
 
 
 def test_a_session_that_is_not_final_is_not_compared(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
@@ -199,7 +199,7 @@ def test_a_session_that_is_not_final_is_not_compared(lake: Lake, simulator: Simu
     held = lake.partitions.certificate("SPY", today)
     assert held is not None
     assert held.reconciliation is not None
-    assert set(held.reconciliation.not_compared.values()) == {"the session is not final yet"}
+    assert set(held.reconciliation.not_compared.values()) == {"the session was not final yet"}
     assert len(simulator.requests) == 1
 
 

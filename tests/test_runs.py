@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -301,3 +302,47 @@ def test_the_key_is_in_no_file_of_airflow_or_the_lake(rig: Rig, api: AirflowApi)
         if path.is_file() and KEY.encode() in path.read_bytes()
     ]
     assert holding == []
+
+
+AUDIT = "spy_bars_audit"
+
+
+def test_an_audit_publishes_what_the_vendor_changed_and_is_red_where_a_date_failed(rig: Rig, api: AirflowApi) -> None:
+    week = ["2023-05-01", "2023-05-02", "2023-05-03"]
+    assert ended(api, trigger(api, start_date=week[0], end_date=week[2])) == "success"
+    fault(rig, week[1], "changed:17")
+    fault(rig, week[2], "500")
+
+    run_id = trigger(api, dag=AUDIT, start_date="2023-04-28", end_date="2023-05-04")
+    assert ended(api, run_id, dag=AUDIT) == "failed"
+    assert instances(api, run_id, dag=AUDIT) == {
+        ("plan_audit", -1): ("success", None),
+        ("audit_session", 0): ("success", week[0]),
+        ("audit_session", 1): ("success", week[1]),
+        ("audit_session", 2): ("failed", week[2]),
+        ("summarise_audit", -1): ("failed", None),
+    }
+    told = json.loads((rig.lake / "audit/spy/audit.json").read_text())
+    assert told["failed"] == [week[2]]
+    assert [(one["session"], one["outcome"], one["revision"]) for one in told["visits"]] == [
+        (week[0], "unchanged", 1),
+        (week[1], "revised", 2),
+    ]
+    assert "changed 17 since revision 1" in told["visits"][1]["changes"]
+    assert (rig.lake / f"revisions/spy/date={week[1]}/rev=1.parquet").exists()
+
+    rig.simulator.faults.clear()
+    clear(api, run_id, ["audit_session", 2], "summarise_audit", dag=AUDIT)
+    assert ended(api, run_id, dag=AUDIT) == "success"
+    assert json.loads((rig.lake / "audit/spy/audit.json").read_text())["failed"] == []
+
+
+def test_an_audit_of_nothing_is_green_and_says_so(rig: Rig, api: AirflowApi) -> None:
+    run_id = trigger(api, dag=AUDIT, start_date="1999-01-04", end_date="1999-01-08")
+    assert ended(api, run_id, dag=AUDIT) == "success"
+    assert instances(api, run_id, dag=AUDIT) == {
+        ("plan_audit", -1): ("success", None),
+        ("audit_session", -1): ("skipped", None),
+        ("summarise_audit", -1): ("success", None),
+    }
+    assert json.loads((rig.lake / "audit/spy/audit.json").read_text())["planned"] == []

@@ -28,7 +28,7 @@ class Changes(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.added} bars added, {self.removed} removed, {self.changed} changed since revision"
+            f"bars added {self.added}, removed {self.removed}, changed {self.changed} since revision"
             f" {self.since_revision}; largest change of a price {self.largest_price_change:g} USD, of a volume"
             f" {self.largest_volume_change:g} shares"
         )

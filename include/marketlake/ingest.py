@@ -19,7 +19,7 @@ from marketlake.evidence import certified, judged, numbered, renewed
 from marketlake.lake import Lake
 from marketlake.model import BarRequest, Fetch, Reference, State, Timespan, is_vendor
 from marketlake.partitions import Held, Outcome, require_same_kind
-from marketlake.reconciliation import Reconciliation
+from marketlake.reconciliation import NOT_FINAL, SWITCHED_OFF, Reconciliation
 from marketlake.references import fetch_references, without_references
 from marketlake.sessions import final_from
 from marketlake.storage import Writer
@@ -40,6 +40,7 @@ class Report:
     content_hash: str
     source_host: str
     suspect_because: tuple[str, ...] = ()
+    changes: str = ""
 
     def as_dict(self) -> dict[str, str | int | list[str]]:
         """As plain JSON values."""
@@ -74,8 +75,8 @@ def ingest(
 
 def _references(lake: Lake, client: PolygonClient, request: BarRequest, *, final: bool) -> Mapping[Timespan, Reference]:
     if not lake.settings.reconcile.enabled:
-        return without_references("reconcile.enabled is false")
-    return fetch_references(client, request) if final else without_references("the session is not final yet")
+        return without_references(SWITCHED_OFF)
+    return fetch_references(client, request) if final else without_references(NOT_FINAL)
 
 
 def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
@@ -162,10 +163,11 @@ def _told(outcome: Outcome, certificate: Certificate) -> Report:
         content_hash=certificate.content_hash,
         source_host=certificate.source_host,
         suspect_because=certificate.suspect_because if certificate.state is State.SUSPECT else (),
+        changes=str(certificate.changes or "") if outcome is Outcome.REVISED else "",
     )
     _tell_comparison(report, certificate.reconciliation)
-    if outcome is Outcome.REVISED and certificate.changes:
-        _log.warning("%s %s: %s", report.ticker, report.session, certificate.changes)
+    if report.changes:
+        _log.warning("%s %s: %s", report.ticker, report.session, report.changes)
     _log.info(
         "%s %s: %s, %s, %d bars, revision %d, content %s, from %s",
         report.ticker,

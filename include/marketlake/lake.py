@@ -13,6 +13,7 @@ from marketlake.revisions import Revisions
 from marketlake.sessions import SessionCalendar
 from marketlake.settings import Settings
 from marketlake.storage import LocalStorage
+from marketlake.visits import Visits
 
 
 def system_clock() -> dt.datetime:
@@ -30,6 +31,7 @@ class Lake:
         self.partitions = PartitionStore(self.storage, settings.storage.compression, settings.storage.compression_level)
         self.revisions = Revisions(self.storage, self.partitions)
         self.raw_pages = RawPages(self.storage)
+        self.visits = Visits(self.storage)
         self.calendar = SessionCalendar(now().date(), settings.calendar.closures)
 
     def request(self, ticker: str, session: dt.date) -> BarRequest:

@@ -59,6 +59,10 @@ class History(Section):
             raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}")
         return self
 
+    def includes(self, day: dt.date) -> bool:
+        """Whether the lake is meant to hold that date."""
+        return self.start_date <= day and (self.end_date is None or day <= self.end_date)
+
 
 class Bars(Section):
     """Which bars: the size, and whether prices are adjusted for splits."""
@@ -183,6 +187,19 @@ class Reconcile(Section):
     """of the day bar's volume, which also holds the closing auction: a larger share is suspect"""
     surplus_share: float = Field(default=0.01, ge=0, le=10)
     """seconds that hold more than the longer bars, by a larger share: suspect"""
+
+
+class Audit(Section):
+    """Looking again at sessions that are there: the vendor may have changed them."""
+
+    enabled: bool = True
+    """a DAG a ticker that fetches again what is due, and compares row by row"""
+    ready_time: dt.time = dt.time(12, 30)
+    """New York, on the day after each session, when the daily run has had an hour"""
+    revisit_after_sessions: tuple[Annotated[int, Field(ge=1, le=1_000)], ...] = (1, 7, 30)
+    """how many sessions later each one is fetched again"""
+    sessions_a_run: int = Field(default=100, ge=1, le=10_000)
+    """at most so many; the rest is said, and comes with the next runs"""
 
 
 class Logging(Section):

@@ -97,6 +97,12 @@ class PartitionStore:
             certificate = certificate_in(file)
         return certificate if certificate and _is_of(certificate, ticker, session) else None
 
+    def certificates(self, ticker: str) -> dict[dt.date, Certificate | None]:
+        """The certificate of every session that has a partition file, ascending; None where it does not count."""
+        held = sorted(self.sessions(ticker))
+        absent = set(self.missing(ticker, held))
+        return {day: self.certificate(ticker, day) for day in held if day not in absent}
+
     def size_bytes(self, ticker: str, session: dt.date) -> int:
         """How large the partition's file is; 0 without one."""
         return self._storage.size_bytes(self.key(ticker, session))

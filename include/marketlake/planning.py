@@ -19,7 +19,9 @@ def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
     Older gaps are only counted, with the command that fills them: filling years is a backfill's work.
     """
     settings = lake.settings
-    known = [day for day in lake.calendar.sessions(settings.history.start_date, own) if _within(lake, day)]
+    known = [
+        day for day in lake.calendar.sessions(settings.history.start_date, own) if lake.settings.history.includes(day)
+    ]
     window = known[-settings.schedule.catch_up_sessions - 1 :]
     missing = lake.partitions.missing(ticker, known)
     older = [day for day in missing if day < window[0]] if window else []
@@ -36,7 +38,7 @@ def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
 def backfill_plan(lake: Lake, own: dt.date) -> list[dt.date]:
     """Exactly the run's session. Raises NotASession, or SettingsError outside the lake's history."""
     lake.calendar.hours(own)
-    if not _within(lake, own):
+    if not lake.settings.history.includes(own):
         raise SettingsError(_outside(lake, own))
     lake.calendar.require_final(own, lake.now(), allow_provisional=False)
     return [own]
@@ -59,7 +61,7 @@ def manual_plan(
     SettingsError where no date was given, or end is before start; NotASession where none is in range.
     """
     first, last = _asked(lake, start, end, logical_date, allow_provisional)
-    sessions = [day for day in lake.calendar.sessions(first, last) if _within(lake, day)]
+    sessions = [day for day in lake.calendar.sessions(first, last) if lake.settings.history.includes(day)]
     if not sessions:
         raise NotASession(f"no session of the New York Stock Exchange from {first} to {last}{_history(lake)}.")
     ready = [day for day in sessions if _may_fetch(lake, day, allow_provisional)]
@@ -101,11 +103,6 @@ def _may_fetch(lake: Lake, day: dt.date, allow_provisional: bool) -> bool:
     except NotFinal:
         return False
     return True
-
-
-def _within(lake: Lake, day: dt.date) -> bool:
-    history = lake.settings.history
-    return history.start_date <= day and (history.end_date is None or day <= history.end_date)
 
 
 def _history(lake: Lake) -> str:

@@ -27,6 +27,11 @@ from marketlake.sessions import clock_time
 _MINUTE_MS = 60_000
 _SHOWN_MINUTES = 12
 NOT_ASKED = "they were not asked for"
+SWITCHED_OFF = "reconcile.enabled was false"
+NOT_FINAL = "the session was not final yet"
+NEVER_MADE = (NOT_ASKED, SWITCHED_OFF, NOT_FINAL)
+FAILED = "the request failed"
+"""How the reason begins where asking again may help."""
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -95,9 +100,9 @@ class Reconciliation(msgspec.Struct, frozen=True):
         return any(self.findings.values())
 
     @property
-    def lacks_by_failure(self) -> bool:
-        """Whether a part is absent because a request failed: asking again may supply it."""
-        return any(reason.startswith(FAILED) for reason in self.not_compared.values())
+    def may_be_completed(self) -> bool:
+        """Whether asking again may supply a part: its request failed, or was never made."""
+        return any(reason.startswith((FAILED, *NEVER_MADE)) for reason in self.not_compared.values())
 
     def completed_by(self, earlier: Reconciliation | None) -> Reconciliation:
         """Parts that could not be compared this time, taken from an earlier comparison of the same rows."""
@@ -109,10 +114,6 @@ class Reconciliation(msgspec.Struct, frozen=True):
             {name: reason for name, reason in self.not_compared.items() if name in earlier.not_compared},
             {**earlier.findings, **self.findings},
         )
-
-
-FAILED = "the request failed"
-"""How the reason begins where asking again may help."""
 
 
 def reconcile(
@@ -263,8 +264,8 @@ def _of_minutes(minutes: Minutes, limits: Reconcile) -> list[str]:
     found = []
     if minutes.missing > limits.missing_minutes:
         found.append(
-            f"{minutes.missing} minutes traded and hold not one second: {_times(minutes.missing_starts_ms)} New York"
-            f" (reconcile.missing_minutes = {limits.missing_minutes})"
+            f"minutes that traded without one second: {minutes.missing}, at {_times(minutes.missing_starts_ms)}"
+            f" New York (reconcile.missing_minutes = {limits.missing_minutes})"
         )
     for name, share in (("trades", minutes.trades_share), ("volume", minutes.volume_share)):
         if share is not None and share < 1 - limits.short_share:

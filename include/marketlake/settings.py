@@ -26,6 +26,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from marketlake.errors import SettingsError
 from marketlake.parameters import (
     Api,
+    Audit,
     Bars,
     Calendar,
     History,
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     tasks: Tasks = Tasks()
     quality: Quality = Quality()
     reconcile: Reconcile = Reconcile()
+    audit: Audit = Audit()
     logging: Logging = Logging()
 
     @classmethod

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from marketlake import planning, preflight, settings
+from marketlake.audit import audit_session as audited
+from marketlake.audit import summarise
+from marketlake.due import audit_plan
 from marketlake.errors import SettingsError
 from marketlake.ingest import ingest
 from marketlake.lake import Lake, system_clock
 from marketlake.model import Source
+from marketlake.visits import Visit
 from marketlake_airflow.hook import PolygonHook
 
 if TYPE_CHECKING:
@@ -23,7 +29,20 @@ _log = logging.getLogger(__name__)
 
 
 def plan_sessions(ticker: str, context: Mapping[str, Any]) -> list[str]:
-    """The run's dates: made once, then kept, so that clearing the run maps them to the same indexes."""
+    """The run's dates."""
+    return _kept_plan(ticker, context, lambda lake: _plan(lake, ticker, context))
+
+
+def plan_audit(ticker: str, context: Mapping[str, Any]) -> list[str]:
+    """The dates that an audit looks at again."""
+    params = context["params"]
+    return _kept_plan(
+        ticker, context, lambda lake: audit_plan(lake, ticker, _date(params["start_date"]), _date(params["end_date"]))
+    )
+
+
+def _kept_plan(ticker: str, context: Mapping[str, Any], make: Callable[[Lake], list[dt.date]]) -> list[str]:
+    """A plan is made once, then kept, so that clearing the run maps its dates to the same indexes."""
     key = f"plan of a {context['dag_run'].run_type} run"  # a backfill that takes over a run plans it anew
     kept = context["task_state_store"].get(key)
     if kept is not None:
@@ -33,7 +52,7 @@ def plan_sessions(ticker: str, context: Mapping[str, Any]) -> list[str]:
     preflight.require_lake(lake, ticker)
     for name in lake.storage.sweep():
         _log.warning("removed what a dead process left in staging: %s", name)
-    plan = [str(day) for day in _plan(lake, ticker, context)]
+    plan = [str(day) for day in make(lake)]
     context["task_state_store"].set(key, plan, retention=NEVER_EXPIRE)
     _log.info("%s: %d sessions planned: %s", ticker, len(plan), ", ".join(plan[:5]) + (" ..." if len(plan) > 5 else ""))  # noqa: PLR2004
     return plan
@@ -84,3 +103,23 @@ def ingest_session(ticker: str, session: str, asset: Asset, context: Mapping[str
         name: report.as_dict()[name] for name in ("rows", "state", "content_hash", "revision", "source_host")
     }
     return report.as_dict()
+
+
+def audit_session(ticker: str, session: str) -> dict[str, Any]:
+    """Look at one session again; what came of it, as plain JSON values."""
+    configured = settings.load()
+    client = PolygonHook().client(configured.api)
+    visit = audited(Lake(configured, now=system_clock), ticker, dt.date.fromisoformat(session), client)
+    return dict(msgspec.to_builtins(visit))
+
+
+def summarise_audit(ticker: str, context: Mapping[str, Any]) -> None:
+    """Tell what came of an audit; fail where a date did, or the run would be green: this task is its leaf."""
+    instance = context["ti"]
+    planned = instance.xcom_pull(task_ids="plan_audit")
+    if planned is None:
+        raise AirflowFailException("the audit was not planned: see the log of plan_audit")
+    visits = [msgspec.convert(one, Visit) for one in instance.xcom_pull(task_ids=["audit_session"]) if one is not None]
+    audit = summarise(Lake(settings.load(), now=system_clock), ticker, planned, visits)
+    if audit.failed:
+        raise AirflowFailException(f"{len(audit.failed)} of {len(planned)} failed: {', '.join(audit.failed)}")

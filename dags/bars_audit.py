@@ -1,0 +1,82 @@
+"""
+### Looking again at the sessions that are held
+
+`plan_audit` names the sessions that are due: provisional, suspect, at their revisit age
+(`audit.revisit_after_sessions`), or never compared with minute and day bars. `audit_session` fetches each again
+and compares row by row: where rows differ, a revision is published and the old file kept. `summarise_audit`
+writes `audit/{ticker}/audit.json` and a table into its log, and is red where a date failed.
+
+Triggered by hand with `start_date` and `end_date`, it looks at every session that is held between them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Param, TriggerRule, get_current_context, task
+
+from marketlake import settings
+from marketlake_airflow.retry import SessionRetryPolicy
+from marketlake_airflow.timetable import SessionTimetable
+
+PARAMS = {
+    "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
+    "end_date": Param(None, type=["null", "string"], format="date", description="Last date, included"),
+}
+
+
+def bars_audit(ticker: str, configured: settings.Settings) -> DAG:
+    """The audit DAG of one ticker."""
+    schedule, tasks = configured.schedule, configured.tasks
+    with DAG(
+        f"{ticker.lower()}_bars_audit",
+        schedule=SessionTimetable(
+            configured.audit.ready_time.isoformat("minutes"),
+            [str(day) for day in configured.calendar.closures],
+            schedule.enabled,
+        ),
+        start_date=pendulum.datetime(2003, 9, 10),
+        catchup=False,
+        max_active_runs=1,
+        params=PARAMS,
+        doc_md=__doc__,
+        tags=["market-data", ticker],
+        default_args={
+            "owner": "marketlake",
+            "retries": tasks.retries,
+            "retry_delay": timedelta(seconds=tasks.retry_delay_s),
+            "retry_policy": SessionRetryPolicy(tasks.retries, tasks.retry_delay_s, tasks.retry_delay_cap_s),
+            "execution_timeout": timedelta(seconds=tasks.timeout_s),
+        },
+    ) as dag:
+
+        @task
+        def plan_audit() -> list[str]:
+            from marketlake_airflow import tasks as bodies
+
+            return bodies.plan_audit(ticker, get_current_context())
+
+        @task(
+            map_index_template="{{ task.op_kwargs['session'] }}",
+            max_active_tis_per_dag=configured.api.sessions_in_flight,
+        )
+        def audit_session(session: str) -> dict[str, Any]:
+            from marketlake_airflow import tasks as bodies
+
+            return bodies.audit_session(ticker, session)
+
+        @task(trigger_rule=TriggerRule.ALL_DONE)
+        def summarise_audit() -> None:
+            from marketlake_airflow import tasks as bodies
+
+            bodies.summarise_audit(ticker, get_current_context())
+
+        audit_session.expand(session=plan_audit()) >> summarise_audit()
+    return dag
+
+
+if (_settings := settings.load()).audit.enabled:
+    for _ticker in _settings.tickers:
+        globals()[f"{_ticker.lower()}_bars_audit"] = bars_audit(_ticker, _settings)

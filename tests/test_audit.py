@@ -1,0 +1,98 @@
+"""One look again at a session, and the summary of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+
+import pytest
+
+from conftest import NOW, a_client, files_under
+from marketlake.audit import audit_session, summarise
+from marketlake.errors import ServerTrouble
+from marketlake.ingest import ingest
+from marketlake.lake import Lake
+from polygon_simulator.server import Simulator
+
+DAY, OTHER = dt.date(2024, 11, 26), dt.date(2024, 11, 27)
+MINUTE = "without:1732631700000-1732631760000"  # 09:35 New York of DAY
+
+
+def later(lake: Lake, hours: int = 24) -> Lake:
+    return Lake(lake.settings, now=lambda: NOW + dt.timedelta(hours=hours))
+
+
+def test_nothing_different_changes_no_partition_and_notes_the_visit(lake: Lake, waits: list[float]) -> None:
+    ingest(lake, "SPY", DAY, a_client(lake, waits))
+    before = {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)}
+    visit = audit_session(later(lake), "SPY", DAY, a_client(lake, waits))
+    assert (visit.outcome, visit.state, visit.revision, visit.changes) == ("unchanged", "complete", 1, "")
+    after = {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)}
+    note = "audit/spy/date=2024-11-26.json"
+    assert after.keys() - before.keys() == {note}
+    assert {name: after[name] for name in before} == before
+    assert (
+        json.loads((lake.storage.root / note).read_text())["visited_at_ms"] == int(NOW.timestamp() * 1000) + 86_400_000
+    )
+
+
+def test_seventeen_bars_that_changed_are_a_revision_with_seventeen_counted(
+    lake: Lake, simulator: Simulator, waits: list[float]
+) -> None:
+    ingest(lake, "SPY", DAY, a_client(lake, waits))
+    simulator.faults.set(str(DAY), [{"fault": "changed:17", "times": 0}])
+    visit = audit_session(later(lake), "SPY", DAY, a_client(lake, waits))
+    assert (visit.outcome, visit.revision) == ("revised", 2)
+    assert visit.changes == (
+        "bars added 0, removed 0, changed 17 since revision 1; largest change of a price 0 USD, of a volume 1 shares"
+    )
+
+
+def test_a_suspect_session_that_came_right_is_complete_again(
+    lake: Lake, simulator: Simulator, waits: list[float]
+) -> None:
+    simulator.faults.set(str(DAY), [{"fault": MINUTE, "times": 1}])
+    assert ingest(lake, "SPY", DAY, a_client(lake, waits)).state == "suspect"
+    visit = audit_session(later(lake), "SPY", DAY, a_client(lake, waits))
+    assert (visit.outcome, visit.state, visit.revision) == ("revised", "complete", 2)
+    assert visit.changes.startswith("bars added 1, removed 0, changed 0 since revision 1")
+
+
+def test_a_failed_look_notes_no_visit_and_keeps_the_partition(
+    lake: Lake, simulator: Simulator, waits: list[float]
+) -> None:
+    ingest(lake, "SPY", DAY, a_client(lake, waits))
+    before = files_under(lake.storage.root)
+    simulator.faults.set(str(DAY), [{"fault": "500", "times": 0}])
+    with pytest.raises(ServerTrouble):
+        audit_session(lake, "SPY", DAY, a_client(lake, waits))
+    assert files_under(lake.storage.root) == before
+
+
+def test_the_summary_names_what_failed_what_changed_and_every_suspect_session(
+    lake: Lake, simulator: Simulator, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for day in (DAY, OTHER):
+        ingest(lake, "SPY", day, a_client(lake, waits))
+    simulator.faults.set(str(DAY), [{"fault": MINUTE, "times": 0}])
+    visit = audit_session(later(lake), "SPY", DAY, a_client(lake, waits))
+    audit = summarise(later(lake), "SPY", [str(OTHER), str(DAY)], [visit])
+    reason = "minutes that traded without one second: 1, at 09:35 New York (reconcile.missing_minutes = 0)"
+    assert audit.failed == ("2024-11-27",)
+    assert audit.states == {"suspect": 1, "complete": 1}
+    assert audit.suspect == {"2024-11-26": (reason,)}
+    written = json.loads((lake.storage.root / "audit/spy/audit.json").read_text())
+    assert written["visits"][0]["changes"].startswith("bars added 0, removed 1, changed 0")
+    assert (written["failed"], written["left_over"]) == (["2024-11-27"], 0)
+    assert "2024-11-26  asked for     revised           2  suspect: bars added 0, removed 1" in caplog.text
+    assert "2024-11-27  FAILED" in caplog.text
+    assert f"SPY 2024-11-26 is suspect: {reason}" in caplog.text
+
+
+def test_a_run_with_nothing_to_do_says_so(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    audit = summarise(lake, "SPY", [], [])
+    assert (audit.planned, audit.failed, audit.states) == ((), (), {})
+    assert "SPY: 0 of 0 looked at; the lake holds no partition; 0 more are due" in caplog.text
