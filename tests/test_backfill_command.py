@@ -120,6 +120,21 @@ def test_the_verdict_is_over_partitions_whatever_the_runs_say(
     assert said[-2] == "SPY: 1 of them kept what they had, since their new fetch failed"
 
 
+def test_a_suspect_session_passes_and_is_named_with_its_reason(
+    lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
+) -> None:
+    simulator.faults.set("2024-11-26", [{"fault": "without:1732631700000-1732631760000", "times": 0}])
+    ingest(lake, "SPY", D(2024, 11, 26), client)
+    wanted = asked_range(lake, "2024-11-26", "2024-11-26", said.append)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == COMPLETE
+    assert said[:3] == [
+        "SPY 2024-11-26  suspect: minutes that traded without one second: 1, at 09:35 New York"
+        " (reconcile.missing_minutes = 0)",
+        f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}",
+        "SPY: 1 of them are suspect: published, and looked at again by the audit",
+    ]
+
+
 def test_a_provisional_partition_does_not_pass_the_verdict(lake: Lake, client: PolygonClient, said: list[str]) -> None:
     ingest(lake, "SPY", D(2026, 11, 20), client, allow_provisional=True)
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=2))

@@ -15,7 +15,7 @@ from conftest import KEY, RecordedElseSparse
 from local_airflow.api import AirflowApi
 from local_airflow.home import Home
 from local_airflow.processes import Processes
-from local_airflow.stack import stack
+from local_airflow.stack import scheduled_dag_ids, stack
 from marketlake import settings
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
@@ -40,7 +40,7 @@ def api(rig: Rig) -> Iterator[AirflowApi]:
         home = Home.of(settings.load())
         with home.starting():
             home.migrate()
-        with stack(home, [DAG], lambda line: warnings.warn(line, stacklevel=1)) as up:
+        with stack(home, scheduled_dag_ids(settings.load()), lambda line: warnings.warn(line, stacklevel=1)) as up:
             assert up.ours
             yield up.api
     assert Processes(home.folder).running() is None

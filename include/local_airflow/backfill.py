@@ -12,7 +12,7 @@ from local_airflow.backfill_run import BackfillRun
 from local_airflow.exit_codes import INTERRUPTED
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler
-from local_airflow.stack import Keeper, Stack, dag_id, stack
+from local_airflow.stack import Keeper, Stack, dag_id, scheduled_dag_ids, stack
 from local_airflow.terminal import say
 from local_airflow.verdict import verdict
 from marketlake import settings
@@ -35,7 +35,7 @@ def run(first: str, last: str, *, refetch: bool) -> int:
     for ticker in configured.tickers:
         ask_first(lake, client, ticker, wanted, say)
         say(estimate_line(lake, ticker, wanted, refetch=refetch))
-    with stack(home, [dag_id(ticker) for ticker in configured.tickers], say) as airflow:
+    with stack(home, scheduled_dag_ids(configured), say) as airflow:
         codes = []
         for ticker in configured.tickers:
             codes.append(_fill(home, lake, airflow, ticker, wanted, refetch=refetch))

@@ -13,7 +13,7 @@ from local_airflow.asked_range import Range, asked_range
 from local_airflow.backfill_run import BackfillRun
 from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble, Home
-from local_airflow.stack import Keeper, dag_id, start_unscheduled
+from local_airflow.stack import Keeper, dag_id, scheduled_dag_ids, start_unscheduled
 from local_airflow.stack import end as end_processes
 from local_airflow.terminal import say
 from local_airflow.verdict import verdict
@@ -43,7 +43,7 @@ def run(*, keep: bool) -> int:
         with home.starting():
             say(f"starting Airflow ({home.database}) ...")
             home.migrate()
-            api = start_unscheduled(home, [dag_id(TICKER)], "demo")
+            api = start_unscheduled(home, scheduled_dag_ids(lake.settings), "demo")
         say(f"Airflow is up after {time.monotonic() - started_s:.0f} s at {api.base_url}")
         wanted = asked_range(lake, FIRST, LAST, say)
         _fill(api, Keeper(home, say), wanted)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from local_airflow.api import AirflowApi
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler, free_port
+from marketlake.settings import Settings
 
 _START_S = 180
 _DEFAULT_PORT = 8080
@@ -31,6 +32,12 @@ class Stack:
 def dag_id(ticker: str) -> str:
     """The DAG of a ticker."""
     return f"{ticker.lower()}_second_bars"
+
+
+def scheduled_dag_ids(configured: Settings) -> list[str]:
+    """Every DAG that has a schedule: of each ticker its bars and, unless that is switched off, their audit."""
+    audits = [f"{ticker.lower()}_bars_audit" for ticker in configured.tickers if configured.audit.enabled]
+    return [*(dag_id(ticker) for ticker in configured.tickers), *audits]
 
 
 @contextmanager

@@ -27,8 +27,13 @@ def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str],
         say(f"{ticker} {day}  kept its old partition; the new fetch failed: {reasons[day]}")
     for day, reason in sorted(bad.items()):
         say(f"{ticker} {day}  FAILED  {reason}")
+    suspect = {day: one for day, one in certificates.items() if one.state is State.SUSPECT}
+    for day, one in sorted(suspect.items()):
+        say(f"{ticker} {day}  suspect: {'; '.join(one.suspect_because)}")
     good = len(wanted.sessions) - len(bad)
     say(f"{ticker}: {good} of {len(wanted.sessions)} sessions have their partition under {lake.storage.root}")
+    if suspect:
+        say(f"{ticker}: {len(suspect)} of them are suspect: published, and looked at again by the audit")
     if kept:
         say(f"{ticker}: {len(kept)} of them kept what they had, since their new fetch failed")
     if hosts:
