@@ -54,7 +54,9 @@ def final_from(session: dt.date) -> dt.datetime:
 HOUR = dt.timedelta(hours=1)
 FAILED = Reconciliation(None, None, {"minute": "the request failed (ServerTrouble)"}, {})
 NO_PLAN = Reconciliation(None, None, {"minute": "the plan does not include them"}, {})
-CLEAN = Reconciliation(None, None, {}, {})
+SWITCHED_OFF = Reconciliation(
+    None, None, {"minute": "reconcile.enabled was false", "day": "they were not asked for"}, {}
+)
 
 CASES = [
     # age in sessions, fetched how long after it was final, what its certificate says, due because of
@@ -75,6 +77,7 @@ CASES = [
     (500, 600 * 24 * HOUR, {"state": State.SUSPECT}, Because.SUSPECT),
     (0, HOUR, {"reconciliation": None}, Because.NOT_COMPARED),
     (0, HOUR, {"reconciliation": FAILED}, Because.NOT_COMPARED),
+    (0, HOUR, {"reconciliation": SWITCHED_OFF}, Because.NOT_COMPARED),
     (0, HOUR, {"reconciliation": NO_PLAN}, None),
 ]
 
