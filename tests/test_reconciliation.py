@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
+import tarfile
 from dataclasses import replace
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings
 from marketlake.certificate import Certificate
 from marketlake.client import PolygonClient
+from marketlake.errors import RawPagesUnusable
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from marketlake.model import BarRequest, Reference, State, Timespan
@@ -270,6 +273,25 @@ def test_the_key_is_not_in_what_is_kept_of_longer_bars(lake: Lake, simulator: Si
     (body,) = stored.fetch.references[Timespan.MINUTE].bodies
     assert b"****abcd" in body
     assert KEY.encode() not in body
+
+
+def test_longer_bars_that_are_not_those_that_were_kept_are_refused(lake: Lake, client: PolygonClient) -> None:
+    ingest(lake, "SPY", DAY, client)
+    path = lake.storage.root / RAW
+    with tarfile.open(path) as archive:
+        members = {info.name: archive.extractfile(info) for info in archive.getmembers()}
+        contents = {name: member.read() for name, member in members.items() if member is not None}
+    contents["minute-0001.json.zst"] = contents["day-0001.json.zst"]
+    manifest = json.loads(contents["manifest.json"])
+    manifest["references"]["minute"]["page_bytes"] = manifest["references"]["day"]["page_bytes"]
+    contents["manifest.json"] = json.dumps(manifest).encode()
+    with tarfile.open(path, "w") as archive:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    with pytest.raises(RawPagesUnusable, match="do not match their manifest"):
+        ingest(lake, "SPY", DAY, None)
 
 
 def test_a_certificate_from_before_reconciliation_is_read(lake: Lake, client: PolygonClient) -> None:
