@@ -140,6 +140,8 @@ class Schedule(Section):
     """New York, on the day after the session; its bars are final at 11:00"""
     catch_up_sessions: int = Field(default=60, ge=0, le=1_000)
     """a scheduled run also fetches what is missing among the last so many"""
+    deadline_s: float = Field(default=10_800, gt=0, le=604_800)
+    """a scheduled run that has not ended so long after it was queued is told"""
 
     @model_validator(mode="after")
     def _after_final(self) -> Schedule:
@@ -200,6 +202,26 @@ class Audit(Section):
     """how many sessions later each one is fetched again"""
     sessions_a_run: int = Field(default=100, ge=1, le=10_000)
     """at most so many; the rest is said, and comes with the next runs"""
+
+
+Channel = Literal["webhook", "email"]
+
+
+class Reporting(Section):
+    """Whom a scheduled run tells what failed, is suspect or is missing. Its log has it in any case."""
+
+    to: tuple[Channel, ...] = ()
+    """beside the log: `webhook` (its URL is a secret: `MARKETLAKE_WEBHOOK_URL`), `email`"""
+    email_to: tuple[Annotated[str, Field(pattern=r"^[^@\s,;]+@[^@\s,;]+$")], ...] = ()
+    """addresses; the server is the Airflow connection `smtp_default`"""
+    when: Literal["trouble", "always"] = "trouble"
+    """always: also a run without trouble is told"""
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Reporting:
+        if "email" in self.to and not self.email_to:
+            raise ValueError("to has email, but email_to is empty: name an address")
+        return self
 
 
 class Logging(Section):

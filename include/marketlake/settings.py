@@ -33,6 +33,7 @@ from marketlake.parameters import (
     Logging,
     Quality,
     Reconcile,
+    Reporting,
     Schedule,
     Storage,
     Tasks,
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     quality: Quality = Quality()
     reconcile: Reconcile = Reconcile()
     audit: Audit = Audit()
+    report: Reporting = Reporting()
     logging: Logging = Logging()
 
     @classmethod
