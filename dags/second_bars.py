@@ -2,7 +2,8 @@
 ### Per-second bars, one partition a session
 
 `plan_sessions` decides which sessions this run fetches; `ingest_session` is mapped over them, one task
-instance a date, so that a failed date alone is red and can be cleared alone.
+instance a date, so that a failed date alone is red and can be cleared alone. `report` tells what failed, is
+suspect or is missing. A run is red where a date or its report failed.
 
 | run | sessions |
 |---|---|
@@ -20,9 +21,11 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Asset, Param, get_current_context, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset, Param, get_current_context, task, teardown
 
 from marketlake import settings
+from marketlake_airflow.deadline import overdue_alert
 from marketlake_airflow.retry import SessionRetryPolicy
 from marketlake_airflow.timetable import SessionTimetable
 
@@ -51,6 +54,7 @@ def second_bars(ticker: str, configured: settings.Settings) -> DAG:
         start_date=pendulum.datetime(2003, 9, 10),
         catchup=False,
         max_active_runs=1,
+        deadline=overdue_alert(ticker, schedule.deadline_s),
         params=PARAMS,
         doc_md=__doc__,
         tags=["market-data", ticker],
@@ -75,11 +79,24 @@ def second_bars(ticker: str, configured: settings.Settings) -> DAG:
             max_active_tis_per_dag=configured.api.sessions_in_flight,
         )
         def ingest_session(session: str) -> dict[str, Any]:
+            from marketlake_airflow import report
             from marketlake_airflow import tasks as bodies
 
-            return bodies.ingest_session(ticker, session, bars, get_current_context())
+            result = bodies.ingest_session(ticker, session, bars, context := get_current_context())
+            report.spare(result, context)
+            return result
 
-        ingest_session.expand(session=plan_sessions())
+        @teardown(on_failure_fail_dagrun=True)
+        @task(task_id="report", retries=0, retry_policy=None, execution_timeout=timedelta(minutes=15))
+        def tell() -> None:
+            from marketlake_airflow import report
+
+            report.report(ticker, get_current_context())
+
+        # Airflow judges a run by its last tasks, and what is before a teardown counts as last. Behind this one, which
+        # no process is started for, the dates and the report are both last: no report makes a failed date green.
+        ended = EmptyOperator(task_id="dates_ended").as_teardown()
+        ingest_session.expand(session=plan_sessions()) >> ended >> tell()
     return dag
 
 

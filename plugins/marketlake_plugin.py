@@ -1,14 +1,16 @@
-"""What Airflow must load from here: the session timetable. The hook is imported where it is used."""
+"""What Airflow must load from here: timetable and deadline. The hooks are imported where they are used."""
 
 from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from marketlake_airflow.deadline import ScheduledRunQueuedAt
 from marketlake_airflow.timetable import SessionTimetable
 
 
 class MarketLakePlugin(AirflowPlugin):
-    """Registers the timetable, without which no process could read the serialised DAGs."""
+    """Registers timetable and deadline, without which no process could read the serialised DAGs."""
 
     name = "marketlake"
     timetables = [SessionTimetable]  # noqa: RUF012 (Airflow's interface)
+    deadline_references = [ScheduledRunQueuedAt]  # noqa: RUF012

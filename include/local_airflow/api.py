@@ -99,12 +99,13 @@ class AirflowApi:
         return list(self._paged(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances", {}))
 
     def clear(self, instance: dict[str, Any]) -> None:
-        """Let one task instance run again, as its button in the UI does."""
+        """Let one task instance run again, and the report after it, as its button in the UI does."""
         body = {
             "dag_run_id": instance["dag_run_id"],
             "task_ids": [[instance["task_id"], instance["map_index"]]],
             "dry_run": False,
             "only_failed": False,
+            "include_downstream": True,
             "reset_dag_runs": True,
         }
         self._send("POST", f"dags/{instance['dag_id']}/clearTaskInstances", json=body)

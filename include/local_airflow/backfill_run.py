@@ -16,6 +16,7 @@ _MOST_REASONS = 50
 _MAX_ACTIVE_RUNS = 16
 _CLOSING_S = 90
 _LOOK_S = 30
+_REPORT = "report"  # it fails because another task has
 
 
 class BackfillRun:
@@ -130,7 +131,8 @@ class BackfillRun:
         return {wanted[run["logical_date"]]: run for run in runs if run["logical_date"] in wanted}
 
     def _reason(self, run_id: str) -> str:
-        failed = [one for one in self._api.task_instances(self._dag_id, run_id) if one["state"] == "failed"]
+        instances = self._api.task_instances(self._dag_id, run_id)
+        failed = [one for one in instances if one["state"] == "failed" and one["task_id"] != _REPORT]
         for instance in failed:
             for event in reversed(self._api.log_events(instance)):
                 for detail in event.get("error_detail") or []:

@@ -18,11 +18,8 @@ def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
 
     Older gaps are only counted, with the command that fills them: filling years is a backfill's work.
     """
-    settings = lake.settings
-    known = [
-        day for day in lake.calendar.sessions(settings.history.start_date, own) if lake.settings.history.includes(day)
-    ]
-    window = known[-settings.schedule.catch_up_sessions - 1 :]
+    known = _known(lake, own)
+    window = catch_up_window(lake, own)
     missing = lake.partitions.missing(ticker, known)
     older = [day for day in missing if day < window[0]] if window else []
     recent = lake.partitions.unfinished(ticker, window)
@@ -33,6 +30,16 @@ def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
             ticker, len(older), older[0], older[-1],
         )  # fmt: skip
     return sorted({*recent, *({own} & set(known))}, reverse=True)
+
+
+def catch_up_window(lake: Lake, own: dt.date) -> list[dt.date]:
+    """The session of a scheduled run and those before it that it also looks after, ascending."""
+    return _known(lake, own)[-lake.settings.schedule.catch_up_sessions - 1 :]
+
+
+def _known(lake: Lake, own: dt.date) -> list[dt.date]:
+    sessions = lake.calendar.sessions(lake.settings.history.start_date, own)
+    return [day for day in sessions if lake.settings.history.includes(day)]
 
 
 def backfill_plan(lake: Lake, own: dt.date) -> list[dt.date]:

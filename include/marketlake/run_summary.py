@@ -1,0 +1,83 @@
+"""What became of the sessions of one run, in words that can be logged and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from marketlake.model import State
+
+_MOST_NAMED = 20
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The sessions of one run, as ``YYYY-MM-DD``.
+
+    ``planned`` is None where the plan itself failed. ``states`` has the certificate's state of each session
+    that succeeded: whatever is planned and not in it has failed. ``missing`` are those without a finished
+    partition among the last ``window_sessions``; None where nobody looked, for the reason in ``not_looked``.
+    """
+
+    subject: str
+    planned: Sequence[str] | None
+    states: Mapping[str, str]
+    missing: Sequence[str] | None = None
+    window_sessions: int = 0
+    not_looked: str = ""
+    next_step: str = ""
+
+    @property
+    def failed(self) -> list[str]:
+        """The planned sessions that did not arrive, in the plan's order."""
+        return [session for session in self.planned or () if session not in self.states]
+
+    @property
+    def suspect(self) -> list[str]:
+        """The sessions that were published with doubts on record."""
+        return [session for session, state in self.states.items() if state == State.SUSPECT]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a date failed, or the plan."""
+        return self.planned is None or bool(self.failed)
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether a person should look: something failed, is suspect, or is missing, or could not be looked at."""
+        return self.has_failed or bool(self.suspect) or bool(self.missing) or bool(self.not_looked)
+
+    @property
+    def headline(self) -> str:
+        """One line: what ran, and what failed of it."""
+        if self.planned is None:
+            return f"{self.subject}: the plan failed, so nothing was fetched"
+        if self.failed:
+            return f"{self.subject}: {len(self.failed)} of {_counted(self.planned)} failed: {_named(self.failed)}"
+        if not self.planned:
+            return f"{self.subject}: nothing was to be fetched"
+        return f"{self.subject}: {_counted(self.planned)} fetched, none failed"
+
+    @property
+    def text(self) -> str:
+        """The whole message: a line a fact, and what to do if there is trouble."""
+        lines = [self.headline]
+        if self.suspect:
+            lines.append(f"suspect: {_named(self.suspect)}")
+        if self.missing:
+            lines.append(f"missing or unfinished among the last {self.window_sessions}: {_named(self.missing)}")
+        if self.not_looked:
+            lines.append(f"what the lake still misses is not known: {self.not_looked}")
+        if self.is_trouble and self.next_step:
+            lines.append(self.next_step)
+        return "\n".join(lines)
+
+
+def _counted(sessions: Sequence[str]) -> str:
+    return f"{len(sessions)} session{'' if len(sessions) == 1 else 's'}"
+
+
+def _named(sessions: Sequence[str]) -> str:
+    """The sessions, ascending; of many, the first ones."""
+    left = len(sessions) - _MOST_NAMED
+    return ", ".join(sorted(sessions)[:_MOST_NAMED]) + (f" and {left} more" if left > 0 else "")

@@ -1,0 +1,105 @@
+"""The last task of a run: one message of what failed, is suspect or is missing, and a red task where a date failed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
+
+from marketlake import planning, settings
+from marketlake.errors import MarketLakeError
+from marketlake.lake import Lake, system_clock
+from marketlake.run_summary import RunSummary
+from marketlake_airflow import notify
+
+_log = logging.getLogger(__name__)
+AFTER_THE_DATES = ["dates_ended", "report"]
+
+
+def report(ticker: str, context: Mapping[str, Any]) -> None:
+    """Tell what became of a run of second bars; of a scheduled one, also what the catch-up window still lacks.
+
+    Raises AirflowFailException where a date failed, or where the message could not be sent.
+    """
+    run = context["dag_run"]
+    looked: dict[str, Any] = {}
+    if run.run_type == "scheduled" and run.logical_date:
+        looked = _look(ticker, run.logical_date.date())
+    tell(summary(f"{ticker} second bars", context, "plan_sessions", "ingest_session", **looked), context)
+
+
+def summary(what: str, context: Mapping[str, Any], plan_task: str, mapped_task: str, **looked: Any) -> RunSummary:
+    """What a plan and the task that is mapped over it left behind in this run.
+
+    A session counts as fetched only if its instance succeeded and its own result names it: the result of
+    an earlier try may outlive it.
+    """
+    run, ti = context["dag_run"], context["ti"]
+    states = ti.get_task_states(dag_id=run.dag_id, task_ids=[plan_task, mapped_task], run_ids=[run.run_id])
+    of_run = states.get(run.run_id, {})
+    planned = ti.xcom_pull(task_ids=plan_task) if of_run.get(plan_task) == "success" else None
+    results = ti.xcom_pull(task_ids=[mapped_task]) if planned else []  # in one request, however many
+    state_of = {result["session"]: result["state"] for result in results if result}
+    succeeded = {
+        session: state_of[session]
+        for index, session in enumerate(planned or ())
+        if session in state_of and of_run.get(f"{mapped_task}_{index}") == "success"
+    }
+    return RunSummary(
+        f"{what}, run {run.run_id}", planned, succeeded, next_step=_next_step(run.dag_id, run.run_id), **looked
+    )
+
+
+def tell(told: RunSummary, context: Mapping[str, Any]) -> None:
+    """Log a summary, send it if the run was scheduled and the settings ask for it, and fail where a date failed.
+
+    The log comes first: no trouble with sending hides the verdict. Raises AirflowFailException.
+    """
+    _log.log(logging.WARNING if told.is_trouble else logging.INFO, "%s", told.text)
+    configured = settings.load().report
+    wanted = context["dag_run"].run_type == "scheduled" and (told.is_trouble or configured.when == "always")
+    not_sent = ""
+    if wanted:
+        try:
+            notify.send(configured, told.headline, told.text)
+        except notify.NotSent as exc:
+            not_sent = str(exc)
+            _log.error("the message was not sent: %s", not_sent)
+    if told.has_failed:
+        raise AirflowFailException(told.headline + (f" (and the message was not sent: {not_sent})" if not_sent else ""))
+    if not_sent:
+        raise AirflowFailException(f"no date failed, but the message was not sent: {not_sent}")
+
+
+def spare(result: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+    """In a backfill, end a session's task so that what follows it is skipped: it would repeat that task's own state.
+
+    A backfill has one run a session, and the report would be a third process for each. Skipped or not, it
+    cannot make a run green whose date fails later on. Does nothing in other runs: there, other dates count.
+    Raises DownstreamTasksSkipped, with which Airflow ends the task as a success.
+    """
+    if context["dag_run"].run_type == "backfill":
+        context["ti"].xcom_push("return_value", dict(result))
+        raise DownstreamTasksSkipped(tasks=AFTER_THE_DATES)
+
+
+def _look(ticker: str, own: dt.date) -> dict[str, Any]:
+    """What the lake still lacks among the last sessions, also where it cannot be read."""
+    try:
+        lake = Lake(settings.load(), now=system_clock)
+        window = planning.catch_up_window(lake, own)
+        missing = lake.partitions.unfinished(ticker, window)
+    except (MarketLakeError, OSError) as exc:
+        return {"not_looked": f"{type(exc).__name__}: {exc}"}
+    return {"missing": [str(day) for day in missing], "window_sessions": len(window)}
+
+
+def _next_step(dag_id: str, run_id: str) -> str:
+    base = conf.get("api", "base_url", fallback="") or ""
+    where = f"{base.rstrip('/')}/dags/{dag_id}/runs/{quote(run_id, safe='')}" if base else f"{dag_id} in Airflow"
+    return f"Next: open {where}, mend what the log of a red date says, and clear that date."
