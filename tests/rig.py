@@ -140,8 +140,8 @@ def instances(api: AirflowApi, run_id: str, *, dag: str = DAG) -> dict[tuple[str
     }
 
 
-def clear(api: AirflowApi, run_id: str, *task_ids: Any, dag: str = DAG, downstream: bool = False) -> None:
-    """Clear a whole run, or the named task instances of it."""
+def clear(api: AirflowApi, run_id: str, *task_ids: Any, dag: str = DAG, downstream: bool = True) -> None:
+    """Clear a whole run, or the named task instances of it; as in the UI, with the report after them."""
     body: dict[str, Any] = {
         "dag_run_id": run_id,
         "dry_run": False,

@@ -243,11 +243,17 @@ def test_there_is_one_dag_a_ticker_with_its_policy(monkeypatch: pytest.MonkeyPat
     assert dag.max_active_runs == 1
     assert dag.doc_md
     assert "SPY" in dag.tags
-    assert [task.task_id for task in dag.tasks] == ["plan_sessions", "ingest_session"]
+    assert set(dag.task_dict) == {"plan_sessions", "ingest_session", "dates_ended", "report"}
     ingest = dag.get_task("ingest_session")
     assert ingest.max_active_tis_per_dag == 3
     assert ingest.retries == 4
     assert ingest.owner == "marketlake"
+    told = dag.get_task("report")
+    assert (told.is_teardown, told.on_failure_fail_dagrun, told.retries) == (True, True, 0)
+    assert told.upstream_task_ids == {"dates_ended"}
+    between = dag.get_task("dates_ended")
+    assert (between.is_teardown, between.on_failure_fail_dagrun) == (True, False)
+    assert between.upstream_task_ids == {"ingest_session"}
     assert ingest.partial_kwargs["execution_timeout"] == dt.timedelta(seconds=1800)
 
 

@@ -49,8 +49,10 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
     ]
     assert rows(rig, "select count(*) from dag_run") == [(3,)]
     assert rows(rig, "select task_id, map_index, state, count(*) from task_instance group by 1, 2, 3 order by 1") == [
+        ("dates_ended", -1, "skipped", 3),
         ("ingest_session", 0, "success", 3),
         ("plan_sessions", -1, "success", 3),
+        ("report", -1, "skipped", 3),
     ]
     assert rig.processes() == []
     for day in ("2013-10-07", "2013-10-08", "2013-10-09"):
@@ -100,7 +102,7 @@ def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig)
     assert "re-attached to backfill 1" in resumed.stdout
     assert "SPY: 21 of 21 sessions have their partition" in resumed.stdout
     assert rows(rig, "select count(*) from dag_run") == [(21,)]
-    assert rows(rig, "select state, count(*) from task_instance group by 1") == [("success", 42)]
+    assert rows(rig, "select state, count(*) from task_instance group by 1") == [("skipped", 42), ("success", 42)]
 
 
 def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig) -> None:
@@ -123,8 +125,10 @@ def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig) -
     until(lambda: rows(rig, "select 1 from dag_run where state = 'success'"))
     assert rows(rig, "select run_type, state, count(*) from dag_run group by 1, 2") == [("scheduled", "success", 1)]
     assert rows(rig, "select task_id, state, count(*) from task_instance group by 1, 2 order by 1") == [
+        ("dates_ended", "success", 1),
         ("ingest_session", "success", 3),
         ("plan_sessions", "success", 1),
+        ("report", "success", 1),
     ]
     newest_first = rows(rig, "select rendered_map_index from task_instance where map_index >= 0 order by map_index")
     assert newest_first == sorted(newest_first, reverse=True)

@@ -77,14 +77,87 @@ def test_a_failing_date_is_named_others_succeed_and_clearing_it_makes_it_green(r
     runs = {run["logical_date"][:10]: run["dag_run_id"] for run in api.runs(DAG, *week)}
     assert sorted(runs) == ["2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29", "2024-12-02"]
     red = instances(api, runs["2024-11-26"])
-    assert red == {("plan_sessions", -1): ("success", None), ("ingest_session", 0): ("failed", "2024-11-26")}
+    assert red == {
+        ("plan_sessions", -1): ("success", None),
+        ("ingest_session", 0): ("failed", "2024-11-26"),
+        ("dates_ended", -1): ("success", None),
+        ("report", -1): ("failed", None),
+    }
+    assert error_of(api, runs["2024-11-26"], "report") == (
+        f"SPY second bars, run {runs['2024-11-26']}: 1 of 1 session failed: 2024-11-26"
+    )
 
     rig.simulator.faults.clear()
     clear(api, runs["2024-11-26"], ["ingest_session", 0])
     assert ended(api, runs["2024-11-26"]) == "success"
-    assert instances(api, runs["2024-11-26"])["ingest_session", 0] == ("success", "2024-11-26")
+    assert instances(api, runs["2024-11-26"]) == green_backfill("2024-11-26")
     assert rig.partition("2024-11-26").exists()
     assert rig.backfill("2024-11-25", "2024-12-02").returncode == 0
+
+
+def green_backfill(day: str) -> dict[tuple[str, int], tuple[str, str | None]]:
+    """What is in a backfill's run that succeeded: its report was not even started."""
+    return {
+        ("plan_sessions", -1): ("success", None),
+        ("ingest_session", 0): ("success", day),
+        ("dates_ended", -1): ("skipped", None),
+        ("report", -1): ("skipped", None),
+    }
+
+
+def error_of(api: AirflowApi, run: str, task_id: str) -> str:
+    """What the log of a failed task ends with."""
+    (failed,) = [one for one in api.task_instances(DAG, run) if one["state"] == "failed" and one["task_id"] == task_id]
+    return str(
+        [event["error_detail"] for event in api.log_events(failed) if event.get("error_detail")][-1][0]["exc_value"]
+    )
+
+
+def test_no_report_makes_a_failed_date_green(rig: Rig, api: AirflowApi) -> None:
+    day = "2024-01-03"
+    assert rig.backfill(day, day).returncode == 0
+    (backfill,) = [run["dag_run_id"] for run in api.runs(DAG, dt.date(2024, 1, 3), dt.date(2024, 1, 3))]
+    assert instances(api, backfill) == green_backfill(day)
+    manual = trigger(api, start_date="2024-01-04", end_date="2024-01-05")
+    assert ended(api, manual) == "success"
+    assert instances(api, manual)["report", -1] == ("success", None)
+    result = f"dags/{DAG}/dagRuns/{backfill}/taskInstances/ingest_session/xcomEntries/return_value"
+    assert (api._send("GET", result, params={"map_index": 0}) or {})["value"]["session"] == day
+
+    for failing in (day, "2024-01-05"):
+        fault(rig, failing, "negative")
+    for run, index, report in ((backfill, 0, "skipped"), (manual, 1, "success")):
+        clear(api, run, ["ingest_session", index], downstream=False)
+        assert ended(api, run) == "failed"
+        assert instances(api, run)["ingest_session", index][0] == "failed"
+        assert instances(api, run)["report", -1] == (report, None)  # of the time before
+    clear(api, manual, "report")
+    until(lambda: instances(api, manual)["report", -1][0] == "failed")
+    assert ended(api, manual) == "failed"
+    assert error_of(api, manual, "report") == f"SPY second bars, run {manual}: 1 of 2 sessions failed: 2024-01-05"
+
+    rig.simulator.faults.clear()
+    for run, index, report in ((backfill, 0, "skipped"), (manual, 1, "success")):
+        for _ in range(2):
+            clear(api, run, ["ingest_session", index])
+            assert ended(api, run) == "success"
+            assert instances(api, run)["report", -1] == (report, None)
+
+
+def test_a_run_marked_failed_by_hand_ends_red_although_no_date_failed(rig: Rig, api: AirflowApi) -> None:
+    rig.simulator.faults.set("*", [{"fault": "slow", "times": 0}])
+    with rig.start_backfill("2022-03-01", "2022-03-31") as running:
+        assert running.stdout is not None
+        next(line for line in running.stdout if "running" in line)
+        waiting = [run for run in api.runs(DAG, dt.date(2022, 3, 1), dt.date(2022, 3, 31)) if run["state"] == "queued"]
+        for run in waiting[-2:]:
+            api._send("PATCH", f"dags/{DAG}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
+        rest = running.stdout.read()
+    assert running.returncode == 1, rest
+    for run in waiting[-2:]:
+        assert ended(api, run["dag_run_id"]) == "failed"
+        assert f"SPY {run['logical_date'][:10]}  FAILED  " in rest
+    assert "SPY: 21 of 23 sessions have their partition" in rest
 
 
 def test_a_scheduler_that_ends_by_itself_is_started_again(rig: Rig, api: AirflowApi) -> None:
@@ -117,7 +190,12 @@ def test_a_cleared_run_keeps_every_date_at_its_index(rig: Rig, api: AirflowApi) 
         ("ingest_session", 1): ("failed", "2024-02-06"),
         ("ingest_session", 2): ("success", "2024-02-07"),
         ("ingest_session", 3): ("failed", "2024-02-08"),
+        ("dates_ended", -1): ("success", None),
+        ("report", -1): ("failed", None),
     }
+    assert error_of(api, run, "report") == (
+        f"SPY second bars, run {run}: 2 of 4 sessions failed: 2024-02-06, 2024-02-08"
+    )
     rig.simulator.faults.clear()
     clear(api, run)
     until(lambda: instances(api, run)["ingest_session", 3][0] == "success")
@@ -125,6 +203,8 @@ def test_a_cleared_run_keeps_every_date_at_its_index(rig: Rig, api: AirflowApi) 
     assert instances(api, run) == {
         ("plan_sessions", -1): ("success", None),
         **{("ingest_session", index): ("success", f"2024-02-0{5 + index}") for index in range(4)},
+        ("dates_ended", -1): ("success", None),
+        ("report", -1): ("success", None),
     }
 
 
@@ -138,9 +218,11 @@ def test_refused_data_and_a_refused_key_are_not_tried_again(rig: Rig, api: Airfl
     assert ended(api, other) == "failed"
     for one, words in ((run, "duplicate_second"), (other, "Unknown API Key")):
         failed = [task for task in api.task_instances(DAG, one) if task["state"] == "failed"]
-        assert [(task["task_id"], task["try_number"]) for task in failed] == [("ingest_session", 1)]
-        details = [event["error_detail"] for event in api.log_events(failed[0]) if event.get("error_detail")]
-        assert words in details[-1][0]["exc_value"]
+        assert sorted((task["task_id"], task["try_number"]) for task in failed) == [
+            ("ingest_session", 1),
+            ("report", 1),
+        ]
+        assert words in error_of(api, one, "ingest_session")
 
 
 def test_trouble_that_outlasts_the_client_is_tried_again_by_airflow(rig: Rig, api: AirflowApi) -> None:
@@ -161,7 +243,7 @@ def test_a_manual_run_takes_only_what_is_missing_unless_told_otherwise(rig: Rig,
     assert instances(api, nothing)["ingest_session", -1][0] == "skipped"
     third = trigger(api, start_date="2024-04-01", end_date="2024-04-02", refetch=True)
     assert ended(api, third) == "success"
-    assert len(instances(api, third)) == 3
+    assert len(instances(api, third)) == 5
 
 
 def test_raw_pages_rebuild_a_partition_without_a_call(rig: Rig, api: AirflowApi) -> None:
@@ -185,10 +267,11 @@ def test_raw_pages_rebuild_a_partition_without_a_call(rig: Rig, api: AirflowApi)
 def test_a_manual_run_without_a_session_fails_with_one_line(api: AirflowApi, given: dict[str, str], words: str) -> None:
     run = trigger(api, **given)
     assert ended(api, run) == "failed"
-    (plan,) = [one for one in api.task_instances(DAG, run) if one["state"] == "failed"]
-    assert (plan["task_id"], plan["try_number"]) == ("plan_sessions", 1)
-    details = [event["error_detail"] for event in api.log_events(plan) if event.get("error_detail")]
-    assert words in details[-1][0]["exc_value"]
+    failed = [one for one in api.task_instances(DAG, run) if one["state"] == "failed"]
+    assert sorted((one["task_id"], one["try_number"]) for one in failed) == [("plan_sessions", 1), ("report", 1)]
+    assert words in error_of(api, run, "plan_sessions")
+    assert error_of(api, run, "report").endswith(": the plan failed, so nothing was fetched")
+    assert instances(api, run)["ingest_session", -1][0] == "upstream_failed"
 
 
 def test_a_range_of_1100_dates_maps_1100_instances(rig: Rig, api: AirflowApi) -> None:
