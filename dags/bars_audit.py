@@ -15,7 +15,8 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Param, TriggerRule, get_current_context, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Param, get_current_context, task, teardown
 
 from marketlake import settings
 from marketlake_airflow.retry import SessionRetryPolicy
@@ -67,13 +68,16 @@ def bars_audit(ticker: str, configured: settings.Settings) -> DAG:
 
             return bodies.audit_session(ticker, session)
 
-        @task(trigger_rule=TriggerRule.ALL_DONE)
+        @teardown(on_failure_fail_dagrun=True)
+        @task(retries=0, retry_policy=None)
         def summarise_audit() -> None:
-            from marketlake_airflow import tasks as bodies
+            from marketlake_airflow import report
 
-            bodies.summarise_audit(ticker, get_current_context())
+            report.summarise_audit(ticker, get_current_context())
 
-        audit_session.expand(session=plan_audit()) >> summarise_audit()
+        # As in second_bars.py: behind this teardown, the dates and the summary both decide the run's state.
+        ended = EmptyOperator(task_id="dates_ended").as_teardown()
+        audit_session.expand(session=plan_audit()) >> ended >> summarise_audit()
     return dag
 
 

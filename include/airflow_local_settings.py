@@ -9,7 +9,7 @@ import sys
 
 _FORKS_TASKS = {"scheduler", "worker", "standalone"}
 
-_HEAVY = ("exchange_calendars", "pyarrow.parquet", "marketlake.ingest", "marketlake.planning", "marketlake.preflight")
+_HEAVY = ("exchange_calendars", "pyarrow.parquet", "marketlake.audit", "marketlake.planning", "marketlake.preflight")
 
 if _FORKS_TASKS.intersection(sys.argv[1:4]):
     for _module in _HEAVY:

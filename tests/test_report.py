@@ -53,6 +53,12 @@ def summary(planned: list[str] | None, states: dict[str, str], **more: Any) -> R
             "SPY: 1 session fetched, none failed\nsuspect: 2013-10-09\nNext: look.",
         ),
         (
+            summary(DAYS[:1], {DAYS[0]: "suspect"}, known=frozenset(DAYS[:1])),
+            False,
+            False,
+            "SPY: 1 session fetched, none failed",
+        ),
+        (
             summary(DAYS[:1], {DAYS[0]: "complete"}, missing=["2013-10-04"], window_sessions=61),
             False,
             True,

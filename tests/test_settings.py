@@ -61,7 +61,7 @@ def test_the_plain_base_url_beats_the_setting(monkeypatch: pytest.MonkeyPatch) -
             "/x",
             "storage.roott (MARKETLAKE__STORAGE__ROOTT) is no setting: known are root,",
         ),
-        ("MARKETLAKE__STORE__ROOT", "/x", "MARKETLAKE__STORE__ROOT names no setting: sections are api, bars,"),
+        ("MARKETLAKE__STORE__ROOT", "/x", "MARKETLAKE__STORE__ROOT names no setting: sections are api, audit, bars,"),
         ("MARKETLAKE__API__ATTEMPTS", "many", "api.attempts (MARKETLAKE__API__ATTEMPTS) = 'many': Input should be"),
         ("MARKETLAKE__API__PAGE_LIMIT", "50001", "Input should be less than or equal to 50000"),
         ("MARKETLAKE__TICKERS", "SPY", "Lists and maps are written as JSON"),

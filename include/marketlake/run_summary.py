@@ -17,6 +17,7 @@ class RunSummary:
     ``planned`` is None where the plan itself failed. ``states`` has the certificate's state of each session
     that succeeded: whatever is planned and not in it has failed. ``missing`` are those without a finished
     partition among the last ``window_sessions``; None where nobody looked, for the reason in ``not_looked``.
+    ``known``: sessions about which nothing is new, so that being suspect still is no news.
     """
 
     subject: str
@@ -26,6 +27,7 @@ class RunSummary:
     window_sessions: int = 0
     not_looked: str = ""
     next_step: str = ""
+    known: frozenset[str] = frozenset()
 
     @property
     def failed(self) -> list[str]:
@@ -34,8 +36,10 @@ class RunSummary:
 
     @property
     def suspect(self) -> list[str]:
-        """The sessions that were published with doubts on record."""
-        return [session for session, state in self.states.items() if state == State.SUSPECT]
+        """The sessions that were published with doubts on record, and are news."""
+        return [
+            session for session, state in self.states.items() if state == State.SUSPECT and session not in self.known
+        ]
 
     @property
     def has_failed(self) -> bool:

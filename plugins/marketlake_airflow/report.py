@@ -5,16 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from marketlake import planning, settings
+from marketlake.audit import summarise
 from marketlake.errors import MarketLakeError
 from marketlake.lake import Lake, system_clock
+from marketlake.partitions import Outcome
 from marketlake.run_summary import RunSummary
+from marketlake.visits import Visit
 from marketlake_airflow import notify
 
 _log = logging.getLogger(__name__)
@@ -31,6 +36,20 @@ def report(ticker: str, context: Mapping[str, Any]) -> None:
     if run.run_type == "scheduled" and run.logical_date:
         looked = _look(ticker, run.logical_date.date())
     tell(summary(f"{ticker} second bars", context, "plan_sessions", "ingest_session", **looked), context)
+
+
+def summarise_audit(ticker: str, context: Mapping[str, Any]) -> None:
+    """Write and tell what came of an audit. A suspect session is news in the message once, not every day.
+
+    Raises AirflowFailException where a date failed, or where the message could not be sent.
+    """
+    told = summary(f"{ticker} audit", context, "plan_audit", "audit_session")
+    results = context["ti"].xcom_pull(task_ids=["audit_session"]) if told.planned else []
+    visits = [msgspec.convert(result, Visit) for result in results if result and result["session"] in told.states]
+    if told.planned is not None:
+        summarise(Lake(settings.load(), now=system_clock), ticker, told.planned, visits)
+    known = frozenset(str(visit.session) for visit in visits if visit.outcome == Outcome.UNCHANGED)
+    tell(replace(told, known=known), context)
 
 
 def summary(what: str, context: Mapping[str, Any], plan_task: str, mapped_task: str, **looked: Any) -> RunSummary:

@@ -8,18 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from marketlake import planning, preflight, settings
 from marketlake.audit import audit_session as audited
-from marketlake.audit import summarise
 from marketlake.due import audit_plan
 from marketlake.errors import SettingsError
 from marketlake.ingest import ingest
 from marketlake.lake import Lake, system_clock
 from marketlake.model import Source
-from marketlake.visits import Visit
 from marketlake_airflow.hook import PolygonHook
 
 if TYPE_CHECKING:
@@ -111,15 +108,3 @@ def audit_session(ticker: str, session: str) -> dict[str, Any]:
     client = PolygonHook().client(configured.api)
     visit = audited(Lake(configured, now=system_clock), ticker, dt.date.fromisoformat(session), client)
     return dict(msgspec.to_builtins(visit))
-
-
-def summarise_audit(ticker: str, context: Mapping[str, Any]) -> None:
-    """Tell what came of an audit; fail where a date did, or the run would be green: this task is its leaf."""
-    instance = context["ti"]
-    planned = instance.xcom_pull(task_ids="plan_audit")
-    if planned is None:
-        raise AirflowFailException("the audit was not planned: see the log of plan_audit")
-    visits = [msgspec.convert(one, Visit) for one in instance.xcom_pull(task_ids=["audit_session"]) if one is not None]
-    audit = summarise(Lake(settings.load(), now=system_clock), ticker, planned, visits)
-    if audit.failed:
-        raise AirflowFailException(f"{len(audit.failed)} of {len(planned)} failed: {', '.join(audit.failed)}")
