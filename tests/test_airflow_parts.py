@@ -259,7 +259,7 @@ def test_there_is_one_dag_a_ticker_with_its_policy(monkeypatch: pytest.MonkeyPat
 
 def test_the_audit_has_its_own_dag_an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
     dag = load_dags(monkeypatch)["spy_bars_audit"]
-    assert [task.task_id for task in dag.tasks] == ["plan_audit", "audit_session", "dates_ended", "summarise_audit"]
+    assert {task.task_id for task in dag.tasks} == {"plan_audit", "audit_session", "dates_ended", "summarise_audit"}
     assert dag.get_task("summarise_audit").is_teardown
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     assert dag.timetable.serialize()["ready_time"] == "12:30"
