@@ -94,7 +94,7 @@ class StorageError(MarketLakeError):
 
 
 class DamagedPartition(StorageError):
-    """The rows of a file are not those that its certificate is of."""
+    """A partition file cannot be read, or its rows are not those that its certificate is of."""
 
 
 class NoSuchRevision(StorageError):

@@ -117,7 +117,7 @@ def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificat
     old = held.certificate if held else None
     if held is not None and old is not None and old.content_hash == certificate.content_hash:
         certificate = renewed(certificate, old, lake.now())
-        if old.claims_the_same(certificate):
+        if held.sealed and old.claims_the_same(certificate):
             return _told(Outcome.UNCHANGED, old)
         outcome = Outcome.RENEWED
     else:

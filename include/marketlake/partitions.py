@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 import io
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,12 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from marketlake.certificate import Certificate
-from marketlake.errors import SettingsError
+from marketlake.errors import DamagedPartition, SettingsError
 from marketlake.model import State, is_vendor, source_kind
 from marketlake.schema import BARS, content_hash
+from marketlake.seal import SEAL_KEY, UNSEALED, Seal, seal_of, sealed
 from marketlake.storage import Storage, Writer
 
 CERTIFICATE_KEY = b"marketlake.certificate"
+PROCESSED = "processed"
+_FILE = "bars.parquet"
 
 # Measured on three real sessions of 2013 (63,474 bars), bytes a bar: pandas' default 20.6; these encodings
 # with zstd level 3 10.5, level 6 10.1, level 9 9.8. Prices repeat (dictionary), seconds step by small
@@ -39,10 +43,13 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Held:
-    """What a partition file holds now. ``certificate`` is None where it does not count."""
+    """What a partition file holds now. ``certificate`` is None where it does not count; ``sealed`` is false
+    of a file that proves its rows and no more.
+    """
 
     certificate: Certificate | None
     revision: int
+    sealed: bool = False
 
 
 class PartitionStore:
@@ -56,12 +63,13 @@ class PartitionStore:
     @staticmethod
     def key(ticker: str, session: dt.date) -> str:
         """Where the partition lies."""
-        return f"processed/{ticker.lower()}/date={session}/bars.parquet"
+        return f"{PROCESSED}/{ticker.lower()}/date={session}/{_FILE}"
 
     def sessions(self, ticker: str) -> set[dt.date]:
         """The sessions that have a partition folder. One listing; the files are not opened."""
-        names = self._storage.folders(f"processed/{ticker.lower()}")
-        return {dt.date.fromisoformat(name[5:]) for name in names if re.fullmatch(r"date=\d{4}-\d\d-\d\d", name)}
+        names = self._storage.folders(f"{PROCESSED}/{ticker.lower()}")
+        places = [located(f"{ticker.lower()}/{name}/{_FILE}") for name in names]
+        return {place[1] for place in places if place is not None}
 
     def missing(self, ticker: str, sessions: list[dt.date]) -> list[dt.date]:
         """Those of ``sessions`` without a partition file, in the same order."""
@@ -117,18 +125,19 @@ class PartitionStore:
         data = self._storage.get(self.key(ticker, session))
         if data is None:
             return None
-        certificate = certificate_in(io.BytesIO(data))
+        seal = seal_of(data)
+        certificate = None if seal is Seal.BROKEN else certificate_in(io.BytesIO(data))
         if certificate is None or not _is_of(certificate, ticker, session):
             return Held(None, self._last_kept(ticker, session) + 1)
         try:
             matches = content_hash(rows_in(data)) == certificate.content_hash
-        except (pa.ArrowException, KeyError, OSError):
+        except (DamagedPartition, pa.ArrowException, KeyError):
             matches = False
-        return Held(certificate if matches else None, certificate.revision)
+        return Held(certificate if matches else None, certificate.revision, sealed=seal is Seal.HOLDS)
 
     def tickers(self) -> list[str]:
         """The tickers that have a folder."""
-        return [name.upper() for name in self._storage.folders("processed")]
+        return [name.upper() for name in self._storage.folders(PROCESSED)]
 
     def newest(self, ticker: str) -> Certificate | None:
         """The certificate of a ticker's last session that has one; None where the lake holds none."""
@@ -159,19 +168,19 @@ class PartitionStore:
         writer.put(key, self._encoded(bars, certificate))
 
     def _encoded(self, bars: pa.Table, certificate: Certificate) -> bytes:
-        table = bars.replace_schema_metadata({CERTIFICATE_KEY: certificate.encode()})
         buffer = io.BytesIO()
-        pq.write_table(
-            table,
+        with pq.ParquetWriter(
             buffer,
+            bars.schema.remove_metadata(),
             compression=self._compression,
             compression_level=self._level,
             use_dictionary=_DICTIONARY,
             column_encoding=_ENCODINGS,
             write_page_checksum=True,
-            row_group_size=max(1, table.num_rows),
-        )
-        return buffer.getvalue()
+        ) as writer:
+            writer.write_table(bars.replace_schema_metadata(None), row_group_size=max(1, bars.num_rows))
+            writer.add_key_value_metadata({CERTIFICATE_KEY: certificate.encode(), SEAL_KEY: UNSEALED})
+        return sealed(buffer.getvalue())
 
     def _last_kept(self, ticker: str, session: dt.date) -> int:
         return max(self.kept_revisions(ticker, session), default=0)
@@ -181,8 +190,16 @@ class PartitionStore:
         return f"revisions/{ticker.lower()}/date={session}"
 
 
+def located(path: str) -> tuple[str, dt.date] | None:
+    """Ticker and session of a path below ``processed/``; None where no partition belongs there."""
+    match = re.fullmatch(rf"([a-z][a-z0-9.]{{0,9}})/date=(\d{{4}}-\d\d-\d\d)/{re.escape(_FILE)}", path)
+    with suppress(ValueError):  # a date that no calendar has
+        return (match[1].upper(), dt.date.fromisoformat(match[2])) if match else None
+    return None
+
+
 def certificate_in(file: BinaryIO) -> Certificate | None:
-    """The certificate in a file's footer, of whatever ticker and session; None where there is none."""
+    """The certificate in the footer of a Parquet file; None where there is none that can be read."""
     try:
         metadata = pq.read_metadata(file).metadata or {}
         return Certificate.decode(metadata[CERTIFICATE_KEY])
@@ -190,14 +207,21 @@ def certificate_in(file: BinaryIO) -> Certificate | None:
         return None
 
 
+def table_in(data: bytes) -> pa.Table:
+    """A Parquet file's table as it stands: every column, and the metadata. Raises DamagedPartition."""
+    try:
+        return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+    except (pa.ArrowException, OSError, ValueError) as exc:  # ValueError: a name that is no UTF-8
+        raise DamagedPartition(f"no table can be read from it ({' '.join(str(exc).split())}). Fetch it again.") from exc
+
+
 def _is_of(certificate: Certificate, ticker: str, session: dt.date) -> bool:
     return (certificate.ticker, certificate.session) == (ticker, session)
 
 
 def rows_in(data: bytes) -> pa.Table:
-    """The rows of a partition file. Raises ``pa.ArrowException``, KeyError or OSError where it is damaged."""
-    table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
-    return table.replace_schema_metadata(None).select(BARS.names)
+    """The rows of a partition file. Raises DamagedPartition, or KeyError where a column is not there."""
+    return table_in(data).replace_schema_metadata(None).select(BARS.names)
 
 
 def require_same_kind(

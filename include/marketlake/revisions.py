@@ -106,7 +106,7 @@ class Revisions:
         try:
             rows = rows_in(data)
             return rows if content_hash(rows) == revision.certificate.content_hash else None
-        except (pa.ArrowException, KeyError, OSError):
+        except (DamagedPartition, pa.ArrowException, KeyError):
             return None
 
     def _kept_certificate(self, ticker: str, session: dt.date, number: int) -> Certificate | None:

@@ -53,11 +53,24 @@ class Storage(Protocol):
     def files(self, prefix: str) -> list[str]:
         """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
 
+    def tree(self, prefix: str) -> list[str]:
+        """Every file below ``prefix`` however deep, and, with a slash at its end, every folder in which no
+        file can be seen: paths relative to it, sorted; none where it does not exist.
+        """
+
     def exclusive(self, name: str, timeout_s: float) -> AbstractContextManager[Writer]:
         """A writer, as a context manager, that no other process of the same name has meanwhile."""
 
     def free_bytes(self) -> int | None:
         """Bytes left; None where the place has no bound."""
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry, or what it links to, is a folder; a link to a folder that it lies in is none."""
+    with suppress(OSError):
+        target = Path(entry.path)
+        return entry.is_dir() and not (entry.is_symlink() and target.parent.resolve().is_relative_to(target.resolve()))
+    return False
 
 
 @contextmanager
@@ -116,6 +129,21 @@ class LocalStorage:
     def files(self, prefix: str) -> list[str]:
         """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
         return sorted(entry.name for entry in self._entries(prefix) if entry.is_file())
+
+    def tree(self, prefix: str) -> list[str]:
+        """Every file below ``prefix`` however deep, and, with a slash at its end, every folder in which no
+        file can be seen: paths relative to it, sorted; none where it does not exist.
+        """
+        found = []
+        for entry in self._entries(prefix):
+            if _is_folder(entry):
+                inside: list[str] = []
+                with suppress(StorageError):  # it cannot be listed: no file of it can be seen
+                    inside = self.tree(f"{prefix}/{entry.name}")
+                found += [f"{entry.name}/{path}" for path in inside or [""]]
+            else:
+                found.append(entry.name)
+        return sorted(found)
 
     def _entries(self, prefix: str) -> list[os.DirEntry[str]]:
         with _told("list", self.path(prefix)):
