@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 FROM ?=
 TO ?=
 REFETCH ?=
+TICKER ?=
 KEEP ?=
 DEMO ?=
 
@@ -31,7 +32,7 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo backfill dates up down airflow env test check lock readme
+.PHONY: help demo backfill dates verify up down airflow env test check lock readme
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -44,6 +45,9 @@ backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]: f
 
 dates: # before anything is installed
 	@[ -n "$(FROM)" ] && [ -n "$(TO)" ] || { echo "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]" >&2; exit 2; }
+
+verify: $(VENV)/.runtime ## [FROM=YYYY-MM-DD TO=YYYY-MM-DD TICKER=SPY]: hold every partition against its certificate, without a call
+	@$(VENV)/bin/python -m marketlake verify $(if $(TICKER),--ticker "$(TICKER)") $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
 up: $(VENV)/.runtime ## start Airflow with its daily schedule, on this machine only
 	@$(RUN) up

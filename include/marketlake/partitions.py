@@ -68,7 +68,7 @@ class PartitionStore:
     def sessions(self, ticker: str) -> set[dt.date]:
         """The sessions that have a partition folder. One listing; the files are not opened."""
         names = self._storage.folders(f"{PROCESSED}/{ticker.lower()}")
-        places = [located(f"{ticker.lower()}/{name}/{_FILE}") for name in names]
+        places = [place_of(f"{ticker.lower()}/{name}") for name in names]
         return {place[1] for place in places if place is not None}
 
     def missing(self, ticker: str, sessions: list[dt.date]) -> list[dt.date]:
@@ -191,11 +191,23 @@ class PartitionStore:
 
 
 def located(path: str) -> tuple[str, dt.date] | None:
-    """Ticker and session of a path below ``processed/``; None where no partition belongs there."""
-    match = re.fullmatch(rf"([a-z][a-z0-9.]{{0,9}})/date=(\d{{4}}-\d\d-\d\d)/{re.escape(_FILE)}", path)
+    """Ticker and session of a path below ``processed/``; None where it is no partition's."""
+    folder, _, name = path.rpartition("/")
+    return place_of(folder) if name == _FILE else None
+
+
+def place_of(folder: str) -> tuple[str, dt.date] | None:
+    """Ticker and session of a folder below ``processed/``; None where no partition belongs into it."""
+    ticker, _, name = folder.partition("/")
+    match = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", name)
     with suppress(ValueError):  # a date that no calendar has
-        return (match[1].upper(), dt.date.fromisoformat(match[2])) if match else None
+        return (ticker.upper(), dt.date.fromisoformat(match[1])) if match and is_of_a_ticker(ticker) else None
     return None
+
+
+def is_of_a_ticker(folder: str) -> bool:
+    """Whether a folder's name below ``processed/`` is a ticker's."""
+    return re.fullmatch(r"[a-z][a-z0-9.]{0,9}", folder) is not None
 
 
 def certificate_in(file: BinaryIO) -> Certificate | None:
@@ -203,15 +215,17 @@ def certificate_in(file: BinaryIO) -> Certificate | None:
     try:
         metadata = pq.read_metadata(file).metadata or {}
         return Certificate.decode(metadata[CERTIFICATE_KEY])
-    except (pa.ArrowException, OSError, KeyError, msgspec.DecodeError):
+    except (pa.ArrowException, OSError, ValueError, KeyError, msgspec.DecodeError):  # ValueError: a name is no UTF-8
         return None
 
 
 def table_in(data: bytes) -> pa.Table:
     """A Parquet file's table as it stands: every column, and the metadata. Raises DamagedPartition."""
     try:
-        return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
-    except (pa.ArrowException, OSError, ValueError) as exc:  # ValueError: a name that is no UTF-8
+        table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+        _ = table.column_names  # a name that is no UTF-8 raises only here
+        return table
+    except (pa.ArrowException, OSError, ValueError) as exc:
         raise DamagedPartition(f"no table can be read from it ({' '.join(str(exc).split())}). Fetch it again.") from exc
 
 

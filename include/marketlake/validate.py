@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from marketlake.model import BarRequest, CheckResult
 from marketlake.parse import Page
 
 _SECOND_MS = 1000
+_SILENCE_BOUND = "quality.max_silence_s = "
 
 
 def require_echo(page: Page, request: BarRequest, number: int) -> None:
@@ -90,9 +92,15 @@ def _silence(start: np.ndarray, request: BarRequest, max_silence_s: float) -> Ch
         blocking=True,
         count=int((gaps_s > max_silence_s).sum()),
         detail=f"{gaps_s[longest]:.0f} s without a bar in regular hours after timestamp {int(marks[longest])}"
-        f" (quality.max_silence_s = {max_silence_s:g})",
+        f" ({_SILENCE_BOUND}{max_silence_s:g})",
         waivable=True,
     )
+
+
+def max_silence_in(detail: str) -> float | None:
+    """The bound that a check of silence was held to, by its own detail, in seconds; None of another check's."""
+    bound = re.search(rf"\({_SILENCE_BOUND}([0-9.e+-]+)\)$", detail)
+    return float(bound[1]) if bound else None
 
 
 def _any(arrays: list[np.ndarray], test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
