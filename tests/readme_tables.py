@@ -40,8 +40,9 @@ def _allowed(schema: dict[str, Any]) -> str:
         return "`true`, `false`"
     if schema.get("type") in {"array", "object"}:
         return "a list" if schema["type"] == "array" else "a map"
-    bounds = [text.format(f"{schema[key]:.10g}") for key, text in _BOUNDS.items() if key in schema]
-    formats = [_FORMATS[one["format"]] for one in (schema, *schema.get("anyOf", [])) if one.get("format") in _FORMATS]
+    kinds = (schema, *schema.get("anyOf", []))
+    bounds = [text.format(f"{one[key]:.10g}") for one in kinds for key, text in _BOUNDS.items() if key in one]
+    formats = [_FORMATS[one["format"]] for one in kinds if one.get("format") in _FORMATS]
     return ", ".join(bounds or formats)
 
 

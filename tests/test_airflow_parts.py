@@ -195,7 +195,7 @@ def test_the_key_comes_from_the_connection_else_from_the_environment(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: connection)
     monkeypatch.setattr(PolygonHook, "get_connection", lambda _self, _name: connection)
-    assert shown in str(PolygonHook().client(settings.load().api))
+    assert shown in str(PolygonHook().client(settings.load()))
 
 
 @pytest.mark.parametrize(("host", "schema"), [("http://api.polygon.io", None), ("api.polygon.io", "http")])
@@ -207,20 +207,20 @@ def test_a_connection_over_plain_http_is_refused(
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: connection)
     monkeypatch.setattr(PolygonHook, "get_connection", lambda _self, _name: connection)
     with pytest.raises(SettingsError, match="host of the connection polygon_default must be https"):
-        PolygonHook().client(settings.load().api)
+        PolygonHook().client(settings.load())
 
 
 def test_a_connection_without_a_scheme_is_asked_over_https(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = FakeConnection("api.polygon.io", "key-three-is-cccc")
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: connection)
     monkeypatch.setattr(PolygonHook, "get_connection", lambda _self, _name: connection)
-    assert str(PolygonHook().client(settings.load().api)).startswith("https://api.polygon.io with")
+    assert str(PolygonHook().client(settings.load())).startswith("https://api.polygon.io with")
 
 
 def test_without_a_key_the_error_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
     with pytest.raises(KeyMissing, match=r"put POLYGON_API_KEY=... into .env .*connection polygon_default"):
-        PolygonHook().client(settings.load().api)
+        PolygonHook().client(settings.load())
 
 
 def load_dags(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

@@ -18,6 +18,7 @@ FLOORS = {
     "run_summary": 0,
     "seal": 0, "findings": 0,
     "client": 1, "storage": 1, "raw_pages": 1, "partitions": 1, "references": 1, "revisions": 1, "visits": 1,
+    "call_budget": 1,
     "lake": 2, "evidence": 2, "ingest": 2, "due": 2, "audit": 2, "planning": 2, "preflight": 2,
     "examination": 2, "verify": 2, "__main__": 2,
 }  # fmt: skip

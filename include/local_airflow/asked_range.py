@@ -13,6 +13,7 @@ from marketlake.lake import Lake
 from marketlake.sessions import final_from
 
 _SESSIONS_A_MINUTE = 100  # measured: what Airflow dispatches on a 2-core machine, two tasks a session
+_HOURS_FROM_MIN = 180
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,20 @@ def estimate_line(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> s
     return (
         f"{ticker}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
         f" {fetched} {'to fetch' if refetch else 'not here yet'}: about {cost.requests} requests,"
-        f" {cost.bytes / 1e6:,.0f} MB, {max(1, round(fetched / _SESSIONS_A_MINUTE))} min"
+        f" {cost.bytes / 1e6:,.0f} MB, {_time(lake, cost)}"
     )
+
+
+def _time(lake: Lake, cost: preflight.Estimate) -> str:
+    """What takes longer: Airflow's dispatching, or the calls where they are limited."""
+    dispatch_min = cost.sessions / _SESSIONS_A_MINUTE
+    if cost.least_min is None or cost.least_min < dispatch_min:
+        return _minutes(dispatch_min)
+    return f"{_minutes(cost.least_min)} at api.requests_per_minute = {lake.settings.api.requests_per_minute}"
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes / 60:.0f} h" if minutes >= _HOURS_FROM_MIN else f"{max(1, round(minutes))} min"
 
 
 def to_fetch(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> list[dt.date]:

@@ -30,7 +30,7 @@ def run(first: str, last: str, *, refetch: bool) -> int:
     with home.starting():
         if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
             home.migrate()
-    client = vendor.client(home, configured.api)
+    client = vendor.client(home, configured)
     say(f"asking {client}")
     for ticker in configured.tickers:
         ask_first(lake, client, ticker, wanted, say)

@@ -72,7 +72,7 @@ def _key_works(home: Home, lake: Lake) -> bool:
     if last is None:
         return True
     try:
-        client = vendor.client(home, lake.settings.api)
+        client = vendor.client(home, lake.settings)
         preflight.require_served(lake, client, lake.settings.tickers[0], last, last)
     except StopAndTell as exc:
         say(f"WARNING: {exc}")

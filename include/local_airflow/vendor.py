@@ -9,10 +9,9 @@ import warnings
 from local_airflow.home import Home
 from marketlake import settings
 from marketlake.client import PolygonClient
-from marketlake.parameters import Api
 
 
-def client(home: Home, api: Api) -> PolygonClient:
+def client(home: Home, configured: settings.Settings) -> PolygonClient:
     """The client that tasks would use: key and host from connection or environment."""
     # As a server, or Airflow would look for connections in the environment only, not in its database.
     os.environ.update(
@@ -23,5 +22,5 @@ def client(home: Home, api: Api) -> PolygonClient:
         warnings.simplefilter("ignore")
         from marketlake_airflow.hook import PolygonHook
 
-        client: PolygonClient = PolygonHook().client(api)
+        client: PolygonClient = PolygonHook().client(configured)
     return client

@@ -9,13 +9,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 from requests.auth import AuthBase
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_not_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
 
 from marketlake import parse
 from marketlake.answers import Answer, meaning
 from marketlake.credentials import ApiKey
 from marketlake.errors import (
+    BudgetSpent,
     InvalidBars,
     MalformedPage,
     MarketLakeError,
@@ -51,7 +52,8 @@ class PolygonClient:
     """Fetches bars, page by page, with bounded retries.
 
     The key travels only in the Authorization header and only to the host of ``base_url``.
-    ``sleep`` and ``now_s`` are injected, so that a test waits for nothing.
+    ``sleep`` and ``now_s`` are injected, so that a test waits for nothing. ``take_turn`` is asked before
+    every single call, with what is called for; it returns the seconds that it waited.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class PolygonClient:
         api: Api,
         *,
         base_url: str | None = None,
+        take_turn: Callable[[str], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         now_s: Callable[[], float] = time.time,
     ) -> None:
@@ -69,6 +72,7 @@ class PolygonClient:
         self._auth = _Bearer(key)
         self._api = api
         self._base_url = (base_url or api.base_url).rstrip("/")
+        self._take_turn = take_turn
         self._sleep = sleep
         self._now_s = now_s
         self._waits: list[float] = []
@@ -182,7 +186,7 @@ class PolygonClient:
         retrying = Retrying(
             stop=stop_after_attempt(self._api.attempts),
             wait=self._backoff,
-            retry=retry_if_exception_type(Retryable),
+            retry=retry_if_exception_type(Retryable) & retry_if_not_exception_type(BudgetSpent),
             sleep=self._wait,
             before_sleep=self._tell,
             reraise=True,
@@ -215,6 +219,8 @@ class PolygonClient:
         return page, body
 
     def _get(self, url: str, where: str) -> requests.Response:
+        if self._take_turn and (waited_s := self._take_turn(where)):
+            self._waits.append(waited_s)
         timeout = (self._api.connect_timeout_s, self._api.read_timeout_s)
         try:
             return self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False)

@@ -24,6 +24,10 @@ class RateLimited(Retryable):
         self.retry_after_s = retry_after_s
 
 
+class BudgetSpent(RateLimited):
+    """Our own count of calls (``api.requests_per_minute``) has no turn soon; not a call was made."""
+
+
 class ServerTrouble(Retryable):
     """HTTP 5xx, or a 200 whose body reports an error of the server."""
 

@@ -92,6 +92,8 @@ class Api(Section):
     """the longest single wait, a Retry-After of the vendor included"""
     sessions_in_flight: int = Field(default=4, ge=1, le=64)
     """sessions of one ticker fetched at the same time, over all runs"""
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    """calls by all tasks of this machine, for a plan or proxy that counts them; null: no limit"""
 
 
 class Storage(Section):

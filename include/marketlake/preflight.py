@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from marketlake.call_budget import MARGIN_S, MINUTE_S
 from marketlake.client import PolygonClient
 from marketlake.errors import StorageError
 from marketlake.lake import Lake
@@ -19,11 +20,13 @@ _BYTES_A_SESSION_WITHOUT_RAW = 600_000
 @dataclass(frozen=True)
 class Estimate:
     """What a range will cost. ``requests`` assumes one page of seconds a session, and as many for what it is
-    held against."""
+    held against. ``least_min`` is how long they take at ``api.requests_per_minute``; None without a limit.
+    """
 
     sessions: int
     requests: int
     bytes: int
+    least_min: float | None
 
 
 def estimate(lake: Lake, sessions: int) -> Estimate:
@@ -31,7 +34,9 @@ def estimate(lake: Lake, sessions: int) -> Estimate:
     size = _BYTES_A_SESSION if lake.settings.storage.keep_raw_pages else _BYTES_A_SESSION_WITHOUT_RAW
     pages = -(-46_800 // lake.settings.api.page_limit)
     compared = len(LONGER) if lake.settings.reconcile.enabled else 0
-    return Estimate(sessions, sessions * (pages + compared), sessions * size)
+    requests, a_minute = sessions * (pages + compared), lake.settings.api.requests_per_minute
+    least_min = requests / a_minute * (MINUTE_S + MARGIN_S) / 60 if a_minute else None
+    return Estimate(sessions, requests, sessions * size, least_min)
 
 
 def require_lake(lake: Lake, ticker: str, sessions: int = 0) -> None:

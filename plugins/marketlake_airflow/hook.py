@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from marketlake.call_budget import call_budget
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey, key_from_environment
 from marketlake.errors import SettingsError
 from marketlake.parameters import Api, checked_base_url
-from marketlake.settings import environment
+from marketlake.settings import Settings, environment
 
 
 class PolygonHook(HttpHook):
@@ -32,8 +34,9 @@ class PolygonHook(HttpHook):
         super().__init__(method="GET", http_conn_id=polygon_conn_id)
         self.polygon_conn_id = polygon_conn_id
 
-    def client(self, api: Api) -> PolygonClient:
-        """A client with this hook's session and key. Raises KeyMissing."""
+    def client(self, configured: Settings) -> PolygonClient:
+        """A client with this hook's session and key, within the machine's call budget. Raises KeyMissing."""
+        api = configured.api
         connection = self._connection()
         session = self._session(api, connection)
         if connection is not None and connection.password:
@@ -43,7 +46,8 @@ class PolygonHook(HttpHook):
             key, base_url = key_from_environment(environment()), api.base_url
         mask_secret(key.value)
         self.log.info("API key %s, host %s", key, base_url)
-        return PolygonClient(session, key, api, base_url=base_url)
+        budget = call_budget(configured, urlsplit(base_url).netloc)
+        return PolygonClient(session, key, api, base_url=base_url, take_turn=budget.take_turn if budget else None)
 
     def _host_of(self, connection: Any) -> str:
         """The connection's own address, held against the same rule as ``api.base_url``; empty without one."""

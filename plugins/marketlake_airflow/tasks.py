@@ -86,7 +86,7 @@ def ingest_session(ticker: str, session: str, asset: Asset, context: Mapping[str
     """Ingest one session and tell the asset's readers: one event a date, also when no row changed."""
     configured = settings.load()
     params = context["params"]
-    client = PolygonHook().client(configured.api) if params["source"] == Source.API else None
+    client = PolygonHook().client(configured) if params["source"] == Source.API else None
     report = ingest(
         Lake(configured, now=system_clock),
         ticker,
