@@ -5,12 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import multiprocessing
+import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +27,9 @@ from hypothesis import settings as bounds
 from hypothesis import strategies as st
 
 from conftest import KEY, NOW
+from local_airflow import vendor
 from local_airflow.asked_range import asked_range, estimate_line
+from local_airflow.home import Home
 from marketlake import call_budget, settings
 from marketlake.call_budget import CallBudget
 from marketlake.client import PolygonClient
@@ -34,6 +41,7 @@ from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.server import Simulator
 
 DAY = dt.date(2024, 11, 26)
+together: Barrier
 
 
 class Clock:
@@ -138,6 +146,14 @@ def test_calls_of_before_a_restart_of_the_machine_count_no_more(tmp_path: Path, 
     clock.now_s = 30
     assert a_budget(tmp_path, clock).take_turn("a page") == 0
     assert [a_budget(tmp_path, clock, sleep=at_once).take_turn("a page") for _ in range(5)] == [0, 0, 0, 0, 62.001]
+
+
+def test_the_file_forgets_what_no_window_holds(tmp_path: Path, clock: Clock) -> None:
+    budget = a_budget(tmp_path, clock)
+    for _ in range(40):
+        budget.take_turn("a page")
+    with closing(sqlite3.connect(tmp_path / "calls" / "host.sqlite")) as kept:
+        assert kept.execute("select count(*) from rate_bucket").fetchone() == (5,)
 
 
 def test_a_noticeable_wait_is_told_when_it_begins(
@@ -297,6 +313,25 @@ def test_the_hooks_client_keeps_to_the_budget(
     assert KEY.encode() not in b"".join(path.read_bytes() for path in (tmp_path / "logs").rglob("*.sqlite"))
 
 
+def test_a_command_that_waits_for_its_turn_says_so(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from marketlake_airflow.hook import PolygonHook
+
+    monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
+    monkeypatch.setenv("POLYGON_API_KEY", KEY)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # which the command changes
+    monkeypatch.setitem(CallBudget.__init__.__kwdefaults__, "sleep", at_once)
+    monkeypatch.setattr(logging.getLogger(call_budget.__name__), "handlers", [])
+    configured = limited(monkeypatch, tmp_path, calls=1)
+    client = vendor.client(Home.of(configured), configured)
+    for _ in range(2):
+        client.probe(lake.request("SPY", DAY))
+    line = r"^SPY 2024-11-26: page 1: waiting \d\d s for its turn \(api.requests_per_minute = 1\)$"
+    assert re.search(line, capsys.readouterr().out, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("calls", "last", "told"),
     [
@@ -331,36 +366,56 @@ class StrictBudget(Budget):
         return allowed
 
 
-def fetch_with_others(request: BarRequest, together: Barrier) -> None:
-    """What one of the processes does: it ends with 0 only if its session came whole, at the first attempt."""
-    configured = settings.load()
+def meet_at(barrier: Barrier) -> None:
+    """What each process is given when it starts: where it waits for the other ones."""
+    global together  # noqa: PLW0603 - an initializer has no other place to put it
+    together = barrier
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """Eight real ones. A task begins when all eight have one."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(8, context, initializer=meet_at, initargs=(context.Barrier(8, timeout=240),)) as pool:
+        yield pool
+
+
+def fetch_with_others(configured: settings.Settings, request: BarRequest) -> tuple[int, list[int]]:
+    """Which process it was, and how many bars each page has."""
     budget = call_budget.call_budget(configured, urlsplit(configured.api.base_url).netloc, window_s=2)
     assert budget is not None
     client = PolygonClient(requests.Session(), ApiKey(KEY, "a test"), configured.api, take_turn=budget.take_turn)
-    together.wait(120)
+    together.wait()
     _, pages = client.fetch(request)
-    assert [page.bars.num_rows for page in pages] == [200, 190]
+    return os.getpid(), [page.bars.num_rows for page in pages]
 
 
 def test_eight_processes_at_five_calls_a_minute_never_provoke_a_429(
-    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    lake: Lake,
+    simulator: Simulator,
+    tmp_path: Path,
+    processes: ProcessPoolExecutor,
 ) -> None:
-    limited(monkeypatch, tmp_path)
-    monkeypatch.setenv("MARKETLAKE_ENV_FILE", "")
     monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "200")
     monkeypatch.setenv("MARKETLAKE__API__ATTEMPTS", "1")
-    simulator.plan, simulator.budget = Plan(calls_a_minute=5), (vendor := StrictBudget())
+    simulator.plan, simulator.budget = Plan(calls_a_minute=5), (vendors := StrictBudget())
     sessions = lake.calendar.sessions(dt.date(2024, 11, 18), dt.date(2024, 11, 27))
-    context = multiprocessing.get_context("spawn")
-    together = context.Barrier(len(sessions))
-    processes = [
-        context.Process(target=fetch_with_others, args=(lake.request("SPY", day), together), daemon=True)
-        for day in sessions
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(240)
-    assert [process.exitcode for process in processes] == [0] * 8
-    assert (len(simulator.requests), vendor.refused) == (16, 0)
+    asked = [lake.request("SPY", day) for day in sessions]
+    fetched = list(processes.map(fetch_with_others, [limited(monkeypatch, tmp_path)] * 8, asked))
+    assert len({pid for pid, _ in fetched}) == 8
+    assert [rows for _, rows in fetched] == [[200, 190]] * 8
+    assert (len(simulator.requests), vendors.refused) == (16, 0)
     assert [len(simulator.asked(day)) for day in sessions] == [2] * 8
+
+
+def all_turns(folder: Path) -> list[float]:
+    """The waits of 25 calls, in a race with the other processes at a moment that does not pass."""
+    budget = a_budget(folder, Clock(), longest_wait_s=10_000, sleep=at_once)
+    together.wait()
+    return [budget.take_turn("a page") for _ in range(25)]
+
+
+def test_processes_in_a_race_never_take_the_same_turn(tmp_path: Path, processes: ProcessPoolExecutor) -> None:
+    waits = sorted(wait for turns in processes.map(all_turns, [tmp_path] * 8) for wait in turns)
+    assert waits == pytest.approx([62.001 * minute for minute in range(40) for _ in range(5)])

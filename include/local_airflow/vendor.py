@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
 
 from local_airflow.home import Home
-from marketlake import settings
+from marketlake import call_budget, settings
 from marketlake.client import PolygonClient
 
 
@@ -23,4 +24,12 @@ def client(home: Home, configured: settings.Settings) -> PolygonClient:
         from marketlake_airflow.hook import PolygonHook
 
         client: PolygonClient = PolygonHook().client(configured)
+    _say_waits()
     return client
+
+
+def _say_waits() -> None:
+    """A wait for a turn to call is said here, too, where no other log is shown."""
+    waits = logging.getLogger(call_budget.__name__)
+    waits.setLevel(logging.INFO)
+    waits.addHandler(logging.StreamHandler(sys.stdout))
