@@ -36,7 +36,7 @@ from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
 from marketlake.errors import BudgetSpent, MarketLakeError, StorageError
 from marketlake.lake import Lake
-from marketlake.model import BarRequest
+from marketlake.model import BarRequest, Timespan
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.server import Simulator
 
@@ -221,16 +221,25 @@ def test_every_attempt_of_every_page_and_a_probe_take_a_turn(
     client = a_client(lake, lambda what: asked.append(what) or 0.0, waits)  # type: ignore[func-returns-value]
     client.fetch(lake.request("SPY", DAY))
     client.probe(lake.request("SPY", DAY))
-    assert asked == [f"SPY 2024-11-26: page {number}" for number in (1, 1, 2, 2, 3, 3, 1)]
-    assert len(simulator.requests) == 7
+    client.listing(lake.request("SPY", DAY).of(Timespan.DAY))
+    assert asked == [
+        *(f"SPY 2024-11-26: page {number}" for number in (1, 1, 2, 2, 3, 3, 1)),
+        "SPY 2024-11-26 day bars: page 1",
+    ]
+    assert len(simulator.requests) == 8
 
 
 def test_the_last_line_of_a_fetch_counts_the_turns_waited_for(
     lake: Lake, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    a_client(lake, lambda _: 62.0, waits).fetch(lake.request("SPY", DAY))
-    assert caplog.messages == ["SPY 2024-11-26: fetched after waiting 1 times, 62.0 s in all"]
+    client = a_client(lake, lambda _: 62.0, waits)
+    client.fetch(lake.request("SPY", DAY))
+    client.listing(lake.request("SPY", DAY).of(Timespan.DAY))
+    assert caplog.messages == [
+        "SPY 2024-11-26: fetched after waiting 1 times, 62.0 s in all",
+        "SPY 2024-11-26 day bars: fetched after waiting 1 times, 62.0 s in all",
+    ]
 
 
 def test_a_refused_turn_ends_the_fetch_without_a_call_or_another_try(
@@ -335,11 +344,11 @@ def test_a_command_that_waits_for_its_turn_says_so(
 @pytest.mark.parametrize(
     ("calls", "last", "told"),
     [
-        (5, "2024-11-29", "20 sessions from 2024-11-01 to 2024-11-29, 20 not here yet: about 20 requests, 30 MB,"
-                          " 4 min at api.requests_per_minute = 5"),
-        (1, "2025-10-31", "250 sessions from 2024-11-01 to 2025-10-31, 250 not here yet: about 250 requests, 375 MB,"
-                          " 4 h at api.requests_per_minute = 1"),
-        (1_000, "2025-10-31", "about 250 requests, 375 MB, 2 min"),
+        (5, "2024-11-29", "20 sessions from 2024-11-01 to 2024-11-29, 20 not here yet: about 60 requests, 30 MB,"
+                          " 12 min at api.requests_per_minute = 5"),
+        (1, "2025-10-31", "250 sessions from 2024-11-01 to 2025-10-31, 250 not here yet: about 750 requests, 375 MB,"
+                          " 13 h at api.requests_per_minute = 1"),
+        (1_000, "2025-10-31", "about 750 requests, 375 MB, 2 min"),
     ],
 )  # fmt: skip
 def test_the_estimate_of_a_backfill_knows_the_budget(

@@ -114,7 +114,10 @@ class PolygonClient:
 
         Raises as ``fetch`` does.
         """
-        return self._all_pages(request)[0]
+        self._waits = []
+        bodies, _ = self._all_pages(request)
+        self._tell_waits(request)
+        return bodies
 
     def probe(self, request: BarRequest) -> int:
         """Ask for one bar of a session and return how many came. Raises as ``fetch`` does."""
