@@ -105,6 +105,6 @@ def ingest_session(ticker: str, session: str, asset: Asset, context: Mapping[str
 def audit_session(ticker: str, session: str) -> dict[str, Any]:
     """Look at one session again; what came of it, as plain JSON values."""
     configured = settings.load()
-    client = PolygonHook().client(configured.api)
+    client = PolygonHook().client(configured)
     visit = audited(Lake(configured, now=system_clock), ticker, dt.date.fromisoformat(session), client)
     return dict(msgspec.to_builtins(visit))
