@@ -561,6 +561,13 @@ def test_an_impossible_date_stops_no_other_command(lake: Lake) -> None:
     assert lake.partitions.sessions("SPY") == set(SESSIONS)
 
 
+def test_what_lies_in_a_folder_outside_the_range_is_not_told(lake: Lake) -> None:
+    for day in (TUESDAY, FRIDAY):
+        path_of(lake, day).unlink()
+    put("notes.txt")(lake)
+    assert found(verify(lake, first=TUESDAY, last=WEDNESDAY)) == [("", None, "stray"), ("SPY", TUESDAY, "missing")]
+
+
 @pytest.mark.parametrize(
     "asked", [{"ticker": "DIA"}, {"first": dt.date(2024, 11, 30), "last": dt.date(2024, 12, 1)}], ids=str
 )

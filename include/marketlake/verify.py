@@ -61,7 +61,11 @@ def verify(
         *(finding for result in results for finding in result.findings),
         *_mixed(results),
         *_outside_history(lake, within),
-        *strays,
+        *(
+            one
+            for one in strays
+            if one.session is None or (first or one.session) <= one.session <= (last or one.session)
+        ),
         *(gap for name in _tickers(held, ticker) for gap in _gaps(lake, name, {*held, *emptied}, first, last)),
     ]
     if not results and not findings:
