@@ -34,8 +34,10 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 .DEFAULT_GOAL := help
 .PHONY: help demo backfill dates verify up down airflow env test check lock readme
 
+.PHONY: help demo backfill dates up down airflow env test check audit-dependencies lock readme
+
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.runtime ## [KEEP=1]: everything from nothing to a browsable result, on made-up days, without a key
 	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep)
@@ -68,6 +70,9 @@ check: $(VENV)/.development ## format, lint, types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+
+audit-dependencies: $(VENV)/.development ## look the locked packages up among known vulnerabilities, where that can be reached
+	@$(VENV)/bin/python .ci/audit_dependencies.py
 
 readme: $(VENV)/.development ## write the README's generated tables anew
 	@$(VENV)/bin/python tests/readme_tables.py
