@@ -32,9 +32,8 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo backfill dates verify up down airflow env test check lock readme
+.PHONY: help demo backfill dates verify up down airflow env test check audit-dependencies lock readme
 
-.PHONY: help demo backfill dates up down airflow env test check audit-dependencies lock readme
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile

@@ -21,7 +21,7 @@ from marketlake.errors import (
     RateLimited,
     ServerTrouble,
 )
-from marketlake.redaction import without_secret
+from marketlake.redaction import without_secret, without_url_secrets
 
 _GAVE_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
 
@@ -38,7 +38,7 @@ class Answer:
 
 def meaning(answer: Answer, about: str, key: ApiKey, now_s: float) -> MarketLakeError:
     """The error an unsuccessful answer stands for. ``about`` names ticker, session, page, URL and request id."""
-    said = without_secret(answer.said, key.value)
+    said = without_url_secrets(without_secret(answer.said, key.value))
     told = f"{about}: {answer.status or 'no status'}: {said.rstrip('.') or 'no message'}"
     return _passing(answer, told, now_s) or _final(answer, told, key)
 

@@ -28,7 +28,7 @@ from marketlake.errors import (
 from marketlake.model import VENDOR_HOSTS, BarRequest, Fetch
 from marketlake.parameters import Api
 from marketlake.parse import Page
-from marketlake.redaction import redacted, redacted_url, without_secret
+from marketlake.redaction import redacted_url, without_secret, without_secret_bytes, without_url_secrets
 from marketlake.validate import require_echo
 
 _GOOD_STATUSES = frozenset({"OK", "DELAYED"})
@@ -166,15 +166,15 @@ class PolygonClient:
             return None
         try:
             parts = urlsplit(next_url)
-        except ValueError as exc:
-            raise MalformedPage(f"{request}: next_url is no address ({exc}). Fetch again later.") from exc
+        except ValueError:  # whose text may hold the address
+            raise MalformedPage(f"{request}: next_url is no address. Fetch again later.") from None
         if parts.netloc != self.host and parts.hostname not in VENDOR_HOSTS:
             raise MalformedPage(
-                f"{request}: next_url points to the foreign host {parts.netloc!r} ({redacted_url(next_url)});"
+                f"{request}: next_url points to the foreign host {parts.hostname!r} ({self._shown(next_url)});"
                 " it was not followed. Check api.base_url, and who answers for it."
             )
         if not parts.path.startswith(f"{_path(request)}/"):
-            raise MalformedPage(f"{request}: next_url leads elsewhere: {redacted_url(next_url)}. Fetch again later.")
+            raise MalformedPage(f"{request}: next_url leads elsewhere: {self._shown(next_url)}. Fetch again later.")
         query = urlencode(
             [
                 (name, value)
@@ -199,14 +199,14 @@ class PolygonClient:
     def _page_once(self, url: str, where: str) -> tuple[Page, bytes]:
         response = self._get(url, where)
         # The key is in no answer that has been seen; should the vendor echo it, it is not kept.
-        body = response.content.replace(self._key.value.encode(), redacted(self._key.value).encode())
-        about = f"{where}: HTTP {response.status_code} from {redacted_url(url)}"
+        body = without_secret_bytes(response.content, self._key.value)
+        about = f"{where}: HTTP {response.status_code} from {self._shown(url)}"
         try:
             page = parse.decode(body)
         except MarketLakeError as exc:
             if response.status_code != requests.codes.ok:
                 raise self._meaning(response, "", "", about) from exc
-            request_id = response.headers.get("X-Request-Id", "none")
+            request_id = self._request_id(response)
             way_on = (
                 "It is asked again."
                 if isinstance(exc, Retryable)
@@ -217,7 +217,7 @@ class PolygonClient:
                 told.bodies = (body,)
             raise told from exc
         if response.status_code != requests.codes.ok or page.status not in _GOOD_STATUSES:
-            request_id = page.request_id or response.headers.get("X-Request-Id", "none")
+            request_id = page.request_id or self._request_id(response)
             raise self._meaning(response, page.status, page.said, f"{about} (request id {request_id})")
         return page, body
 
@@ -227,11 +227,18 @@ class PolygonClient:
         timeout = (self._api.connect_timeout_s, self._api.read_timeout_s)
         try:
             return self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False)
-        except requests.exceptions.RequestException as exc:
+        except (requests.exceptions.RequestException, ValueError) as exc:
+            cause = without_url_secrets(without_secret(_cause(exc), self._key.value))
+            # Without the chain: the libraries' own texts can hold a proxy's password, and logs print every link.
             raise TransportTrouble(
-                f"{where}: no usable answer from {redacted_url(url)} ({without_secret(_cause(exc), self._key.value)})."
-                " Check the network and api.base_url."
-            ) from exc
+                f"{where}: no usable answer from {self._shown(url)} ({cause}). Check the network and api.base_url."
+            ) from None
+
+    def _shown(self, url: str) -> str:
+        return without_secret(redacted_url(url), self._key.value)
+
+    def _request_id(self, response: requests.Response) -> str:
+        return without_secret(response.headers.get("X-Request-Id", "none"), self._key.value)
 
     def _meaning(self, response: requests.Response, status: str, said: str, about: str) -> MarketLakeError:
         answer = Answer(response.status_code, status, said, response.headers.get("Retry-After", ""))
@@ -272,7 +279,9 @@ def _path(request: BarRequest) -> str:
     return f"/v2/aggs/ticker/{request.ticker}/range/1/{request.timespan.value}"
 
 
-def _cause(exc: requests.exceptions.RequestException) -> str:
+def _cause(exc: requests.exceptions.RequestException | ValueError) -> str:
     """What is below the layers of the HTTP libraries: a name that does not resolve, a refused connection."""
+    if isinstance(exc, ValueError):  # its text may quote any part of the address; ours was checked before
+        return f"{type(exc).__name__}: an address is malformed, that of a proxy (HTTPS_PROXY) perhaps"
     found = getattr(exc.args[0], "reason", None) if exc.args else None
     return f"{type(found or exc).__name__}: {' '.join(str(found or exc).split())}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from marketlake.errors import KeyMissing
+from marketlake.errors import KeyMissing, KeyUnusable
 from marketlake.redaction import redacted
 
 KEY_VARIABLES = ("POLYGON_API_KEY", "MASSIVE_API_KEY")
@@ -22,12 +22,28 @@ class ApiKey:
         return f"{redacted(self.value)} from {self.origin}"
 
 
+def key_of(text: str, origin: str) -> ApiKey | None:
+    """The key in a text, without white space and quotes around it; None where nothing is left.
+
+    Raises KeyUnusable where it could not travel in a header: the HTTP library's own error would show it.
+    """
+    value = text.strip().strip("'\"").strip()
+    if not value:
+        return None
+    if not all("!" <= character <= "~" for character in value):
+        raise KeyUnusable(
+            f"the API key from {origin} holds a space, a line break or a character beyond ASCII, which no key does:"
+            " copy it again from the vendor's dashboard."
+        )
+    return ApiKey(value, origin)
+
+
 def key_from_environment(environment: Mapping[str, str]) -> ApiKey:
-    """The key in ``POLYGON_API_KEY``, else in ``MASSIVE_API_KEY``. Raises KeyMissing."""
+    """The key in ``POLYGON_API_KEY``, else in ``MASSIVE_API_KEY``. Raises KeyMissing or KeyUnusable."""
     for name in KEY_VARIABLES:
-        value = environment.get(name, "").strip()
-        if value:
-            return ApiKey(value, name)
+        key = key_of(environment.get(name, ""), name)
+        if key is not None:
+            return key
     raise KeyMissing(
         "no API key: put POLYGON_API_KEY=... into .env (make env writes one), or set the password of the"
         " Airflow connection polygon_default."

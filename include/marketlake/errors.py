@@ -52,6 +52,10 @@ class KeyMissing(StopAndTell):
     """No API key was found anywhere."""
 
 
+class KeyUnusable(StopAndTell):
+    """What was found cannot be a key: it could not be sent."""
+
+
 class KeyRefused(StopAndTell):
     """The vendor does not know the key (HTTP 401)."""
 

@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from marketlake.credentials import KEY_VARIABLES
 from marketlake.errors import SettingsError
 from marketlake.parameters import (
     Api,
@@ -39,7 +40,7 @@ from marketlake.parameters import (
     Tasks,
     Ticker,
 )
-from marketlake.redaction import redacted_url
+from marketlake.redaction import redacted_url, without_secret
 
 ENV_PREFIX = "MARKETLAKE__"
 BASE_URL_VARIABLE = "POLYGON_BASE_URL"
@@ -133,7 +134,9 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as exc:
-        raise SettingsError("; ".join(_explained(error) for error in exc.errors())) from exc
+        told = _without_keys("; ".join(_explained(error) for error in exc.errors()))
+        # Without the chain: pydantic's own text, which a traceback prints, quotes every value as it is.
+        raise SettingsError(told) from None
     except UnreadableVariable as exc:
         raise SettingsError(f"a {ENV_PREFIX} variable is no JSON: {exc}. Lists and maps are written as JSON.") from exc
 
@@ -142,11 +145,19 @@ def _yaml_document() -> dict[str, Any]:
     path = settings_file()
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as exc:
-        raise SettingsError(f"settings file {path} cannot be read: {' '.join(str(exc).split())}") from exc
+    except OSError as exc:
+        raise SettingsError(f"settings file {path} cannot be read: {exc}") from exc
+    except yaml.YAMLError as exc:  # whose text quotes the line, and that may hold what should not be there
+        raise SettingsError(f"settings file {path} cannot be read: {_yaml_trouble(exc)}") from None
     if not isinstance(document, dict):
         raise SettingsError(f"settings file {path} must hold sections like `storage:`, not {type(document).__name__}")
     return document
+
+
+def _yaml_trouble(exc: yaml.YAMLError) -> str:
+    mark = getattr(exc, "problem_mark", None)
+    where = f" in line {mark.line + 1}" if mark else ""
+    return f"it is no YAML{where}"
 
 
 def _refuse_secrets(document: Mapping[str, Any], file_name: str, path: str = "") -> None:
@@ -176,9 +187,21 @@ def _explained(error: ErrorDetails) -> str:
         names = getattr(section.annotation if section else Settings, "model_fields", {})
         return f"{name} is no setting: known are {', '.join(names)}"
     message = error["msg"].removeprefix("Value error, ")
-    given = redacted_url(error["input"]) if "://" in str(error["input"]) else error["input"]
-    value = "" if isinstance(given, dict) else f" = {given!r}"
+    value = "" if isinstance(error["input"], dict) else f" = {_shown(error['input'])!r}"
     return f"{name}{value}: {message}"
+
+
+def _shown(given: object) -> object:
+    """A wrong value as it may be told: of what may be an address, without its secrets."""
+    return redacted_url(str(given)) if {"@", "?", "/"} & set(str(given)) else given
+
+
+def _without_keys(text: str) -> str:
+    """The text without the key itself, which may stand where a setting was meant."""
+    known = environment()
+    for variable in KEY_VARIABLES:
+        text = without_secret(text, known.get(variable, "").strip())
+    return text
 
 
 def _origin(path: list[str]) -> str:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
+from requests.exceptions import InvalidHeader
+from requests.utils import check_header_validity
 
 from marketlake.call_budget import call_budget
 from marketlake.client import PolygonClient
-from marketlake.credentials import ApiKey, key_from_environment
+from marketlake.credentials import key_from_environment, key_of
 from marketlake.errors import SettingsError
 from marketlake.parameters import Api, checked_base_url
 from marketlake.settings import Settings, environment
+
+_PLAIN_OPTIONS = frozenset({"stream", "cert", "timeout", "verify", "verify_ssl", "allow_redirects", "max_redirects"})
+"""The extras that hold no secret: options of the session, all of them but its proxies."""
 
 
 class PolygonHook(HttpHook):
@@ -35,16 +42,20 @@ class PolygonHook(HttpHook):
         self.polygon_conn_id = polygon_conn_id
 
     def client(self, configured: Settings) -> PolygonClient:
-        """A client with this hook's session and key, within the machine's call budget. Raises KeyMissing."""
+        """A client with this hook's session and key, within the machine's call budget.
+
+        Raises KeyMissing, KeyUnusable or SettingsError.
+        """
         api = configured.api
         connection = self._connection()
-        session = self._session(api, connection)
-        if connection is not None and connection.password:
-            key = ApiKey(connection.password, f"the connection {self.polygon_conn_id}")
-            base_url = self._host_of(connection) or api.base_url
+        host = self._host_of(connection) if connection is not None else ""  # before the provider sees, and tells, it
+        key = key_of(connection.password or "", f"the connection {self.polygon_conn_id}") if connection else None
+        if key is not None:
+            base_url = host or api.base_url
         else:
             key, base_url = key_from_environment(environment()), api.base_url
         mask_secret(key.value)
+        session = self._session(api, connection)
         self.log.info("API key %s, host %s", key, base_url)
         budget = call_budget(configured, urlsplit(base_url).netloc)
         return PolygonClient(session, key, api, base_url=base_url, take_turn=budget.take_turn if budget else None)
@@ -67,8 +78,43 @@ class PolygonHook(HttpHook):
 
     def _session(self, api: Api, connection: Any) -> requests.Session:
         if connection is not None:
+            mask_extras(connection.extra_dejson)
             session = self.get_conn()
             session.auth = None  # the client sends the key as a bearer token, never as basic auth
+            self._require_sendable(session)
             return session
         self.base_url = api.base_url
         return self._configure_session_from_mount_adapters(requests.Session())
+
+    def _require_sendable(self, session: requests.Session) -> None:
+        """Raise SettingsError for an extra that could be no header: the error of ``requests`` would show its value."""
+        for name, value in session.headers.items():
+            try:
+                check_header_validity((name, value))
+            except InvalidHeader:
+                raise SettingsError(
+                    f"the extra {name!r} of the connection {self.polygon_conn_id} is no option of a session, and no"
+                    " header either: its value must be one line of text. Change it in that connection."
+                ) from None
+
+
+def mask_extras(extras: dict[str, Any]) -> None:
+    """Have Airflow mask what a connection's extras hold, whatever their names: they are sent as headers.
+
+    By itself it masks only values whose names look sensitive. Of a proxy's address, its password too.
+    """
+    for name, value in extras.items():
+        if name not in _PLAIN_OPTIONS:
+            for text in _texts(value):
+                mask_secret(text)
+                with suppress(ValueError):
+                    mask_secret(unquote(urlsplit(text).password or ""))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value from JSON, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for below in value.values() if isinstance(value, dict) else value:
+            yield from _texts(below)
