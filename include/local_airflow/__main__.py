@@ -19,7 +19,7 @@ def airflow(arguments: list[str]) -> NoReturn:
     """Become Airflow's own command, on the home and with the folders of this checkout."""
     home = Home.of(settings.load())
     home.claim()
-    os.execve(sys.executable, [sys.executable, "-m", "airflow", *arguments], home.environment)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", *arguments], home.environment)  # noqa: S606 (no shell is the point)
 
 
 def main() -> int:

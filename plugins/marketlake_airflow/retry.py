@@ -41,7 +41,7 @@ class SessionRetryPolicy(RetryPolicy):
     def _wait(self, exception: BaseException, try_number: int, max_tries: int) -> timedelta:
         # A cleared task goes on counting its tries, so the round's own attempt is counted from the end.
         attempt = max(0, self.retries - max(0, max_tries - try_number) - 1)
-        wait_s = min(self.cap_s, self.delay_s * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311
+        wait_s = min(self.cap_s, self.delay_s * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
         if isinstance(exception, RateLimited) and exception.retry_after_s is not None:
             wait_s = max(wait_s, min(exception.retry_after_s, self.cap_s))
         return timedelta(seconds=wait_s)
