@@ -34,7 +34,6 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 .DEFAULT_GOAL := help
 .PHONY: help demo backfill dates verify up down airflow env test check audit-dependencies lock readme
 
-
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 

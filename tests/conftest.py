@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import requests
 
@@ -22,6 +23,10 @@ from sparse_days import SparseDays
 # Before the first import of Airflow, which reads them once and for all.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-of-the-tests-")
 os.environ |= {"AIRFLOW_HOME": _AIRFLOW_HOME, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 KEY = "test-key-of-the-simulator-abcd"
 NOW = dt.datetime(2026, 11, 20, 17, 0, tzinfo=dt.UTC)

@@ -309,7 +309,7 @@ def a_client(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> PolygonClient:
         setattr(connection, name, value)
     connection.extra = json.dumps(connection.extra_dejson)  # type: ignore[assignment]
     monkeypatch.setattr(PolygonHook, "get_connection", lambda _self, _name: connection)
-    return PolygonHook().client(settings.load().api)
+    return PolygonHook().client(settings.load())
 
 
 @pytest.mark.parametrize(

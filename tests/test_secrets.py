@@ -57,7 +57,7 @@ with DAG("probe", schedule=None):
         from marketlake import settings
         from marketlake_airflow.hook import PolygonHook
 
-        client = PolygonHook().client(settings.load().api)
+        client = PolygonHook().client(settings.load())
         print("the client", client, "with", client._key.value, "and", client._http.headers)
         try:
             {client._key.value: 1}["nothing"]
