@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import requests
 
 from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings, validate
@@ -30,12 +29,9 @@ from marketlake.errors import (
     NotFinal,
     RateLimited,
     RawPagesUnusable,
-    Retryable,
     ServerTrouble,
     SettingsError,
     StorageError,
-    TransportTrouble,
-    UndecodableBody,
 )
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
@@ -74,65 +70,10 @@ def test_rows_handed_out_carry_no_certificate(lake: Lake, client: PolygonClient)
     assert rows.num_rows == 390
 
 
-PASSING = [
-    "429", "500", "502", "503", "504", "error_in_200", "reset", "short", "truncated", "html", "nan",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", PASSING)
-def test_trouble_that_passes_is_waited_out_and_told(
-    lake: Lake, simulator: Simulator, waits: list[float], caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    caplog.set_level(logging.INFO)
-    fault(simulator, name, name)
-    assert ingest(lake, "SPY", DAY, a_client(lake, waits)).outcome == "created"
-    assert len(waits) == 2
-    assert "fetched after waiting 2 times" in caplog.text
-    assert KEY not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [
-        ("429", RateLimited), ("500", ServerTrouble), ("502", ServerTrouble), ("503", ServerTrouble),
-        ("504", ServerTrouble), ("error_in_200", ServerTrouble), ("reset", TransportTrouble),
-        ("short", TransportTrouble), ("truncated", UndecodableBody), ("html", UndecodableBody),
-        ("nan", UndecodableBody),
-    ],
-)  # fmt: skip
-def test_trouble_for_ever_ends_after_bounded_tries(
-    lake: Lake, simulator: Simulator, waits: list[float], name: str, error: type[Retryable]
-) -> None:
-    fault(simulator, name, times=0)
-    with pytest.raises(error, match="SPY 2024-11-26: page 1"):
-        ingest(lake, "SPY", DAY, a_client(lake, waits))
-    assert len(simulator.asked(DAY)) == 5
-    assert len(waits) == 4
-    assert files_under(lake.storage.root) == set()
-
-
 def test_the_vendors_own_wait_is_kept_up_to_the_cap(lake: Lake, simulator: Simulator, waits: list[float]) -> None:
     fault(simulator, "429:7", "429:9999", "429:Fri, 20 Nov 2026 17:00:11 GMT")
     ingest(lake, "SPY", DAY, a_client(lake, waits))
     assert waits == [7, 60, 11]
-
-
-def test_nobody_listening_is_told_as_transport(lake: Lake, waits: list[float]) -> None:
-    client = PolygonClient(
-        requests.Session(), ApiKey(KEY, "a test"), lake.settings.api, base_url="http://127.0.0.1:9", sleep=waits.append
-    )
-    with pytest.raises(TransportTrouble, match=r"no usable answer from http://127.0.0.1:9/.*Check the network"):
-        ingest(lake, "SPY", DAY, client)
-
-
-def test_a_stalled_connection_ends_at_the_read_timeout(
-    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, waits: list[float]
-) -> None:
-    monkeypatch.setenv("MARKETLAKE__API__READ_TIMEOUT_S", "0.2")
-    hasty = Lake(settings.load(), now=lambda: NOW)
-    fault(simulator, "slow")
-    assert ingest(hasty, "SPY", DAY, a_client(hasty, waits)).rows == 390
-    assert len(waits) == 1
 
 
 def test_a_wrong_key_fails_at_once_with_the_vendors_words(lake: Lake, simulator: Simulator, waits: list[float]) -> None:
@@ -165,7 +106,6 @@ def test_a_plan_without_the_data_fails_at_once(
     [
         ("not_entitled_in_200", NotEntitled, "Your plan doesn't include"),
         ("bad_request", BadRequest, "Could not parse the time parameter"),
-        ("redirect", BadRequest, "A redirect is not followed"),
         ("unknown_status", MalformedPage, "MAYBE"),
     ],
 )
@@ -176,63 +116,6 @@ def test_an_answer_that_cannot_get_better_is_asked_for_once(
     with pytest.raises(error, match=words):
         ingest(lake, "SPY", DAY, client)
     assert len(simulator.requests) == 1
-
-
-@pytest.mark.parametrize("name", ["empty", "null_results"])
-def test_an_empty_answer_is_asked_again_and_never_stored(
-    lake: Lake, simulator: Simulator, client: PolygonClient, name: str
-) -> None:
-    fault(simulator, name, times=0)
-    with pytest.raises(InvalidBars, match=r"answered 3 times without a single bar.*calendar.closures"):
-        ingest(lake, "SPY", DAY, client)
-    assert len(simulator.requests) == 3
-    assert files_under(lake.storage.root) == {"raw-rejected/spy/date=2024-11-26/pages.tar"}
-
-
-def test_an_empty_answer_that_fills_is_taken(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
-    fault(simulator, "empty", times=2)
-    assert ingest(lake, "SPY", DAY, client).rows == 390
-
-
-REFUSED = [
-    ("wrong_ticker", MalformedPage, "of ticker 'QQQ'", False),
-    ("wrong_adjusted", MalformedPage, "adjusted=True, asked was adjusted=False", False),
-    ("wrong_count", MalformedPage, "announces 391.0 bars and holds 390", False),
-    ("foreign_next_url", MalformedPage, "foreign host 'api.example.com'", False),
-    ("repeated_cursor", MalformedPage, "repeats a cursor", False),
-    ("string_number", MalformedPage, "Expected `float`, got `str`", False),
-    ("missing_number", MalformedPage, "missing required field `o`", False),
-    ("fractional_time", MalformedPage, "t of bar 1", False),
-    ("other_day", InvalidBars, "outside_day in 1 bar, first", False),
-    ("off_second", InvalidBars, "off_second in 1 bar, first", False),
-    ("unsorted", InvalidBars, "descending in 1 bar, first", False),
-    ("duplicate", InvalidBars, "duplicate_second in 1 bar, first", False),
-    ("negative", InvalidBars, "negative_number in 1 bar, first", True),
-    ("low_above_open", InvalidBars, "low_above_open in 1 bar, first", True),
-    ("free", InvalidBars, "price_not_positive in 1 bar, first", True),
-    ("one_bar", InvalidBars, "long_silence in 1 place, first 23399 s without a bar", True),
-    ("half_a_day", InvalidBars, "long_silence in 1 place, first 11759 s without a bar", True),
-]
-
-
-@pytest.mark.parametrize(("name", "error", "words", "waivable"), REFUSED)
-def test_bad_data_is_refused_and_the_old_partition_stays(
-    lake: Lake,
-    simulator: Simulator,
-    client: PolygonClient,
-    name: str,
-    error: type[Exception],
-    words: str,
-    waivable: bool,
-) -> None:
-    ingest(lake, "SPY", DAY, client)
-    before = (lake.storage.root / PARTITION).read_bytes()
-    fault(simulator, name, times=0)
-    with pytest.raises(error, match=words) as caught:
-        ingest(lake, "SPY", DAY, client)
-    assert ("quality.accept: {SPY: {2024-11-26: [" in str(caught.value)) is waivable
-    assert (lake.storage.root / PARTITION).read_bytes() == before
-    assert files_under(lake.storage.root) == {PARTITION, RAW, "raw-rejected/spy/date=2024-11-26/pages.tar"}
 
 
 def test_the_waiver_line_of_the_error_publishes_as_suspect(
@@ -289,17 +172,6 @@ def test_missing_vwap_and_transactions_are_null(lake: Lake, simulator: Simulator
     rows = lake.partitions.read("SPY", DAY)
     assert rows is not None
     assert rows.slice(1, 1).select(["vwap", "transactions"]).to_pylist() == [{"vwap": None, "transactions": None}]
-
-
-def test_a_second_page_failing_for_ever_publishes_nothing(
-    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, waits: list[float]
-) -> None:
-    monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "100")
-    paged = Lake(settings.load(), now=lambda: NOW)
-    fault(simulator, "500", times=0, page=2)
-    with pytest.raises(ServerTrouble, match="page 2"):
-        ingest(paged, "SPY", DAY, a_client(paged, waits))
-    assert files_under(paged.storage.root) == set()
 
 
 @pytest.mark.parametrize("limit", [7, 100, 390, 391])

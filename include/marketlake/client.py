@@ -14,6 +14,7 @@ from tenacity.wait import wait_exponential_jitter
 
 from marketlake import parse
 from marketlake.answers import Answer, meaning
+from marketlake.body import read_within
 from marketlake.credentials import ApiKey
 from marketlake.errors import (
     BudgetSpent,
@@ -197,9 +198,9 @@ class PolygonClient:
         return retrying(self._page_once, url, where)
 
     def _page_once(self, url: str, where: str) -> tuple[Page, bytes]:
-        response = self._get(url, where)
+        response, body = self._get(url, where)
         # The key is in no answer that has been seen; should the vendor echo it, it is not kept.
-        body = without_secret_bytes(response.content, self._key.value)
+        body = without_secret_bytes(body, self._key.value)
         about = f"{where}: HTTP {response.status_code} from {self._shown(url)}"
         try:
             page = parse.decode(body)
@@ -221,12 +222,13 @@ class PolygonClient:
             raise self._meaning(response, page.status, page.said, f"{about} (request id {request_id})")
         return page, body
 
-    def _get(self, url: str, where: str) -> requests.Response:
+    def _get(self, url: str, where: str) -> tuple[requests.Response, bytes]:
         if self._take_turn and (waited_s := self._take_turn(where)):
             self._waits.append(waited_s)
         timeout = (self._api.connect_timeout_s, self._api.read_timeout_s)
         try:
-            return self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False)
+            with self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False, stream=True) as response:
+                return response, read_within(response, self._api.answer_timeout_s)
         except (requests.exceptions.RequestException, ValueError) as exc:
             cause = without_url_secrets(without_secret(_cause(exc), self._key.value))
             # Without the chain: the libraries' own texts can hold a proxy's password, and logs print every link.

@@ -84,6 +84,8 @@ class Api(Section):
     """for a connection"""
     read_timeout_s: float = Field(default=60, gt=0, le=600)
     """between two pieces of an answer"""
+    answer_timeout_s: float = Field(default=300, gt=0, le=3_600)
+    """for the whole body of an answer, so that one that trickles does not hold a task for ever"""
     attempts: int = Field(default=5, ge=1, le=20)
     """for one page, within seconds; Airflow retries the session within minutes"""
     backoff_base_s: float = Field(default=0.5, ge=0, le=60)

@@ -32,7 +32,9 @@ HTTP_FAULTS: dict[str, tuple[int, str, str]] = {
     "not_found": (404, "NOT_FOUND", "Data not found."),
     "bad_request": (400, "ERROR", "Could not parse the time parameter: 'from'. Use YYYY-MM-DD or Unix MS Timestamps"),
 }
-WIRE_FAULTS = frozenset({"reset", "truncated", "short", "html", "redirect", "stall", "slow", "nan"})
+WIRE_FAULTS = frozenset(
+    {"reset", "truncated", "short", "html", "redirect", "stall", "stall_in_body", "trickle", "slow", "nan"}
+)
 
 
 def _with_bar(answer: Answer, **changes: Any) -> None:
@@ -89,6 +91,10 @@ def _changed(answer: Answer, count: str) -> None:
         bars[row] = {**bars[row], "v": bars[row]["v"] + 1, "vw": round(bars[row]["vw"] + 0.0001, 4)}
 
 
+def _foreign_next_url(answer: Answer, base_url: str) -> None:
+    answer["next_url"] = f"{base_url or 'https://api.example.com'}/v2/aggs/x?cursor=abc"
+
+
 def _fewer_trades(answer: Answer, count: str) -> None:
     """Take that many trades from the page's busiest bar."""
     row, busiest = max(enumerate(answer["results"]), key=lambda numbered: numbered[1].get("n", 0))
@@ -99,6 +105,7 @@ ARGUMENT_FAULTS: dict[str, Callable[[Answer, str], None]] = {
     "without": _without,
     "changed": _changed,
     "fewer_trades": _fewer_trades,
+    "foreign_next_url": _foreign_next_url,
 }
 """Faults of a page that take an argument, as in ``changed:17``."""
 
@@ -110,7 +117,6 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
     "wrong_ticker": lambda answer: answer.update(ticker="QQQ"),
     "wrong_adjusted": lambda answer: answer.update(adjusted=not answer["adjusted"]),
     "wrong_count": lambda answer: answer.update(resultsCount=answer["resultsCount"] + 1),
-    "foreign_next_url": lambda answer: answer.update(next_url="https://api.example.com/v2/aggs/x?cursor=abc"),
     "other_day": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 86_400_000),
     "off_second": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 1),
     "unsorted": _swap,
@@ -120,6 +126,7 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
     "half_a_day": _half_a_day,
     "free": lambda answer: _with_bar(answer, o=0, h=0, l=0, c=0),
     "low_above_open": _low_above_open,
+    "low_above_high": lambda answer: _with_bar(answer, l=round(answer["results"][1]["h"] + 0.01, 2)),
     "string_number": lambda answer: _with_bar(answer, o="1.5"),
     "missing_number": lambda answer: answer["results"][1].pop("o"),
     "fractional_time": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 0.5),
@@ -129,7 +136,8 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
 }
 
 
-KNOWN = frozenset({*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, "repeated_cursor", "echoed_key"})
+CURSOR_FAULTS = frozenset({"repeated_cursor", "duplicated_page"})
+KNOWN = frozenset({*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, *CURSOR_FAULTS, "echoed_key"})
 
 
 def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:

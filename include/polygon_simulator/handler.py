@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _GZIP_FROM_BYTES = 1_400
 _SLOW_S = 3
+_LONGEST_STALL_S = 60
+_BETWEEN_BYTES_S = 0.02
 _IN_BODY = {*BODY_FAULTS, *ARGUMENT_FAULTS}
 
 
@@ -39,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers the requests of one connection for one simulator."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes: the second would wait for the first's receipt
     simulator: Simulator
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -132,11 +135,13 @@ class Handler(BaseHTTPRequestHandler):
         answer = self.simulator.page(question, self._base_url)
         if name == "repeated_cursor":
             answer["next_url"] = self._base_url + self.path
+        if name == "duplicated_page":
+            answer["next_url"] = self._base_url + question.next_path(question.start_ms)
         if name == "echoed_key":
             answer["asked_with"] = self.simulator.key
         self._spoil(answer, name, argument)
         if name in WIRE_FAULTS:
-            self._break_off(name, json.dumps(answer).encode())
+            self._break_off(name, argument, json.dumps(answer).encode())
             return
         self._send(200, answer)
 
@@ -162,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
             elif name in ARGUMENT_FAULTS:
                 ARGUMENT_FAULTS[name](answer, argument)
 
-    def _break_off(self, name: str, body: bytes) -> None:
+    def _break_off(self, name: str, argument: str, body: bytes) -> None:
         if name == "html":
             self._send_bytes(200, b"<html><body>502 Bad Gateway</body></html>", {"Content-Type": "text/html"})
         elif name == "nan":
@@ -170,24 +175,48 @@ class Handler(BaseHTTPRequestHandler):
         elif name == "truncated":
             self._send_bytes(200, body[: len(body) // 2], {})
         elif name == "redirect":
-            self._send_bytes(302, b"", {"Location": "http://localhost:9/elsewhere"})
+            self._send_bytes(302, b"", {"Location": f"{argument or 'http://localhost:9'}/elsewhere"})
         elif name == "slow":
             time.sleep(_SLOW_S)
             self._send_bytes(200, body, {"Content-Type": "application/json"})
         elif name == "stall":
-            time.sleep(_SLOW_S)
-            self.close_connection = True
+            self._stall()
         else:
-            self._cut(name, body)
+            self._promise(body)
+            self._stall(body) if name == "trickle" else self._cut(name, body)
 
-    def _cut(self, name: str, body: bytes) -> None:
-        """Promise the whole body, send half of it, and close (``short``) or reset the connection."""
+    def _promise(self, body: bytes) -> None:
+        """The headers of an answer with the whole body."""
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.flush()
+
+    def _stall(self, body: bytes = b"") -> None:
+        """Send nothing, or a byte now and then, until the client has gone; for a minute at most."""
+        self.close_connection = True
+        self.connection.settimeout(_BETWEEN_BYTES_S)
+        until_s = time.monotonic() + _LONGEST_STALL_S
+        sent = 0
+        with suppress(ConnectionError):
+            while time.monotonic() < until_s and not self._client_has_gone():
+                self.wfile.write(body[sent : sent + 1])
+                sent += 1
+
+    def _client_has_gone(self) -> bool:
+        try:
+            return not self.connection.recv(1)
+        except TimeoutError:
+            return False
+
+    def _cut(self, name: str, body: bytes) -> None:
+        """Send half of the promised body, and stop (``stall_in_body``), close (``short``) or reset."""
         self.wfile.write(body[: len(body) // 2])
         self.wfile.flush()
+        if name == "stall_in_body":
+            self._stall()
+            return
         if name == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.shutdown(socket.SHUT_WR) if name == "short" else self.connection.close()
