@@ -21,15 +21,16 @@ from marketlake.errors import (
 class Then(Enum):
     """What happens, in the README's words."""
 
-    AGAIN = "asked again; if it stays, the task fails and Airflow tries it later"
+    AGAIN = "asked again; if it stays, the task fails, and Airflow tries it later"
     EMPTY = "asked again; if it stays, refused, and never stored as no data"
-    REFUSED = "refused at once, the pages kept under `raw-rejected/`"
+    REFUSED = "refused at once, its pages kept under `raw-rejected/`"
     STOPPED = "not followed; the task fails at once"
-    FAILS = "the task fails and Airflow tries it later"
-    GOES_ON = "the task fails, or goes on and publishes whole"
-    KILLED = "nothing half-written can be read; Airflow tries it again, and what is left in staging is removed"
-    TURNS = "one waits for the other, and both succeed"
-    STARTED_AGAIN = "started again; the backfill ends by itself"
+    FAILS = "the task fails, and Airflow tries it later"
+    TOLD = "the reason of the refusal is told all the same"
+    PUBLISHES = "the task fails, or it publishes whole"
+    KILLED = "nothing half-written can be read; the next try clears what was staged"
+    TURNS = "one after the other; all succeed, one writes"
+    GOES_ON = "its lock is free at once, and the other goes on"
 
 
 @dataclass(frozen=True)
@@ -156,3 +157,68 @@ def cases(faults: tuple[Fault, ...]) -> Iterator[Case]:
             for stays in (False, True) if fault.passing else (True,):
                 for old in (False, True):
                     yield Case(fault, place, stays, old)
+
+
+STORE_CALLS = {False: 51, True: 45}
+"""How many calls of the store change the disk in one session: the first of a lake, and one that replaces another."""
+REFUSAL_CALLS = {False: 28, True: 25}
+"""The same where the bars are refused and their pages kept."""
+INSTANTS = 20
+EITHER = (False, True)
+"""Without an old partition, and with one."""
+READ_ONLY = ("", "processed", "raw", "revisions", "processed/spy/date={day}")
+"""Folders of a lake that holds an old partition."""
+
+
+@dataclass(frozen=True)
+class DiskCase:
+    """Something happens just before the call of that number, counted from 1."""
+
+    what: str
+    call: int
+    old: bool
+
+    def __str__(self) -> str:
+        return f"{self.what} at call {self.call}, {'old' if self.old else 'no'} partition"
+
+
+def disk_cases(*names: str) -> list[DiskCase]:
+    """At each call of the store. What vanishes must have been there, so that only an old partition is replaced."""
+    return [
+        DiskCase(name, call, old)
+        for name in names
+        for old in ((False, True) if name in {"full", "killed"} else (True,))
+        for call in range(1, STORE_CALLS[old] + 1)
+    ]
+
+
+def calls_of_a_refusal() -> list[DiskCase]:
+    """At each call of a session that is refused."""
+    return [DiskCase("full", call, old) for old in (False, True) for call in range(1, REFUSAL_CALLS[old] + 1)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the README's table."""
+
+    fault: str
+    then: str
+    cases: int
+
+
+def rows() -> list[Row]:
+    """The whole suite, fault by fault, with the number of its cases."""
+    answers = [Row(one.what, one.then.value, len(list(cases((one,))))) for one in (*FAULTS, *UNREACHABLE)]
+    either = len(EITHER)
+    return [
+        *answers,
+        Row("disk full, from each call of the store on", Then.FAILS.value, len(disk_cases("full"))),
+        Row("disk full while refused pages are kept", Then.TOLD.value, len(calls_of_a_refusal())),
+        Row("a read-only folder", Then.FAILS.value, len(READ_ONLY)),
+        Row("staging, or the whole lake, vanishes", Then.PUBLISHES.value, len(disk_cases("staging", "lake"))),
+        Row("the partition deleted while it is replaced", Then.PUBLISHES.value, len(disk_cases("partition"))),
+        Row("`kill -9` at each call of the store", Then.KILLED.value, len(disk_cases("killed"))),
+        Row(f"`kill -9` at {INSTANTS} seeded instants of a session", Then.KILLED.value, INSTANTS * either),
+        Row("four tasks on the same date at once", Then.TURNS.value, either),
+        Row("`kill -9` of a task that another one waits for", Then.GOES_ON.value, either),
+    ]
