@@ -6,6 +6,8 @@ import datetime as dt
 import json
 import logging
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -246,6 +248,25 @@ def test_other_rows_become_a_revision_and_the_old_file_is_kept(
     }
 
 
+def test_reading_a_partition_starts_no_thread_that_could_abort_the_process_at_its_end(
+    lake: Lake, client: PolygonClient
+) -> None:
+    ingest(lake, "SPY", DAY, client)
+    code = """if True:
+        import datetime as dt, pathlib, sys, psutil
+        from marketlake.partitions import PartitionStore
+        from marketlake.storage import LocalStorage
+        store = PartitionStore(LocalStorage(pathlib.Path(sys.argv[1])), "zstd", 6)
+        before = psutil.Process().num_threads()
+        assert store.held("SPY", dt.date(2024, 11, 26)).certificate
+        print(psutil.Process().num_threads() - before)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(lake.storage.root)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0\n"
+
+
 def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
@@ -402,6 +423,19 @@ def test_an_unwritable_root_is_told_with_its_path(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "file" / "lake"))
     with pytest.raises(StorageError, match="storage.root"):
         Lake(settings.load(), now=lambda: NOW).storage.require_writable()
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told_with_its_path(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient
+) -> None:
+    ingest(lake, "SPY", DAY, client)
+
+    def forbidden(self: Path, **_: bool) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "stat", forbidden)
+    with pytest.raises(StorageError, match=r"cannot read .*date=2024-11-26/bars.parquet: Permission denied"):
+        lake.partitions.missing("SPY", [DAY])
 
 
 def test_the_key_is_nowhere_but_in_the_header(

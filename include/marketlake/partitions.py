@@ -222,7 +222,9 @@ def certificate_in(file: BinaryIO) -> Certificate | None:
 def table_in(data: bytes) -> pa.Table:
     """A Parquet file's table as it stands: every column, and the metadata. Raises DamagedPartition."""
     try:
-        table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+        # In this thread alone: a process that ends while a thread of Arrow still holds its file is aborted by C++.
+        file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False, page_checksum_verification=True)
+        table = file.read(use_threads=False)
         _ = table.column_names  # a name that is no UTF-8 raises only here
         return table
     except (pa.ArrowException, OSError, ValueError) as exc:

@@ -112,7 +112,8 @@ class LocalStorage:
 
     def exists(self, key: str) -> bool:
         """Whether the file exists."""
-        return self.path(key).is_file()
+        with _told("read", self.path(key)):
+            return self.path(key).is_file()
 
     def size_bytes(self, key: str) -> int:
         """The size of one file; 0 where it does not exist."""
