@@ -101,9 +101,22 @@ class Processes:
         running = self.running()
         if running is not None:
             self._record(replace(running, ending=True))
-        count = _stopped(running.alive()) if running else 0
+        count = _stopped([*running.alive(), *self._orphans()]) if running else 0
         self._file.unlink(missing_ok=True)
         return count
+
+    def _orphans(self) -> list[psutil.Process]:
+        """The executor's workers of a scheduler that was killed: nobody else tells them to end."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                title = "".join(process.cmdline()[:1])
+                if title.startswith("airflow worker") and process.cwd() == str(self._folder):
+                    parent = process.parent()
+                    found += [] if parent and "scheduler" in " ".join(parent.cmdline()) else [process]
+            except psutil.Error:
+                continue
+        return found
 
 
 def stop_strays(folder: Path) -> int:
