@@ -30,6 +30,9 @@ class Then(Enum):
     PUBLISHES = "the task fails, or it publishes whole"
     KILLED = "nothing half-written can be read; the next try clears what was staged"
     TURNS = "one after the other; all succeed, one writes"
+    BACKFILL = "what passes is green, what stays is red with its reason; the same backfill again completes all"
+    RETRIED = "Airflow tries it again, and it ends complete"
+    STARTED = "started again; the backfill ends complete"
     GOES_ON = "its lock is free at once, and the other goes on"
 
 
@@ -197,6 +200,25 @@ def calls_of_a_refusal() -> list[DiskCase]:
     return [DiskCase("full", call, old) for old in (False, True) for call in range(1, REFUSAL_CALLS[old] + 1)]
 
 
+THROUGH_AIRFLOW = (
+    ("2024-07-01", "429 without `Retry-After`", 1),
+    ("2024-07-02", "500", 0),
+    ("2024-07-03", "an HTML page with 200", 1),
+    ("2024-07-05", "a body cut in half, its length wrong", 0),
+    ("2024-07-08", "the connection reset amid the body", 1),
+    ("2024-07-09", "a connection that stalls before the answer", 0),
+    ("2024-07-10", "503", 3),
+    ("2024-07-11", "another ticker", 0),
+    ("2024-07-12", "a first page without bars", 1),
+    ("2024-07-15", "`results: null`", 0),
+    ("2024-07-16", "`next_url` on another host, which is not called", 0),
+    ("2024-07-17", "a duplicated bar", 0),
+    ("2024-07-18", "low above high", 0),
+    ("2024-07-19", "504", 3),
+)
+"""One backfill: a fault a session, and how often it is met (0: for ever; 3: until Airflow's second try)."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of the README's table."""
@@ -221,4 +243,12 @@ def rows() -> list[Row]:
         Row(f"`kill -9` at {INSTANTS} seeded instants of a session", Then.KILLED.value, INSTANTS * either),
         Row("four tasks on the same date at once", Then.TURNS.value, either),
         Row("`kill -9` of a task that another one waits for", Then.GOES_ON.value, either),
+        Row(
+            "a backfill through Airflow, each session with a fault of its own",
+            Then.BACKFILL.value,
+            len(THROUGH_AIRFLOW),
+        ),
+        Row("`kill -9` of the task's process, in Airflow", Then.RETRIED.value, 1),
+        Row("a backfill and a manual run on the same date at once, in Airflow", Then.TURNS.value, 1),
+        Row("`kill -9` of the scheduler during a backfill", Then.STARTED.value, 1),
     ]

@@ -6,15 +6,22 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from conftest import KEY
 from local_airflow.api import AirflowApi
+from local_airflow.home import Home
+from local_airflow.processes import Processes
+from local_airflow.stack import scheduled_dag_ids, stack
+from marketlake import settings
 from polygon_simulator.server import Simulator
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -91,6 +98,23 @@ class Rig:
 
     def partition(self, day: str) -> Path:
         return self.lake / "processed" / "spy" / f"date={day}" / "bars.parquet"
+
+
+@contextmanager
+def airflow_of(rig: Rig) -> Iterator[AirflowApi]:
+    """An Airflow that is up, schedules nothing, and is ended with the block, with every process of it."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in rig.environment.items():
+            patched.setenv(name, value)
+        patched.setattr(settings, "env_file", lambda: rig.folder / "absent.env")
+        home = Home.of(settings.load())
+        with home.starting():
+            home.migrate()
+        with stack(home, scheduled_dag_ids(settings.load()), lambda line: warnings.warn(line, stacklevel=1)) as up:
+            assert up.ours
+            yield up.api
+    assert Processes(home.folder).running() is None
+    until(lambda: rig.processes() == [], timeout_s=10)
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +12,10 @@ import pytest
 
 from conftest import KEY, RecordedElseSparse
 from local_airflow.api import AirflowApi
-from local_airflow.home import Home
 from local_airflow.processes import Processes
-from local_airflow.stack import scheduled_dag_ids, stack
-from marketlake import settings
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
-from rig import DAG, Rig, clear, ended, instances, trigger, until
+from rig import DAG, Rig, airflow_of, clear, ended, instances, trigger, until
 
 pytestmark = pytest.mark.airflow
 
@@ -32,19 +28,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def api(rig: Rig) -> Iterator[AirflowApi]:
-    """An Airflow that is up, schedules nothing, and is ended with the module."""
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in rig.environment.items():
-            patched.setenv(name, value)
-        patched.setattr(settings, "env_file", lambda: rig.folder / "absent.env")
-        home = Home.of(settings.load())
-        with home.starting():
-            home.migrate()
-        with stack(home, scheduled_dag_ids(settings.load()), lambda line: warnings.warn(line, stacklevel=1)) as up:
-            assert up.ours
-            yield up.api
-    assert Processes(home.folder).running() is None
-    until(lambda: rig.processes() == [], timeout_s=10)
+    with airflow_of(rig) as up:
+        yield up
 
 
 @pytest.fixture(autouse=True)
