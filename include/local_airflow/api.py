@@ -14,6 +14,11 @@ from local_airflow.home import AirflowTrouble
 _PAGE = 100
 _TIMEOUT_S = 600
 _LOCKED_TRIES = 10
+_CREATE_TRIES = 3
+
+
+class AirflowServerTrouble(AirflowTrouble):
+    """An answer that says nothing of the request: HTTP 5xx."""
 
 
 class AirflowApi:
@@ -73,7 +78,17 @@ class AirflowApi:
         return int((self._send("POST", "backfills/dry_run", json=body) or {})["total_entries"])
 
     def create_backfill(self, body: dict[str, Any]) -> int:
-        """Create a backfill; its id."""
+        """Create a backfill; its id. Asked again where SQLite was locked for a moment and nothing came of it."""
+        for _ in range(_CREATE_TRIES - 1):
+            try:
+                return self._created(body)
+            except AirflowServerTrouble:
+                if self.active_backfill(body["dag_id"]) is not None:
+                    raise
+            time.sleep(1)
+        return self._created(body)
+
+    def _created(self, body: dict[str, Any]) -> int:
         return int((self._send("POST", "backfills", json=body) or {})["id"])
 
     def steer_backfill(self, backfill_id: int, action: str) -> None:
@@ -150,7 +165,8 @@ class AirflowApi:
         if allowed:
             return None
         if not response.ok:
-            raise AirflowTrouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
+            trouble = AirflowServerTrouble if response.status_code >= requests.codes.server_error else AirflowTrouble
+            raise trouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
         return dict(response.json()) if response.content else None
 
 
