@@ -55,7 +55,7 @@ def test_every_make_command_exists(name: str) -> None:
 
 
 def test_the_table_of_settings_is_the_models() -> None:
-    assert TEXT.count("\n| `api.") == 9
+    assert TEXT.count("\n| `api.") == 10
     assert with_tables(TEXT) == TEXT, "make readme"
 
 
