@@ -64,8 +64,10 @@ def undisturbed(made: Ground, day: str) -> str:
 
 
 def reason(api: AirflowApi, run_id: str) -> str:
-    """Why the one failed task of a run failed, as its log says it."""
-    (failed,) = [one for one in api.task_instances(DAG, run_id) if one["state"] == "failed"]
+    """Why the one session of a run failed, as its log says it."""
+    (failed,) = [
+        one for one in api.task_instances(DAG, run_id) if (one["task_id"], one["state"]) == ("ingest_session", "failed")
+    ]
     details = [event["error_detail"] for event in api.log_events(failed) if event.get("error_detail")]
     return f"{details[-1][0]['exc_type']}: {details[-1][0]['exc_value']}"
 
