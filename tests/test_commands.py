@@ -122,13 +122,23 @@ def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig) -
     assert listening == {("127.0.0.1", int(rig.extra["AIRFLOW__API__PORT"]))}
     api = AirflowApi(f"http://127.0.0.1:{rig.extra['AIRFLOW__API__PORT']}", "admin", _password(rig))
     assert api.log_in()
-    until(lambda: rows(rig, "select 1 from dag_run where state = 'success'"))
-    assert rows(rig, "select run_type, state, count(*) from dag_run group by 1, 2") == [("scheduled", "success", 1)]
-    assert rows(rig, "select task_id, state, count(*) from task_instance group by 1, 2 order by 1") == [
+    until(lambda: rows(rig, "select count(*) from dag_run where state = 'success'") == [(2,)])
+    assert rows(rig, "select dag_id, run_type, state, count(*) from dag_run group by 1, 2, 3 order by 1") == [
+        ("spy_bars_audit", "scheduled", "success", 1),
+        ("spy_second_bars", "scheduled", "success", 1),
+    ]
+    instances = "select task_id, state, count(*) from task_instance where dag_id = '{}' group by 1, 2 order by 1"
+    assert rows(rig, instances.format("spy_second_bars")) == [
         ("dates_ended", "success", 1),
         ("ingest_session", "success", 3),
         ("plan_sessions", "success", 1),
         ("report", "success", 1),
+    ]
+    assert rows(rig, instances.format("spy_bars_audit")) == [  # of a lake that was just filled, nothing is due
+        ("audit_session", "skipped", 1),
+        ("dates_ended", "success", 1),
+        ("plan_audit", "success", 1),
+        ("summarise_audit", "success", 1),
     ]
     newest_first = rows(rig, "select rendered_map_index from task_instance where map_index >= 0 order by map_index")
     assert newest_first == sorted(newest_first, reverse=True)
