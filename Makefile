@@ -9,6 +9,8 @@ REFETCH ?=
 TICKER ?=
 KEEP ?=
 DEMO ?=
+# Tests mostly wait for Airflow: two files at a time take half the time. JOBS=0: one after the other.
+JOBS ?= 2
 
 VENV := .venv
 LOG := .venv.log
@@ -61,8 +63,8 @@ airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders
 env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
 	@"$(or $(PYTHON),python3)" include/local_airflow/env_file.py $(if $(filter 1 yes true,$(DEMO)),--demo)
 
-test: $(VENV)/.development ## run the tests with coverage
-	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(ARGS)
+test: $(VENV)/.development ## [JOBS=2]: run the tests with coverage, that many files at a time
+	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
 
 check: $(VENV)/.development ## format, lint, types
 	@$(VENV)/bin/ruff format --check .
