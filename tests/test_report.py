@@ -112,7 +112,8 @@ class Instance:
 
 
 def result(day: str, state: str = "complete") -> dict[str, Any]:
-    return {"session": day, "state": state, "rows": 1}
+    because = ["2 minutes are missing"] if state == "suspect" else []
+    return {"session": day, "state": state, "rows": 1, "suspect_because": because}
 
 
 def context(run_type: str, states: dict[str, str], planned: Any, results: list[Any]) -> dict[str, Any]:
@@ -192,7 +193,7 @@ def test_a_scheduled_run_sends_one_message_and_fails_with_its_first_line(
         report.report("SPY", given)
     assert str(failed.value) == line
     assert [got["text"].splitlines()[:3] for got in hook.got] == [
-        [line, "suspect: 2013-10-08", "missing or unfinished among the last 3: 2013-10-07"]
+        [line, "suspect: 2013-10-08 (2 minutes are missing)", "missing or unfinished among the last 3: 2013-10-07"]
     ]
     assert "/spy_second_bars" in hook.got[0]["text"] or "spy_second_bars in Airflow" in hook.got[0]["text"]
     assert line in caplog.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from marketlake.model import State
 
@@ -17,7 +17,7 @@ class RunSummary:
     ``planned`` is None where the plan itself failed. ``states`` has the certificate's state of each session
     that succeeded: whatever is planned and not in it has failed. ``missing`` are those without a finished
     partition among the last ``window_sessions``; None where nobody looked, for the reason in ``not_looked``.
-    ``known``: sessions about which nothing is new, so that being suspect still is no news.
+    ``reasons``: why a session is suspect. ``known``: sessions about which nothing is new, so that being suspect still is no news.
     """
 
     subject: str
@@ -27,6 +27,7 @@ class RunSummary:
     window_sessions: int = 0
     not_looked: str = ""
     next_step: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
 
     @property
@@ -67,7 +68,7 @@ class RunSummary:
         """The whole message: a line a fact, and what to do if there is trouble."""
         lines = [self.headline]
         if self.suspect:
-            lines.append(f"suspect: {_named(self.suspect)}")
+            lines.append(f"suspect: {_named(self.suspect, self.reasons)}")
         if self.missing:
             lines.append(f"missing or unfinished among the last {self.window_sessions}: {_named(self.missing)}")
         if self.not_looked:
@@ -81,7 +82,8 @@ def _counted(sessions: Sequence[str]) -> str:
     return f"{len(sessions)} session{'' if len(sessions) == 1 else 's'}"
 
 
-def _named(sessions: Sequence[str]) -> str:
-    """The sessions, ascending; of many, the first ones."""
+def _named(sessions: Sequence[str], reasons: Mapping[str, str] | None = None) -> str:
+    """The sessions, ascending, with the reasons that are known; of many, the first ones."""
     left = len(sessions) - _MOST_NAMED
-    return ", ".join(sorted(sessions)[:_MOST_NAMED]) + (f" and {left} more" if left > 0 else "")
+    named = [f"{day} ({reasons[day]})" if reasons and day in reasons else day for day in sorted(sessions)[:_MOST_NAMED]]
+    return ", ".join(named) + (f" and {left} more" if left > 0 else "")

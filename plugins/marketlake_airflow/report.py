@@ -64,13 +64,19 @@ def summary(what: str, context: Mapping[str, Any], plan_task: str, mapped_task: 
     planned = ti.xcom_pull(task_ids=plan_task) if of_run.get(plan_task) == "success" else None
     results = ti.xcom_pull(task_ids=[mapped_task]) if planned else []  # in one request, however many
     state_of = {result["session"]: result["state"] for result in results if result}
+    reasons = {one["session"]: "; ".join(one["suspect_because"]) for one in results if one and one["suspect_because"]}
     succeeded = {
         session: state_of[session]
         for index, session in enumerate(planned or ())
         if session in state_of and of_run.get(f"{mapped_task}_{index}") == "success"
     }
     return RunSummary(
-        f"{what}, run {run.run_id}", planned, succeeded, next_step=_next_step(run.dag_id, run.run_id), **looked
+        f"{what}, run {run.run_id}",
+        planned,
+        succeeded,
+        next_step=_next_step(run.dag_id, run.run_id),
+        reasons=reasons,
+        **looked,
     )
 
 
