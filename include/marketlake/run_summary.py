@@ -17,7 +17,8 @@ class RunSummary:
     ``planned`` is None where the plan itself failed. ``states`` has the certificate's state of each session
     that succeeded: whatever is planned and not in it has failed. ``missing`` are those without a finished
     partition among the last ``window_sessions``; None where nobody looked, for the reason in ``not_looked``.
-    ``reasons``: why a session is suspect. ``known``: sessions about which nothing is new, so that being suspect still is no news.
+    ``reasons``: why a session is suspect. ``known``: sessions about which nothing is new, so that being
+    suspect still is no news.
     """
 
     subject: str
