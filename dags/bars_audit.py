@@ -11,16 +11,13 @@ Triggered by hand with `start_date` and `end_date`, it looks at every session th
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-import pendulum
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, get_current_context, task, teardown
 
 from marketlake import settings
-from marketlake_airflow.retry import SessionRetryPolicy
-from marketlake_airflow.timetable import SessionTimetable
+from marketlake_airflow.session_dag import session_dag
 
 PARAMS = {
     "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
@@ -30,27 +27,13 @@ PARAMS = {
 
 def bars_audit(ticker: str, configured: settings.Settings) -> DAG:
     """The audit DAG of one ticker."""
-    schedule, tasks = configured.schedule, configured.tasks
-    with DAG(
+    with session_dag(
         f"{ticker.lower()}_bars_audit",
-        schedule=SessionTimetable(
-            configured.audit.ready_time.isoformat("minutes"),
-            [str(day) for day in configured.calendar.closures],
-            schedule.enabled,
-        ),
-        start_date=pendulum.datetime(2003, 9, 10),
-        catchup=False,
-        max_active_runs=1,
+        ticker,
+        configured,
+        ready_time=configured.audit.ready_time,
         params=PARAMS,
         doc_md=__doc__,
-        tags=["market-data", ticker],
-        default_args={
-            "owner": "marketlake",
-            "retries": tasks.retries,
-            "retry_delay": timedelta(seconds=tasks.retry_delay_s),
-            "retry_policy": SessionRetryPolicy(tasks.retries, tasks.retry_delay_s, tasks.retry_delay_cap_s),
-            "execution_timeout": timedelta(seconds=tasks.timeout_s),
-        },
     ) as dag:
 
         @task

@@ -20,14 +20,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pendulum
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, Param, get_current_context, task, teardown
 
 from marketlake import settings
 from marketlake_airflow.deadline import overdue_alert
-from marketlake_airflow.retry import SessionRetryPolicy
-from marketlake_airflow.timetable import SessionTimetable
+from marketlake_airflow.session_dag import session_dag
 
 PARAMS = {
     "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
@@ -42,29 +40,15 @@ def second_bars(ticker: str, configured: settings.Settings) -> DAG:
     """The DAG of one ticker."""
     name = f"{ticker.lower()}_second_bars"
     bars = Asset(name, group="marketlake")
-    schedule, tasks = configured.schedule, configured.tasks
-    with DAG(
+    with session_dag(
         name,
-        schedule=SessionTimetable(
-            schedule.ready_time.isoformat("minutes"),
-            [str(day) for day in configured.calendar.closures],
-            schedule.enabled,
-            configured.history.end_date.isoformat() if configured.history.end_date else None,
-        ),
-        start_date=pendulum.datetime(2003, 9, 10),
-        catchup=False,
-        max_active_runs=1,
-        deadline=overdue_alert(ticker, schedule.deadline_s),
+        ticker,
+        configured,
+        ready_time=configured.schedule.ready_time,
+        end_date=configured.history.end_date,
+        deadline=overdue_alert(ticker, configured.schedule.deadline_s),
         params=PARAMS,
         doc_md=__doc__,
-        tags=["market-data", ticker],
-        default_args={
-            "owner": "marketlake",
-            "retries": tasks.retries,
-            "retry_delay": timedelta(seconds=tasks.retry_delay_s),
-            "retry_policy": SessionRetryPolicy(tasks.retries, tasks.retry_delay_s, tasks.retry_delay_cap_s),
-            "execution_timeout": timedelta(seconds=tasks.timeout_s),
-        },
     ) as dag:
 
         @task

@@ -1,0 +1,47 @@
+"""What every DAG over sessions has in common: when it runs, and how its tasks are tried again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG
+
+from marketlake.settings import Settings
+from marketlake_airflow.retry import SessionRetryPolicy
+from marketlake_airflow.timetable import SessionTimetable
+
+
+def session_dag(
+    name: str,
+    ticker: str,
+    configured: Settings,
+    *,
+    ready_time: dt.time,
+    end_date: dt.date | None = None,
+    **more: Any,
+) -> DAG:
+    """A DAG with a run a session, due at ``ready_time`` New York on the following day, up to ``end_date``."""
+    tasks = configured.tasks
+    return DAG(
+        name,
+        schedule=SessionTimetable(
+            ready_time.isoformat("minutes"),
+            [str(day) for day in configured.calendar.closures],
+            configured.schedule.enabled,
+            end_date.isoformat() if end_date else None,
+        ),
+        start_date=pendulum.datetime(2003, 9, 10),
+        catchup=False,
+        max_active_runs=1,
+        tags=["market-data", ticker],
+        default_args={
+            "owner": "marketlake",
+            "retries": tasks.retries,
+            "retry_delay": dt.timedelta(seconds=tasks.retry_delay_s),
+            "retry_policy": SessionRetryPolicy(tasks.retries, tasks.retry_delay_s, tasks.retry_delay_cap_s),
+            "execution_timeout": dt.timedelta(seconds=tasks.timeout_s),
+        },
+        **more,
+    )
