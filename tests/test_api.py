@@ -13,8 +13,19 @@ from local_airflow.api import AirflowApi
 from local_airflow.home import AirflowTrouble
 
 LOCKED = (500, {"detail": {"reason": "Database error"}})
+BUSY = (503, {"detail": "the database is locked"})
 NOTHING = (200, {"backfills": []})
-BEGUN = (200, {"backfills": [{"id": 7, "completed_at": None}]})
+BEGUN = (
+    200,
+    {
+        "backfills": [
+            {"id": 7, "completed_at": None, "from_date": "2013-10-05T00:00:00Z", "to_date": "2013-10-09T00:00:00Z"}
+        ]
+    },
+)
+RUNS = (200, {"total_entries": 3})
+NO_RUNS = (200, {"total_entries": 0})
+DONE = (200, {})
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, dict[str, Any]]) -> tuple[AirflowApi, list[str]]:
@@ -34,14 +45,23 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, dict[str, An
     return api, asked
 
 
-def test_a_backfill_is_created_again_when_nothing_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    api, asked = answering(monkeypatch, LOCKED, NOTHING, LOCKED, NOTHING, (200, {"id": 7}))
+@pytest.mark.parametrize("trouble", [LOCKED, BUSY])
+def test_a_backfill_is_created_again_when_nothing_came_of_it(
+    monkeypatch: pytest.MonkeyPatch, trouble: tuple[int, dict[str, Any]]
+) -> None:
+    api, asked = answering(monkeypatch, trouble, NOTHING, trouble, NOTHING, (200, {"id": 7}))
     assert api.create_backfill({"dag_id": "spy_second_bars"}) == 7
     assert asked == ["POST", "GET", "POST", "GET", "POST"]
 
 
+def test_a_backfill_that_was_left_without_runs_is_cancelled_and_created_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, asked = answering(monkeypatch, BUSY, BEGUN, NO_RUNS, DONE, (200, {"id": 8}))
+    assert api.create_backfill({"dag_id": "spy_second_bars"}) == 8
+    assert asked == ["POST", "GET", "GET", "PUT", "POST"]
+
+
 @pytest.mark.parametrize(
-    "answers", [(LOCKED, BEGUN), (LOCKED, NOTHING, LOCKED, NOTHING, LOCKED), ((422, {"detail": "no such dates"}),)]
+    "answers", [(LOCKED, BEGUN, RUNS), (*[LOCKED, NOTHING] * 5, LOCKED), ((422, {"detail": "no such dates"}),)]
 )
 def test_a_backfill_that_was_begun_or_refused_is_not_created_again(
     monkeypatch: pytest.MonkeyPatch, answers: tuple[Any, ...]

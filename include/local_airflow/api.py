@@ -14,7 +14,7 @@ from local_airflow.home import AirflowTrouble
 _PAGE = 100
 _TIMEOUT_S = 600
 _LOCKED_TRIES = 10
-_CREATE_TRIES = 3
+_CREATE_TRIES = 6
 
 
 class AirflowServerTrouble(AirflowTrouble):
@@ -78,21 +78,29 @@ class AirflowApi:
         return int((self._send("POST", "backfills/dry_run", json=body) or {})["total_entries"])
 
     def create_backfill(self, body: dict[str, Any]) -> int:
-        """Create a backfill; its id. Asked again where SQLite was locked for a moment and nothing came of it."""
-        for _ in range(_CREATE_TRIES - 1):
+        """Create a backfill; its id. Asked again where SQLite was locked for a moment and nothing came of it.
+
+        Airflow then takes its runs back, and the backfill itself, unless that meets the lock, too: one that
+        is left without runs is cancelled here.
+        """
+        for attempt in range(1, _CREATE_TRIES):
             try:
                 return self._created(body)
             except AirflowServerTrouble:
-                if self.active_backfill(body["dag_id"]) is not None:
-                    raise
-            time.sleep(1)
+                left = self.active_backfill(body["dag_id"])
+                if left is not None:
+                    first, last = (dt.datetime.fromisoformat(left[name]).date() for name in ("from_date", "to_date"))
+                    if self.count_runs(body["dag_id"], first, last, "queued", "running"):
+                        raise
+                    self.steer_backfill(int(left["id"]), "cancel")
+            time.sleep(_pause_s(attempt))
         return self._created(body)
 
     def _created(self, body: dict[str, Any]) -> int:
-        return int((self._send("POST", "backfills", json=body) or {})["id"])
+        return int((self._send("POST", "backfills", lock_ends=True, json=body) or {})["id"])
 
     def steer_backfill(self, backfill_id: int, action: str) -> None:
-        """``pause`` or ``unpause``. Of one that completed meanwhile, nothing is changed."""
+        """``pause``, ``unpause`` or ``cancel``. Of one that completed meanwhile, nothing is changed."""
         self._send("PUT", f"backfills/{backfill_id}/{action}", conflict_ok=True)
 
     def count_runs(self, dag_id: str, first: dt.date, last: dt.date, *states: str) -> int:
@@ -146,7 +154,14 @@ class AirflowApi:
                 return
 
     def _send(
-        self, method: str, path: str, *, missing_ok: bool = False, conflict_ok: bool = False, **given: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        missing_ok: bool = False,
+        conflict_ok: bool = False,
+        lock_ends: bool = False,
+        **given: Any,
     ) -> dict[str, Any] | None:
         url = f"{self.base_url}/api/v2/{path}"
         for attempt in range(1, _LOCKED_TRIES + 1):
@@ -156,9 +171,9 @@ class AirflowApi:
                 raise AirflowTrouble(f"Airflow's API does not answer ({method} {path}: {type(exc).__name__}).") from exc
             if response.status_code == requests.codes.unauthorized and attempt == 1 and self.log_in():
                 continue
-            if not _is_locked(method, response.status_code):
+            if lock_ends or not _is_locked(method, response.status_code):
                 break
-            time.sleep(min(0.2 * 2**attempt, 5))
+            time.sleep(_pause_s(attempt))
         allowed = (missing_ok and response.status_code == requests.codes.not_found) or (
             conflict_ok and response.status_code == requests.codes.conflict
         )
@@ -168,6 +183,11 @@ class AirflowApi:
             trouble = AirflowServerTrouble if response.status_code >= requests.codes.server_error else AirflowTrouble
             raise trouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
         return dict(response.json()) if response.content else None
+
+
+def _pause_s(attempt: int) -> float:
+    """How long to wait after an attempt that met a lock."""
+    return float(min(0.2 * 2**attempt, 5))
 
 
 def _is_locked(method: str, code: int) -> bool:
