@@ -81,7 +81,7 @@ class AirflowApi:
         """Create a backfill; its id. Asked again where SQLite was locked for a moment and nothing came of it.
 
         Airflow then takes its runs back, and the backfill itself, unless that meets the lock, too: one that
-        is left without runs is cancelled here.
+        is left without runs is cancelled here. One of other dates is somebody else's, and stays.
         """
         for attempt in range(1, _CREATE_TRIES):
             try:
@@ -89,8 +89,8 @@ class AirflowApi:
             except AirflowServerTrouble:
                 left = self.active_backfill(body["dag_id"])
                 if left is not None:
-                    first, last = (dt.datetime.fromisoformat(left[name]).date() for name in ("from_date", "to_date"))
-                    if self.count_runs(body["dag_id"], first, last, "queued", "running"):
+                    dates = dates_of(left)
+                    if dates != dates_of(body) or self.count_runs(body["dag_id"], *dates, "queued", "running"):
                         raise
                     self.steer_backfill(int(left["id"]), "cancel")
             time.sleep(_pause_s(attempt))
@@ -183,6 +183,12 @@ class AirflowApi:
             trouble = AirflowServerTrouble if response.status_code >= requests.codes.server_error else AirflowTrouble
             raise trouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
         return dict(response.json()) if response.content else None
+
+
+def dates_of(backfill: Mapping[str, Any]) -> tuple[dt.date, dt.date]:
+    """The first and the last date of a backfill, or of the request for one."""
+    first, last = (dt.datetime.fromisoformat(backfill[name]).date() for name in ("from_date", "to_date"))
+    return first, last
 
 
 def _pause_s(attempt: int) -> float:

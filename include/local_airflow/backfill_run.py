@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local_airflow.api import AirflowApi
+from local_airflow.api import AirflowApi, dates_of
 from local_airflow.asked_range import Range
 from local_airflow.home import AirflowTrouble
 
@@ -32,7 +32,7 @@ class BackfillRun:
     def create_or_attach(self, *, refetch: bool) -> bool:
         """Whether there is anything to watch. Raises AirflowTrouble where another range is active."""
         active = self._api.active_backfill(self._dag_id)
-        if active is not None and self._runs_left(*_dates(active)) == 0:
+        if active is not None and self._runs_left(*dates_of(active)) == 0:
             self._await_completion(active["id"])
             active = None
         if active is not None:
@@ -62,7 +62,7 @@ class BackfillRun:
         return True
 
     def _attach(self, active: dict[str, Any], *, refetch: bool) -> bool:
-        first, last = _dates(active)
+        first, last = dates_of(active)
         if (first, last) != (self._wanted.first, self._wanted.last):
             raise AirflowTrouble(
                 f"backfill {active['id']} of FROM={first} TO={last} is {'paused' if active['is_paused'] else 'active'}"
@@ -113,7 +113,7 @@ class BackfillRun:
     def pause(self) -> None:
         """Start no further run of this backfill, also where it was created but not yet answered for."""
         active = self._api.active_backfill(self._dag_id)
-        if active is not None and _dates(active) == (self._wanted.first, self._wanted.last):
+        if active is not None and dates_of(active) == (self._wanted.first, self._wanted.last):
             self._api.steer_backfill(active["id"], "pause")
 
     def reasons(self) -> dict[dt.date, str]:
@@ -160,10 +160,3 @@ class BackfillRun:
     def _runs_left(self, first: dt.date, last: dt.date) -> int:
         # In one request: between two, a run could pass from queued to running and be in neither answer.
         return self._api.count_runs(self._dag_id, first, last, "queued", "running")
-
-
-def _dates(backfill: dict[str, Any]) -> tuple[dt.date, dt.date]:
-    return (
-        dt.datetime.fromisoformat(backfill["from_date"]).date(),
-        dt.datetime.fromisoformat(backfill["to_date"]).date(),
-    )
