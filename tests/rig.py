@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -127,6 +128,12 @@ def processes_in(folder: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+def rows(rig: Rig, query: str) -> list[tuple[object, ...]]:
+    """What a query finds in the database of a rig's Airflow."""
+    with sqlite3.connect(rig.home / "airflow.db") as database:
+        return database.execute(query).fetchall()
 
 
 def until(condition: Callable[[], Any], timeout_s: float = 120) -> Any:

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import socket
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from conftest import KEY, RecordedElseSparse
 from local_airflow.api import AirflowApi
 from local_airflow.processes import free_port
 from polygon_simulator.server import Simulator
-from rig import Rig, processes_in, until
+from rig import Rig, processes_in, rows, until
 
 pytestmark = pytest.mark.airflow
 
@@ -30,11 +29,6 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield rig
         rig.make("down")
         assert rig.processes() == []
-
-
-def rows(rig: Rig, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(rig.home / "airflow.db") as database:
-        return database.execute(query).fetchall()
 
 
 def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> None:

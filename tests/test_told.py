@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from local_airflow.processes import free_port
 from marketlake import settings
 from polygon_simulator.server import Simulator
 from receivers import PATH, Webhook, webhook
-from rig import DAG, Rig, ended, instances, trigger, until
+from rig import DAG, Rig, ended, instances, rows, trigger, until
 
 pytestmark = pytest.mark.airflow
 
@@ -44,11 +43,6 @@ def rig(tmp_path: Path, hook: Webhook) -> Iterator[Rig]:
         yield rig
         rig.make("down")
         assert rig.processes() == []
-
-
-def rows(rig: Rig, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(rig.home / "airflow.db") as database:
-        return database.execute(query).fetchall()
 
 
 def started(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> AirflowApi:
