@@ -43,6 +43,7 @@ def bars_audit(ticker: str, configured: settings.Settings) -> DAG:
             return bodies.plan_audit(ticker, get_current_context())
 
         @task(
+            multiple_outputs=False,  # a dict is otherwise pushed key by key as well
             map_index_template="{{ task.op_kwargs['session'] }}",
             max_active_tis_per_dag=configured.api.sessions_in_flight,
         )

@@ -58,6 +58,7 @@ def second_bars(ticker: str, configured: settings.Settings) -> DAG:
             return bodies.plan_sessions(ticker, get_current_context())
 
         @task(
+            multiple_outputs=False,  # a dict is otherwise pushed key by key as well: ten more requests a session
             map_index_template="{{ task.op_kwargs['session'] }}",
             outlets=[bars],
             max_active_tis_per_dag=configured.api.sessions_in_flight,
