@@ -1,8 +1,8 @@
 """Airflow imports this module in every process. Those that fork tasks load the heavy imports once here,
 and what tasks print is masked in every log it goes to.
 
-A task forked from them finds pandas, pyarrow and the calendar ready, instead of spending half a second
-on its own. Only imports: no thread, connection or file may be open when a process forks.
+A task forked from them finds pandas, pyarrow, the HTTP provider and the calendar ready, instead of spending
+a second on its own. No thread, connection or file may be open when a process forks.
 """
 
 import importlib
@@ -10,11 +10,34 @@ import sys
 
 _FORKS_TASKS = {"scheduler", "worker", "standalone"}
 
-_HEAVY = ("exchange_calendars", "pyarrow.parquet", "marketlake.audit", "marketlake.planning", "marketlake.preflight")
+# What a task was seen to import after its process had forked, and the task's own bodies.
+_HEAVY = (
+    "airflow.providers.standard.decorators.python",
+    "airflow.providers.standard.operators.empty",
+    "airflow.sdk.definitions.decorators",
+    "marketlake_airflow.deadline",
+    "marketlake_airflow.report",
+    "marketlake_airflow.session_dag",
+    "marketlake_airflow.tasks",
+    "pyarrow.parquet",
+)
+
+
+def _prepare_to_fork() -> None:
+    for module in _HEAVY:
+        importlib.import_module(module)
+
+    import pyarrow
+
+    from marketlake.lake import system_clock
+    from marketlake.sessions import SessionCalendar
+
+    SessionCalendar(system_clock().date())  # building the calendar takes 0.3 s, and is done once a process
+    pyarrow.array([0]).cast(pyarrow.float64())  # the first use of a kernel sets up all of them, in 8 ms
+
 
 if _FORKS_TASKS.intersection(sys.argv[1:4]):
-    for _module in _HEAVY:
-        importlib.import_module(_module)
+    _prepare_to_fork()
 
 
 def configure_logging() -> None:
