@@ -5,22 +5,31 @@ Source of the shapes: the vendor's aggregates endpoint ``/v2/aggs/ticker/.../ran
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from marketlake.errors import MalformedPage, UndecodableBody
 from marketlake.schema import BARS
+
+Floats = NDArray[np.float64]
 
 _LARGEST_EXACT_INTEGER = 2.0**53
 _SHOWN_BYTES = 80
 
 
 class _Bar(msgspec.Struct, gc=False):
-    """Any number may come with an exponent or a fraction, so all are floats until they are checked."""
+    """Any number may come with an exponent or a fraction, so all are floats until they are checked.
+
+    What may be absent is NaN then, which no JSON number is; or None, where the vendor sends a null.
+    """
 
     t: float
     o: float
@@ -28,8 +37,8 @@ class _Bar(msgspec.Struct, gc=False):
     l: float  # noqa: E741 (the vendor's name)
     c: float
     v: float
-    vw: float | None = None
-    n: float | None = None
+    vw: float | None = math.nan
+    n: float | None = math.nan
 
 
 class _Body(msgspec.Struct):
@@ -46,6 +55,8 @@ class _Body(msgspec.Struct):
     message: str | None = None
 
 
+_NUMBERS = ("t", "o", "h", "l", "c", "v", "vw", "n")
+_BAR_NUMBERS = attrgetter(*_NUMBERS)
 _DECODER = msgspec.json.Decoder(_Body)
 
 
@@ -88,40 +99,45 @@ def decode(body: bytes) -> Page:
 
 
 def _columns(bars: list[_Bar]) -> pa.Table:
-    volume_exact = _floats(bars, "v")
+    column = dict(zip(_NUMBERS, np.ascontiguousarray(_numbers(bars).T), strict=True))
     columns = {
-        "timestamp": _integers(_floats(bars, "t"), "t"),
-        "open": _floats(bars, "o"),
-        "high": _floats(bars, "h"),
-        "low": _floats(bars, "l"),
-        "close": _floats(bars, "c"),
-        "volume": _integers(np.rint(volume_exact), "v"),
-        "vwap": pa.array(list(map(attrgetter("vw"), bars)), pa.float64()),
-        "transactions": _nullable_integers(bars, "n"),
-        "volume_exact": volume_exact,
+        "timestamp": pa.array(_integers(column["t"], "t")),
+        "open": column["o"],
+        "high": column["h"],
+        "low": column["l"],
+        "close": column["c"],
+        "volume": pa.array(_integers(np.rint(column["v"]), "v")),
+        "vwap": pa.array(column["vw"], mask=np.isnan(column["vw"])),
+        "transactions": _nullable_integers(column["n"], "n"),
+        "volume_exact": column["v"],
     }
-    schema = pa.schema([BARS.field(name) for name in columns])
-    return pa.table({name: pa.array(values) for name, values in columns.items()}, schema=schema)
+    return pa.table(columns, schema=pa.schema([BARS.field(name) for name in columns]))
 
 
-def _floats(bars: list[_Bar], key: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.fromiter(map(attrgetter(key), bars), np.float64, len(bars))
+def _numbers(bars: list[_Bar]) -> Floats:
+    """The bars' numbers, of shape (bars, names), in one pass; NaN, which JSON has no word for, where one is absent."""
+
+    def each() -> Iterator[float | None]:
+        return chain.from_iterable(map(_BAR_NUMBERS, bars))
+
+    size = len(bars) * len(_NUMBERS)
+    try:
+        numbers = np.fromiter(each(), np.float64, size)
+    except TypeError:  # a null
+        numbers = np.fromiter((math.nan if number is None else number for number in each()), np.float64, size)
+    return numbers.reshape(len(bars), len(_NUMBERS))
 
 
-def _integers(values: np.ndarray[tuple[int], np.dtype[np.float64]], key: str) -> pa.Array:
+def _integers(values: Floats, key: str) -> NDArray[np.int64]:
     wrong = np.flatnonzero((np.rint(values) != values) | (np.abs(values) > _LARGEST_EXACT_INTEGER))
     if len(wrong):
         raise MalformedPage(f"{key} of bar {wrong[0]} is {values[wrong[0]]!r}, not a whole number below 2**53")
-    return pa.array(values.astype(np.int64))
+    return values.astype(np.int64)
 
 
-def _nullable_integers(bars: list[_Bar], key: str) -> pa.Array:
-    values = list(map(attrgetter(key), bars))
-    if None not in values:
-        return _integers(np.array(values, np.float64), key)
-    absent = np.array([value is None for value in values])
-    filled = np.array([0.0 if value is None else value for value in values])
-    return pa.array(_integers(filled, key).to_numpy(), pa.int64(), mask=absent)
+def _nullable_integers(values: Floats, key: str) -> pa.Array:
+    absent = np.isnan(values)
+    return pa.array(_integers(np.where(absent, 0, values), key), mask=absent)
 
 
 def _shown(body: bytes) -> str:

@@ -22,7 +22,7 @@ from marketlake.errors import RawPagesUnusable
 from marketlake.model import Fetch, Reference, Timespan
 from marketlake.storage import Storage, Writer
 
-_LEVEL = 3
+_LEVEL = 1  # of three real sessions' pages and of made-up ones, level 3 takes more time and makes larger archives
 _FILE = "pages.tar"
 
 
