@@ -430,12 +430,12 @@ def test_a_folder_that_cannot_be_looked_into_is_told_with_its_path(
 ) -> None:
     ingest(lake, "SPY", DAY, client)
 
-    def forbidden(self: Path, **_: bool) -> os.stat_result:
-        raise PermissionError(13, "Permission denied", str(self))
+    def forbidden(path: str, **_: bool) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(Path, "stat", forbidden)
+    monkeypatch.setattr(os, "stat", forbidden)
     with pytest.raises(StorageError, match=r"cannot read .*date=2024-11-26/bars.parquet: Permission denied"):
-        lake.partitions.missing("SPY", [DAY])
+        lake.partitions.present("SPY")
 
 
 def test_the_key_is_nowhere_but_in_the_header(

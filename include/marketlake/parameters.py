@@ -92,7 +92,7 @@ class Api(Section):
     """the first wait; it doubles with each attempt, with jitter"""
     backoff_cap_s: float = Field(default=60, ge=0, le=600)
     """the longest single wait, a Retry-After of the vendor included"""
-    sessions_in_flight: int = Field(default=4, ge=1, le=64)
+    sessions_in_flight: int = Field(default=8, ge=1, le=64)
     """sessions of one ticker fetched at the same time, over all runs"""
     requests_per_minute: int | None = Field(default=None, ge=1)
     """calls by all tasks of this machine, for a plan or proxy that counts them; null: no limit"""
@@ -105,7 +105,7 @@ class Storage(Section):
     """the lake; a relative path starts at the project folder"""
     compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
     """of the partitions"""
-    compression_level: int = Field(default=6, ge=1, le=22)
+    compression_level: int = Field(default=4, ge=1, le=22)
     """for zstd, and up to 9 for gzip"""
     keep_raw_pages: bool = True
     """the API's pages beside the partitions, to rebuild them without a call"""

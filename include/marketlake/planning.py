@@ -20,9 +20,9 @@ def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
     """
     known = _known(lake, own)
     window = catch_up_window(lake, own)
-    missing = lake.partitions.missing(ticker, known)
-    older = [day for day in missing if day < window[0]] if window else []
-    recent = lake.partitions.unfinished(ticker, window)
+    present = lake.partitions.present(ticker)
+    older = [day for day in known if day not in present and day < window[0]]
+    recent = lake.partitions.unfinished(ticker, window, present)
     if older:
         _log.warning(
             "%s: %d sessions before the catch-up window have no partition; fill them with"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -50,6 +51,9 @@ class Storage(Protocol):
     def folders(self, prefix: str) -> list[str]:
         """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
 
+    def folders_with(self, prefix: str, name: str) -> list[str]:
+        """The names of those folders directly under ``prefix`` that hold a file ``name``, from one listing."""
+
     def files(self, prefix: str) -> list[str]:
         """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
 
@@ -71,6 +75,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         target = Path(entry.path)
         return entry.is_dir() and not (entry.is_symlink() and target.parent.resolve().is_relative_to(target.resolve()))
     return False
+
+
+def _holds(folder: os.DirEntry[str], name: str) -> bool:
+    """Whether a file of that name lies in a folder. Raises StorageError where that cannot be seen."""
+    path = f"{folder.path}/{name}"  # no Path: there may be thousands
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        with _told("read", Path(path)):
+            raise
 
 
 @contextmanager
@@ -126,6 +142,10 @@ class LocalStorage:
     def folders(self, prefix: str) -> list[str]:
         """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
         return sorted(entry.name for entry in self._entries(prefix) if entry.is_dir())
+
+    def folders_with(self, prefix: str, name: str) -> list[str]:
+        """The names of those folders directly under ``prefix`` that hold a file ``name``, sorted."""
+        return sorted(entry.name for entry in self._entries(prefix) if _holds(entry, name))
 
     def files(self, prefix: str) -> list[str]:
         """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
