@@ -1,0 +1,150 @@
+"""Sessions through a real Airflow: how long a run of them takes, and what it costs in CPU."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psutil
+
+from benchmark.vendor import KEY
+from local_airflow.api import AirflowApi
+from local_airflow.home import Home
+from local_airflow.processes import Processes
+from local_airflow.stack import end, scheduled_dag_ids, start_unscheduled
+from marketlake import settings
+
+PLAIN_DAGS = Path(__file__).parent / "plain_dags"
+_POLL_S = 1.0
+_LONGEST_S = 900
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What some sessions took, from the request for them until their last run had ended."""
+
+    sessions: int
+    wall_s: float
+    cpu_s: float
+
+    @property
+    def a_minute(self) -> float:
+        """Sessions a minute."""
+        return self.sessions / self.wall_s * 60
+
+
+class BenchAirflow:
+    """One Airflow that is up, its lake, and the ways to ask it for sessions."""
+
+    def __init__(self, api: AirflowApi, home: Home) -> None:
+        self.api = api
+        self.home = home
+
+    def manual(self, dag_id: str, days: list[dt.date], **conf: Any) -> Spent:
+        """One manual run over a range, one task a session. Raises AssertionError where a session is not a success."""
+        body = {"logical_date": None, "conf": {"start_date": str(days[0]), "end_date": str(days[-1])} | conf}
+        with _measured(self.home, len(days)) as measured:
+            run_id = self.api._send("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"]  # type: ignore[index]
+            _until(lambda: self._count(dag_id, "queued", "running") == 0)
+        states = Counter(one["state"] for one in self.api.task_instances(dag_id, run_id) if one["map_index"] >= 0)
+        assert states == {"success": len(days)}, states
+        return measured[0]
+
+    def _count(self, dag_id: str, *states: str) -> int:
+        """How many runs are in a state. Not the runs: each would be answered with the versions of all its tasks."""
+        params = {"state": states, "limit": 1, "offset": 10_000}
+        return int(self.api._send("GET", f"dags/{dag_id}/dagRuns", params=params)["total_entries"])  # type: ignore[index]
+
+    def backfill(self, dag_id: str, days: list[dt.date]) -> Spent:
+        """Airflow's own backfill, one run a session. Raises AssertionError where a session is not a success."""
+        body = {
+            "dag_id": dag_id,
+            "from_date": f"{days[0]}T00:00:00Z",
+            "to_date": f"{days[-1]}T00:00:00Z",
+            "reprocess_behavior": "completed",
+            "max_active_runs": 10,
+            "dag_run_conf": {},
+        }
+        with _measured(self.home, len(days)) as measured:
+            self.api.create_backfill(body)
+            _until(lambda: self._count(dag_id, "queued", "running") == 0)
+        assert self.api.count_runs(dag_id, days[0], days[-1], "success") == len(days)
+        return measured[0]
+
+
+@contextmanager
+def airflow(
+    folder: Path, vendor_url: str, database_url: str | None, *, plain: bool = False, **more: str
+) -> Iterator[BenchAirflow]:
+    """An Airflow of the benchmark's own, with this project's DAGs, or the plain ones; it schedules nothing."""
+    given = {
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "POLYGON_API_KEY": KEY,
+        "POLYGON_BASE_URL": vendor_url,
+        "MARKETLAKE__STORAGE__ROOT": str(folder / "lake"),
+        "MARKETLAKE__LOGGING__FOLDER": str(folder / "logs"),
+        "MARKETLAKE_ENV_FILE": str(folder / "absent.env"),
+        **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url} if database_url else {}),
+        **more,
+    }
+    with environment(given):
+        configured = settings.load()
+        home, dag_ids = Home.of(configured), scheduled_dag_ids(configured)
+    if plain:  # without what this project loads before it forks: people's DAGs come without it
+        dag_ids = ["plain_bars"]
+        given = {"AIRFLOW__CORE__DAGS_FOLDER": str(PLAIN_DAGS), "PYTHONPATH": str(PLAIN_DAGS / "nothing_preloaded")}
+        home = replace(home, environment=home.environment | given | {"PLAIN_FOLDER": str(folder / "plain")})
+    with home.starting():
+        home.migrate()
+        api = start_unscheduled(home, dag_ids)
+    try:
+        yield BenchAirflow(api, home)
+    finally:
+        end(Processes(home.folder))
+
+
+@contextmanager
+def environment(given: Mapping[str, str]) -> Iterator[None]:
+    """The process environment with ``given``, and nothing of a user's lake or Airflow."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "MARKETLAKE", "MAKE"))}
+    with mock.patch.dict(os.environ, kept | dict(given), clear=True):
+        yield
+
+
+@contextmanager
+def _measured(home: Home, sessions: int) -> Iterator[list[Spent]]:
+    found: list[Spent] = []
+    cpu_s, started = _cpu_s(home), time.perf_counter()
+    yield found
+    found.append(Spent(sessions, time.perf_counter() - started, _cpu_s(home) - cpu_s))
+
+
+def _cpu_s(home: Home) -> float:
+    """CPU-seconds of Airflow's processes so far, and of their children that have ended. Not the database's."""
+    spent = 0.0
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(home.folder):
+                times = process.cpu_times()
+                spent += times.user + times.system + times.children_user + times.children_system
+        except psutil.Error:
+            continue
+    return spent
+
+
+def _until(condition: Any) -> Any:
+    deadline = time.monotonic() + _LONGEST_S
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(_POLL_S)
+    raise AssertionError(f"not ended after {_LONGEST_S} s")
