@@ -9,6 +9,7 @@ REFETCH ?=
 TICKER ?=
 KEEP ?=
 DEMO ?=
+CASES ?=
 # Tests mostly wait for Airflow: two files at a time take half the time. JOBS=0: one after the other.
 JOBS ?= 2
 
@@ -34,7 +35,7 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo backfill dates verify up down airflow env test check audit-dependencies lock readme
+.PHONY: help demo backfill dates verify up down airflow env test bench check audit-dependencies lock readme
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -65,6 +66,9 @@ env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .e
 
 test: $(VENV)/.development ## [JOBS=2]: run the tests with coverage, that many files at a time
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
+
+bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
+	@cd tests && PYTHONPATH="$(CURDIR)/plugins" "$(CURDIR)/$(VENV)/bin/python" -m benchmark $(CASES)
 
 check: $(VENV)/.development ## format, lint, types
 	@$(VENV)/bin/ruff format --check .

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +20,30 @@ _FORMATS = {"date": "a date", "time": "a time", "path": "a folder"}
 
 def settings_table() -> str:
     """One row a setting: its name, its default, what is allowed, what it means."""
-    rows = [_row("tickers", Settings.model_json_schema()["properties"]["tickers"])]
+    tickers = Settings.model_json_schema()["properties"]["tickers"]
+    rows = [_row("tickers", tickers, tickers["description"])]
     for name, field in Settings.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
-            properties = section.model_json_schema()["properties"]
-            rows += [_row(f"{name}.{key}", schema) for key, schema in properties.items()]
+            properties, meanings = section.model_json_schema()["properties"], _meanings(section)
+            rows += [_row(f"{name}.{key}", schema, meanings[key]) for key, schema in properties.items()]
     return "\n".join(["| setting | default | allowed | meaning |", "|---|---|---|---|", *rows])
 
 
-def _row(name: str, schema: dict[str, Any]) -> str:
+def _meanings(section: type[Section]) -> dict[str, str]:
+    """The text that follows each field of a section."""
+    (found,) = ast.parse(inspect.getsource(section)).body
+    assert isinstance(found, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(found.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+
+
+def _row(name: str, schema: dict[str, Any], meaning: str) -> str:
     default = json.dumps(schema.get("default", {}), ensure_ascii=False).strip('"')
-    return f"| `{name}` | `{default}` | {_allowed(schema)} | {schema['description']} |"
+    return f"| `{name}` | `{default}` | {_allowed(schema)} | {meaning} |"
 
 
 def _allowed(schema: dict[str, Any]) -> str:

@@ -40,9 +40,13 @@ Check = Literal[
 
 
 class Section(BaseModel):
-    """What every section has in common."""
+    """What every section has in common.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    The text after each field says what it means, for people and for the README's table; pydantic is not told to
+    read it (``use_attribute_docstrings``): it would read this file once a section, whenever a DAG file is parsed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class History(Section):

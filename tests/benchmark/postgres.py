@@ -18,10 +18,11 @@ _START_S = 60
 
 def binaries() -> Path:
     """The folder of the newest server's programs; Debian's package is installed where none is found."""
-    return _found() or _installed()
+    return found() or _installed()
 
 
-def _found() -> Path | None:
+def found() -> Path | None:
+    """The folder of the newest server's programs; None where there is no server."""
     known = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parents[1].name))
     on_path = shutil.which("initdb")
     return known[-1].parent if known else Path(on_path).resolve().parent if on_path else None
@@ -32,18 +33,15 @@ def _installed() -> Path:
         for command in (["update"], ["install", "--yes", "--no-install-recommends", "postgresql"]):
             environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
             subprocess.run(["apt-get", "-qq", *command], env=environment, check=True)
-    found = _found()
-    if found is None:
+    folder = found()
+    if folder is None:
         raise SystemExit("the benchmark needs PostgreSQL's server: install it (Debian: apt-get install postgresql).")
-    return found
+    return folder
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database. The server ends with the block.
-
-    The server's own defaults, but for synchronous commits: a temporary folder need not outlive a power cut.
-    """
+    """The SQLAlchemy URL of an empty database, on a server with its own defaults, which ends with the block."""
     programs, port = binaries(), free_port()
     data = folder / "postgres"
     data.mkdir(parents=True)

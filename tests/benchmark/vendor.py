@@ -105,9 +105,8 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The base URL of a process that serves the answers in ``folder``."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmark.vendor", str(folder)], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "benchmark.vendor", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
     try:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"

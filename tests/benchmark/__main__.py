@@ -1,0 +1,92 @@
+"""``make bench``: measure, print the table, write the JSON beside it. Exit code 1 where a limit is missed."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark import one_session, plans, sizes, through_airflow, vendor
+from benchmark.dense_days import BARS
+from benchmark.figures import Figure, table
+from marketlake.sessions import SessionCalendar
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_RECORDED = _PROJECT.parent / "shared" / "real"
+_SESSIONS, _FEW, _MANY, _PLAIN = 200, 50, 1_000, 50
+
+
+def main() -> int:
+    """Run the cases that were asked for, or all."""
+    cases = ("cpu", "memory", "sizes", "parse", "plan", "postgres", "sqlite", "plain")
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
+    parser.add_argument("--json", type=Path, default=_PROJECT / "data" / "benchmark.json")
+    asked = parser.parse_args()
+    if unknown := {*asked.cases} - {*cases}:
+        parser.error(f"no such case: {', '.join(sorted(unknown))}; known are {', '.join(cases)}")
+    wanted = asked.cases or cases
+    started_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        figures = _measured(wanted, folder)
+    took_s = time.monotonic() - started_s
+    print(f"\ndense sessions of {BARS} bars, {os.cpu_count()} CPUs, {took_s:.0f} s\n\n{table(figures)}")
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    about = {"at": dt.datetime.now(dt.UTC).isoformat("T", "seconds"), "cpus": os.cpu_count(), "took_s": took_s}
+    about |= {"python": platform.python_version(), "figures": [one.as_dict() for one in figures]}
+    asked.json.write_text(json.dumps(about, indent=1))
+    print(f"\nas JSON: {asked.json}")
+    return 0 if all(one.holds for one in figures) else 1
+
+
+def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]:
+    calendar = SessionCalendar(dt.datetime.now(dt.UTC).date())
+    days = calendar.sessions(dt.date(2021, 1, 4), dt.date(2025, 12, 31))[:_MANY]
+    answers = folder / "answers"
+    needed = _MANY if "postgres" in wanted else _SESSIONS
+    _say(f"making the answers of {needed} sessions")
+    vendor.prepare(answers, days[:needed])
+    client: list[float] = []
+    figures: list[Figure] = []
+    with vendor.served(answers) as url:
+        airflow = {"postgres", "sqlite", "plain"}
+        if airflow & {*wanted}:
+            client = through_airflow.bare_client(url, folder / "client", days[:13])
+        measures: dict[str, Callable[[Path], list[Figure]]] = {
+            "cpu": lambda at: one_session.cpu(url, at, days[:12]),
+            "memory": lambda at: one_session.memory(url, at, days[:5]),
+            "sizes": lambda at: sizes.sizes(_RECORDED, at),
+            "parse": lambda at: plans.parse(at, runs=5),
+            "plan": lambda at: plans.plan(url, at, dt.date(2005, 12, 30), days[100], runs=5),
+            "postgres": lambda at: through_airflow.on_postgres(
+                url, at, days, client, sessions=_SESSIONS, few=_FEW, many=_MANY
+            ),
+            "sqlite": lambda at: through_airflow.on_sqlite(url, at, days[:_SESSIONS], client),
+            "plain": lambda at: through_airflow.plain_dag(url, at, days[:_PLAIN], client),
+        }
+        for name in wanted:
+            if name == "sizes" and not _RECORDED.is_dir():
+                _say(f"sizes: not measured: no recorded sessions in {_RECORDED}")
+                continue
+            _say(name)
+            found = measures[name](folder / name)
+            print(table(found), flush=True)
+            figures += found
+    return figures
+
+
+def _say(what: str) -> None:
+    print(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z {what} ...", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

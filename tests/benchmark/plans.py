@@ -1,0 +1,113 @@
+"""What Airflow does again and again: parse the DAG files, and plan a day over a lake of twenty years."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+from benchmark.airflow_runs import PLAIN_DAGS, environment
+from benchmark.figures import Figure
+from benchmark.one_session import Ours
+from benchmark.vendor import TICKER
+from marketlake import settings
+from marketlake.lake import Lake
+from marketlake.planning import scheduled_plan
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_HEAVY = ("pandas", "pyarrow", "numpy", "exchange_calendars", "aiohttp", "marketlake.ingest")
+_PARSED = """
+import gc, json, runpy, sys, time
+import airflow.sdk
+from airflow.dag_processing.dagbag import BundleDagBag
+gc.freeze()  # as Airflow's DAG processor does before it forks for a file
+before = set(sys.modules)
+started_s = time.perf_counter()
+runpy.run_path(sys.argv[1])
+print("PARSED", json.dumps({"took_s": time.perf_counter() - started_s, "modules": sorted({*sys.modules} - before)}))
+"""
+
+
+def parse(folder: Path, runs: int) -> list[Figure]:
+    """Seconds to read a DAG file in a process that has loaded Airflow and nothing else of ours."""
+    ours = {file.name: [_parsed(file, folder) for _ in range(runs)] for file in (_PROJECT / "dags").glob("*.py")}
+    plain = [_parsed(PLAIN_DAGS / "plain_bars.py", folder)["took_s"] for _ in range(runs)]
+    figures = []
+    for name, found in sorted(ours.items()):
+        heavy = sorted({module for one in found for module in one["modules"] if module in _HEAVY})
+        assert not heavy, f"{name} imports {heavy}"
+        took_s = [one["took_s"] for one in found]
+        figures.append(Figure(f"parsing {name}", "s", took_s, limit=0.15, note="no heavy module"))
+        figures.append(Figure(f"parsing {name}", "s", took_s, "plain DAG", plain))
+    return figures
+
+
+def _parsed(file: Path, folder: Path) -> dict[str, Any]:
+    given = {"AIRFLOW_HOME": str(folder), "PYTHONPATH": os.pathsep.join([f"{_PROJECT}/include", f"{_PROJECT}/plugins"])}
+    with environment(given | {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "MARKETLAKE_ENV_FILE": ""}):
+        done = subprocess.run([sys.executable, "-c", _PARSED, str(file)], capture_output=True, text=True, check=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("PARSED "))
+    return dict(json.loads(line.removeprefix("PARSED ")))
+
+
+class _Counting:
+    """A storage that counts what it is asked."""
+
+    def __init__(self, storage: Any) -> None:
+        self._storage = storage
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls[name] += 1
+        return getattr(self._storage, name)
+
+
+def plan(url: str, folder: Path, first: dt.date, last: dt.date, runs: int) -> list[Figure]:
+    """Seconds for the plan of a daily run whose lake holds every session but the last."""
+    with environment({"MARKETLAKE__STORAGE__ROOT": str(folder), "MARKETLAKE_ENV_FILE": ""}):
+        configured = settings.load()
+    sessions = _filled(Lake(configured), url, folder, first, last)
+    took_s, naive_s = [], []
+    for _ in range(runs):
+        lake = Lake(configured)
+        counting = _Counting(lake.storage)
+        lake.partitions._storage = counting  # type: ignore[assignment]
+        started_s = time.perf_counter()
+        planned = scheduled_plan(lake, TICKER, last)
+        took_s.append(time.perf_counter() - started_s)
+        assert planned == [last], planned
+        assert counting.calls["folders_with"] == 1
+        assert counting.calls["folders"] + counting.calls["exists"] == 0, counting.calls
+        started_s = time.perf_counter()
+        assert len(list((folder / "processed").glob("*/date=*/bars.parquet"))) == sessions
+        naive_s.append(time.perf_counter() - started_s)
+    name = f"plan of a daily run over {sessions} partitions"
+    footers = f"one listing and {counting.calls['open']} footers"
+    return [
+        Figure(name, "s", took_s, limit=0.5, note=footers),
+        Figure(name, "s", took_s, "a bare glob over the files", naive_s),
+    ]
+
+
+def _filled(lake: Lake, url: str, folder: Path, first: dt.date, last: dt.date) -> int:
+    """Make partitions of few rows, each with the certificate of a dense session under its own date."""
+    days = lake.calendar.sessions(first, last)[:-1]
+    file = Ours(url, folder).session(days[-1])
+    certificate = lake.partitions.certificate(TICKER, days[-1])
+    assert certificate is not None
+    rows = pq.read_table(file, partitioning=None).slice(0, 10)
+    for day in days[:-1]:
+        dated = msgspec.structs.replace(certificate, session=day)
+        path = lake.storage.path(lake.partitions.key(TICKER, day))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(lake.partitions._encoded(rows, dated))
+    return len(days)
