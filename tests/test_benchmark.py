@@ -1,0 +1,125 @@
+"""Every case of the benchmark, small: that it runs, holds both sides to the same rows, and can miss a limit."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark import one_session, plans, postgres, sizes, through_airflow, vendor
+from benchmark.dense_days import BARS, DenseDays
+from benchmark.figures import Figure, table
+from conftest import REAL, needs_real_days
+
+DAYS = [dt.date(2021, 1, day) for day in (4, 5, 6, 7)]
+needs_postgres = pytest.mark.skipif(postgres.found() is None, reason="PostgreSQL's server is not installed")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    answers = tmp_path_factory.mktemp("answers")
+    vendor.prepare(answers, DAYS)
+    with vendor.served(answers) as served:
+        yield served
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that the server's own user can come into, as pytest's are not."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize(
+    ("ours", "peer", "limit", "more_is_better", "value", "holds"),
+    [
+        ([1, 3, 2], [4], 0.5, False, 0.5, True),
+        ([1, 3, 2], [4], 0.49, False, 0.5, False),
+        ([60], [20], 3, True, 3, True),
+        ([60], [20], 3.1, True, 3, False),
+        ([0.2], [], 0.15, False, 0.2, False),
+        ([0.2], [9], None, False, 0.2 / 9, True),
+    ],
+)
+def test_a_limit_is_held_against_the_ratio_of_the_medians(
+    ours: list[float], peer: list[float], limit: float | None, more_is_better: bool, value: float, holds: bool
+) -> None:
+    figure = Figure("speed", "s", ours, "peer", peer, limit, more_is_better)
+    assert (figure.value, figure.holds) == (value, holds)
+    assert json.loads(json.dumps(figure.as_dict()))["holds"] is holds
+
+
+def test_the_table_says_the_ratio_first_and_what_missed() -> None:
+    lines = table([Figure("CPU", "s", [1, 2, 4], "client", [4], 0.4)]).splitlines()
+    assert " ".join(lines[1].split()) == "0.500 ≤ 0.4 MISS CPU: 2 s [1 to 4, 3 runs]; client 4 s"
+
+
+def test_a_dense_day_has_every_second_of_regular_hours_and_46800_in_all() -> None:
+    bars = DenseDays().bars("SPY", dt.date(2021, 1, 4))
+    assert len(bars) == BARS == len({bar["t"] for bar in bars}) == 46_800
+    assert [bar["t"] for bar in bars] == sorted(bar["t"] for bar in bars)
+    opens_ms = int(dt.datetime(2021, 1, 4, 14, 30, tzinfo=dt.UTC).timestamp() * 1000)
+    assert len([bar for bar in bars if 0 <= bar["t"] - opens_ms < 23_400_000]) == 23_400
+
+
+def test_cpu_is_measured_of_sides_that_wrote_the_same_rows(url: str, tmp_path: Path) -> None:
+    figures = one_session.cpu(url, tmp_path, DAYS[:2])
+    assert [one.peer_name.partition(" ")[0] for one in figures] == ["official", "floor", "official", "requests"]
+    assert all(len(one.ours) == len(one.peer) == 1 and one.value > 0 for one in figures)
+
+
+def test_sides_with_other_rows_end_the_measurement(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.peers._column", lambda bars, _, kind: np.array([bar.o for bar in bars], kind))
+    with pytest.raises(AssertionError, match="floor"):
+        one_session.cpu(url, tmp_path, DAYS[:2])
+
+
+def test_memory_is_what_a_forked_process_holds_alone(url: str, tmp_path: Path) -> None:
+    ours, _ = one_session.memory(url, tmp_path, DAYS[:1])
+    assert 1 < ours.value < 1_000
+
+
+@needs_real_days
+def test_sizes_are_of_every_recorded_session(tmp_path: Path) -> None:
+    (figure,) = sizes.sizes(REAL, tmp_path)
+    assert figure.name.startswith("size of 3 recorded sessions")
+    assert figure.holds
+
+
+def test_parsing_is_timed_for_every_dag_file(tmp_path: Path) -> None:
+    names = [one.name for one in plans.parse(tmp_path, runs=1)]
+    assert names == ["parsing bars_audit.py"] * 2 + ["parsing second_bars.py"] * 2
+
+
+def test_a_daily_plan_takes_one_listing_and_no_look_at_any_file_by_itself(url: str, tmp_path: Path) -> None:
+    figure, _ = plans.plan(url, tmp_path, dt.date(2020, 9, 1), DAYS[-1], runs=1)
+    # 89 sessions, the last of which is planned; the newest's footer, and those of the 60 before the run's own.
+    assert (figure.name, figure.note) == ("plan of a daily run over 88 partitions", "one listing and 61 footers")
+
+
+@needs_postgres
+@pytest.mark.airflow
+def test_sessions_go_through_airflow_on_postgresql(url: str, open_folder: Path) -> None:
+    client = through_airflow.bare_client(url, open_folder / "client", DAYS[:2])
+    figures = through_airflow.on_postgres(url, open_folder / "ours", DAYS, client, sessions=2, few=1, many=2)
+    assert [len(one.ours) for one in figures] == [2, 1, 1, 1]
+    assert all(one.value > 0 for one in figures)
+
+
+@pytest.mark.airflow
+def test_sessions_go_through_airflow_on_sqlite(url: str, tmp_path: Path) -> None:
+    (figure,) = through_airflow.on_sqlite(url, tmp_path / "ours", DAYS[:2], [60.0])
+    assert figure.ours[0] > 0
+
+
+@needs_postgres
+@pytest.mark.airflow
+def test_the_plain_dag_runs_too(url: str, open_folder: Path) -> None:
+    (figure,) = through_airflow.plain_dag(url, open_folder / "plain", DAYS[:2], [60.0])
+    assert figure.ours[0] > 0
