@@ -21,6 +21,7 @@ from marketlake.sessions import SessionCalendar
 _PROJECT = Path(__file__).resolve().parents[2]
 _RECORDED = _PROJECT.parent / "shared" / "real"
 _SESSIONS, _FEW, _MANY, _PLAIN = 200, 50, 1_000, 50
+_TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 
 
 def main() -> int:
@@ -54,7 +55,7 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
     answers = folder / "answers"
     needed = _MANY if "postgres" in wanted else _SESSIONS
     _say(f"making the answers of {needed} sessions")
-    vendor.prepare(answers, days[:needed])
+    vendor.prepare(answers, [*days[:needed], *calendar.sessions(*_TWENTY_YEARS)[-2:]])
     client: list[float] = []
     figures: list[Figure] = []
     with vendor.served(answers) as url:
@@ -66,7 +67,7 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             "memory": lambda at: one_session.memory(url, at, days[:5]),
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
             "parse": lambda at: plans.parse(at, runs=5),
-            "plan": lambda at: plans.plan(url, at, dt.date(2005, 12, 30), days[100], runs=5),
+            "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),
             "postgres": lambda at: through_airflow.on_postgres(
                 url, at, days, client, sessions=_SESSIONS, few=_FEW, many=_MANY
             ),
