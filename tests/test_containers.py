@@ -204,10 +204,11 @@ def test_no_name_of_make_env_means_anything_to_airflow() -> None:
 def test_the_worker_preloads_what_its_tasks_import_and_a_health_check_does_not(
     command: list[str], expected: bool
 ) -> None:
-    code = f"import sys; sys.argv = {command!r}; import airflow_local_settings; print(*sys.modules)"
+    code = f"import sys; sys.argv = {command!r}; import airflow; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(PROJECT / "include")},
+        env=os.environ
+        | {"PYTHONPATH": str(PROJECT / "include"), "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins")},
         capture_output=True,
         text=True,
         check=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import traceback
 from pathlib import Path
@@ -153,8 +154,9 @@ class Broken:
         if isinstance(self._answer, Exception):
             raise self._answer
         response = requests.Response()
-        response.status_code, headers, response._content = self._answer
+        response.status_code, headers, body = self._answer
         response.headers.update(headers)
+        response.raw = io.BytesIO(body)
         return response
 
 

@@ -44,7 +44,8 @@ def sizes(recorded: Path, folder: Path) -> list[Figure]:
 def _require_readable(file: Path, rows: int, checksum: int) -> None:
     pandas, polars = pd.read_parquet(file, partitioning=None), pl.read_parquet(file, hive_partitioning=False)
     query = "SELECT count(*), sum(timestamp)::HUGEINT, sum(volume_exact) FROM read_parquet(?)"
-    found = duckdb.execute(query, [str(file)]).fetchone()
+    with duckdb.connect() as connection:
+        found = connection.execute(query, [str(file)]).fetchone()
     volume = float(pandas["volume_exact"].sum())
     assert found is not None
     assert (len(pandas), int(pandas["timestamp"].sum())) == (rows, checksum)
