@@ -1,5 +1,5 @@
 """Airflow imports this module in every process. Those that fork tasks load the heavy imports once here,
-and what tasks print is masked in every log it goes to.
+what tasks print is masked in every log it goes to, and on the embedded SQLite everybody waits for a turn.
 
 A task forked from them finds pandas, pyarrow, the HTTP provider and the calendar ready, instead of spending
 a second on its own. No thread, connection or file may be open when a process forks.
@@ -7,6 +7,8 @@ a second on its own. No thread, connection or file may be open when a process fo
 
 import importlib
 import sys
+
+import airflow_sqlite
 
 _FORKS_TASKS = {"scheduler", "worker", "standalone"}
 
@@ -35,6 +37,8 @@ def _prepare_to_fork() -> None:
     SessionCalendar(system_clock().date())  # building the calendar takes 0.3 s, and is done once a process
     pyarrow.array([0]).cast(pyarrow.float64())  # the first use of a kernel sets up all of them, in 8 ms
 
+
+airflow_sqlite.wait_for_turns()
 
 if _FORKS_TASKS.intersection(sys.argv[1:4]):
     _prepare_to_fork()
