@@ -106,20 +106,21 @@ def test_a_daily_plan_takes_one_listing_and_no_look_at_any_file_by_itself(url: s
 @needs_postgres
 @pytest.mark.airflow
 def test_sessions_go_through_airflow_on_postgresql(url: str, open_folder: Path) -> None:
-    client = through_airflow.bare_client(url, open_folder / "client", DAYS[:2])
-    figures = through_airflow.on_postgres(url, open_folder / "ours", DAYS, client, sessions=2, few=1, many=2)
-    assert [len(one.ours) for one in figures] == [2, 1, 1, 1]
+    figures = through_airflow.on_postgres(url, open_folder / "ours", DAYS, sessions=2, few=1, many=2)
+    assert [len(one.ours) for one in figures] == [2, 2, 1, 1]
+    assert [len(one.peer) for one in figures] == [12, 12, 1, 1]
     assert all(one.value > 0 for one in figures)
 
 
 @pytest.mark.airflow
 def test_sessions_go_through_airflow_on_sqlite(url: str, tmp_path: Path) -> None:
-    (figure,) = through_airflow.on_sqlite(url, tmp_path / "ours", DAYS[:2], [60.0])
-    assert figure.ours[0] > 0
+    backfill, manual = through_airflow.on_sqlite(url, tmp_path / "ours", DAYS[:2])
+    assert backfill.ours[0] > 0
+    assert manual.ours[0] > 0
 
 
 @needs_postgres
 @pytest.mark.airflow
 def test_the_plain_dag_runs_too(url: str, open_folder: Path) -> None:
-    (figure,) = through_airflow.plain_dag(url, open_folder / "plain", DAYS[:2], [60.0])
+    (figure,) = through_airflow.plain_dag(url, open_folder / "plain", DAYS[:2])
     assert figure.ours[0] > 0

@@ -20,7 +20,7 @@ from marketlake.sessions import SessionCalendar
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _RECORDED = _PROJECT.parent / "shared" / "real"
-_SESSIONS, _FEW, _MANY, _PLAIN = 200, 50, 1_000, 50
+_SESSIONS, _FEW, _MANY, _PLAIN = 200, 50, 1_000, 30
 _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 
 
@@ -56,23 +56,17 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
     needed = _MANY if "postgres" in wanted else _SESSIONS
     _say(f"making the answers of {needed} sessions")
     vendor.prepare(answers, [*days[:needed], *calendar.sessions(*_TWENTY_YEARS)[-2:]])
-    client: list[float] = []
     figures: list[Figure] = []
     with vendor.served(answers) as url:
-        airflow = {"postgres", "sqlite", "plain"}
-        if airflow & {*wanted}:
-            client = through_airflow.bare_client(url, folder / "client", days[:13])
         measures: dict[str, Callable[[Path], list[Figure]]] = {
             "cpu": lambda at: one_session.cpu(url, at, days[:12]),
             "memory": lambda at: one_session.memory(url, at, days[:5]),
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
             "parse": lambda at: plans.parse(at, runs=5),
             "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),
-            "postgres": lambda at: through_airflow.on_postgres(
-                url, at, days, client, sessions=_SESSIONS, few=_FEW, many=_MANY
-            ),
-            "sqlite": lambda at: through_airflow.on_sqlite(url, at, days[:_SESSIONS], client),
-            "plain": lambda at: through_airflow.plain_dag(url, at, days[:_PLAIN], client),
+            "postgres": lambda at: through_airflow.on_postgres(url, at, days, sessions=_SESSIONS, few=_FEW, many=_MANY),
+            "sqlite": lambda at: through_airflow.on_sqlite(url, at, days[:_SESSIONS]),
+            "plain": lambda at: through_airflow.plain_dag(url, at, days[:_PLAIN]),
         }
         for name in wanted:
             if name == "sizes" and not _RECORDED.is_dir():

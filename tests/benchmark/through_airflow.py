@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmark.airflow_runs import airflow
+from benchmark.airflow_runs import Spent, airflow
 from benchmark.figures import Figure
 from benchmark.peers import OfficialClient
 from benchmark.postgres import postgres
@@ -15,39 +15,51 @@ from benchmark.vendor import TICKER
 
 DAG = f"{TICKER.lower()}_second_bars"
 _WARM = 8
+_BESIDE = 4
 _CLIENT = "official client, bare"
 
 
-def bare_client(url: str, folder: Path, days: Sequence[dt.date]) -> list[float]:
-    """Sessions a minute of the official client in a loop, one figure a session."""
-    folder.mkdir(parents=True)
-    client, found = OfficialClient(url, folder), []
-    for day in days:
-        started_s = time.perf_counter()
-        client.session(day)
-        found.append(60 / (time.perf_counter() - started_s))
-    return found[1:]
+class BareClient:
+    """The official client in a loop, a few sessions before and after each of our runs: machines change their pace."""
+
+    def __init__(self, url: str, folder: Path, days: Sequence[dt.date]) -> None:
+        folder.mkdir(parents=True)
+        self._client, self._days = OfficialClient(url, folder), days
+        self._client.session(days[0])
+
+    def beside(self, *runs: Callable[[], Spent]) -> tuple[list[Spent], list[float]]:
+        """What our runs took, and the client's sessions a minute around them, one figure a session."""
+        rates, spent = self._rates(), []
+        for run in runs:
+            spent.append(run())
+            rates += self._rates()
+        return spent, rates
+
+    def _rates(self) -> list[float]:
+        found = []
+        for day in self._days[:_BESIDE]:
+            started_s = time.perf_counter()
+            self._client.session(day)
+            found.append(60 / (time.perf_counter() - started_s))
+        return found
 
 
-def on_postgres(
-    url: str, folder: Path, days: Sequence[dt.date], client: list[float], *, sessions: int, few: int, many: int
-) -> list[Figure]:
-    """A manual range, a backfill, and what a session costs in a small run and in a large one."""
+def on_postgres(url: str, folder: Path, days: Sequence[dt.date], *, sessions: int, few: int, many: int) -> list[Figure]:
+    """Manual ranges, backfills, and what a session costs in a small run and in a large one."""
     folder.mkdir(parents=True)
     folder.chmod(0o755)  # the server's user has to come in
+    bare = BareClient(url, folder / "client", days)
+    first, last = days[:sessions], days[-sessions:]
     with postgres(folder) as database, airflow(folder, url, database) as up:
-        up.manual(DAG, list(days[:_WARM]))
-        last, first = list(days[-sessions:]), list(days[:sessions])
-        manual = [up.manual(DAG, days_, refetch=True) for days_ in (first, last)]
-        backfill = up.backfill(DAG, first)
-        small = up.manual(DAG, list(days[:few]), refetch=True)
-        large = up.manual(DAG, list(days[:many]), refetch=True)
-    name = "sessions a minute, PostgreSQL, LocalExecutor"
+        up.manual(DAG, days[:_WARM])
+        manual, beside_manual = bare.beside(*(lambda of=of: up.manual(DAG, of, refetch=True) for of in (first, last)))
+        backfill, beside_backfill = bare.beside(lambda: up.backfill(DAG, first), lambda: up.backfill(DAG, last))
+        small = up.manual(DAG, days[:few], refetch=True)
+        large = up.manual(DAG, days[:many], refetch=True)
+    where = "PostgreSQL, LocalExecutor"
     return [
-        Figure(f"{name}: manual range of {sessions}", "/min", [one.a_minute for one in manual], _CLIENT, client,
-               limit=3, more_is_better=True),
-        Figure(f"{name}: airflow backfill of {sessions}", "/min", [backfill.a_minute], _CLIENT, client,
-               limit=1.5, more_is_better=True),
+        _rate(f"{where}: manual range of {sessions}", manual, beside_manual, limit=3),
+        _rate(f"{where}: airflow backfill of {sessions}", backfill, beside_backfill, limit=1.5),
         Figure(f"CPU a session in a run of {many}", "s", [large.cpu_s / many], f"in a run of {few}",
                [small.cpu_s / few], limit=1.15),
         Figure(f"wall a session in a run of {many}", "s", [large.wall_s / many], f"in a run of {few}",
@@ -55,21 +67,31 @@ def on_postgres(
     ]  # fmt: skip
 
 
-def on_sqlite(url: str, folder: Path, days: Sequence[dt.date], client: list[float]) -> list[Figure]:
-    """A manual range on the embedded database; a failed session fails the benchmark."""
+def on_sqlite(url: str, folder: Path, days: Sequence[dt.date]) -> list[Figure]:
+    """A backfill and a manual range on the embedded database; a failed session fails the benchmark."""
+    bare = BareClient(url, folder / "client", days)
     with airflow(folder, url, None) as up:
-        up.manual(DAG, list(days[:_WARM]))
-        spent = up.manual(DAG, list(days), refetch=True)
-    name = f"sessions a minute, embedded SQLite: manual range of {len(days)}, none failed"
-    return [Figure(name, "/min", [spent.a_minute], _CLIENT, client, limit=1, more_is_better=True)]
+        up.manual(DAG, days[:_WARM])
+        backfill, beside_backfill = bare.beside(lambda: up.backfill(DAG, days))
+        manual, beside_manual = bare.beside(lambda: up.manual(DAG, days[: len(days) // 2], refetch=True))
+    where = "embedded SQLite, none failed"
+    return [
+        _rate(f"{where}: airflow backfill of {len(days)}", backfill, beside_backfill, limit=1),
+        _rate(f"{where}: manual range of {len(days) // 2}", manual, beside_manual, limit=1),
+    ]
 
 
-def plain_dag(url: str, folder: Path, days: Sequence[dt.date], client: list[float]) -> list[Figure]:
+def plain_dag(url: str, folder: Path, days: Sequence[dt.date]) -> list[Figure]:
     """A DAG as people write it, on PostgreSQL as above."""
     folder.mkdir(parents=True)
     folder.chmod(0o755)
+    bare = BareClient(url, folder / "client", days)
     with postgres(folder) as database, airflow(folder, url, database, plain=True) as up:
-        up.manual("plain_bars", list(days[:2]))
-        spent = up.manual("plain_bars", list(days))
-    name = f"sessions a minute of a plain DAG: manual range of {len(days)}"
-    return [Figure(name, "/min", [spent.a_minute], _CLIENT, client, more_is_better=True)]
+        up.manual("plain_bars", days[:2])
+        spent, beside = bare.beside(lambda: up.manual("plain_bars", days))
+    return [_rate(f"a plain DAG, PostgreSQL: manual range of {len(days)}", spent, beside, limit=None)]
+
+
+def _rate(what: str, ours: Sequence[Spent], client: Sequence[float], *, limit: float | None) -> Figure:
+    rates = [one.a_minute for one in ours]
+    return Figure(f"sessions a minute, {what}", "/min", rates, _CLIENT, client, limit=limit, more_is_better=True)
