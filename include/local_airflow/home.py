@@ -17,8 +17,7 @@ from filelock import FileLock, Timeout
 from marketlake import settings
 from marketlake.errors import MarketLakeError
 
-_SQLITE_PARALLELISM = 4
-_SERVER_PARALLELISM = 8
+_PARALLELISM = 8
 _START_S = 180
 _MIGRATE_S = 600
 _MARK = "home-of-spy-options-intelligence-platform"
@@ -142,11 +141,10 @@ def _past_proxies(given: dict[str, str]) -> dict[str, str]:
 
 def _defaults(project: Path, folder: Path, configured: settings.Settings, given: dict[str, str]) -> dict[str, str]:
     database = given.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or f"sqlite:///{folder / 'airflow.db'}"
-    sqlite = database.startswith("sqlite")
     return {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": str(_SQLITE_PARALLELISM if sqlite else _SERVER_PARALLELISM),
+        "AIRFLOW__CORE__PARALLELISM": str(_PARALLELISM),
         "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
