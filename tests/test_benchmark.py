@@ -17,13 +17,14 @@ from benchmark.figures import Figure, table
 from conftest import REAL, needs_real_days
 
 DAYS = [dt.date(2021, 1, day) for day in (4, 5, 6, 7)]
+SPARSE = [dt.date(2021, 3, day) for day in (1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 15, 16)]
 needs_postgres = pytest.mark.skipif(postgres.found() is None, reason="PostgreSQL's server is not installed")
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     answers = tmp_path_factory.mktemp("answers")
-    vendor.prepare(answers, DAYS)
+    vendor.prepare(answers, DAYS, SPARSE)
     with vendor.served(answers) as served:
         yield served
 
@@ -106,15 +107,15 @@ def test_a_daily_plan_takes_one_listing_and_no_look_at_any_file_by_itself(url: s
 @needs_postgres
 @pytest.mark.airflow
 def test_sessions_go_through_airflow_on_postgresql(url: str, open_folder: Path) -> None:
-    figures = through_airflow.on_postgres(url, open_folder / "ours", DAYS, sessions=2, few=1, many=2)
+    figures = through_airflow.on_postgres(url, open_folder / "ours", DAYS, SPARSE, few=1, many=2)
     assert [len(one.ours) for one in figures] == [2, 2, 1, 1]
-    assert [len(one.peer) for one in figures] == [12, 12, 1, 1]
+    assert [len(one.peer) for one in figures] == [12, 16, 2, 2]
     assert all(one.value > 0 for one in figures)
 
 
 @pytest.mark.airflow
 def test_sessions_go_through_airflow_on_sqlite(url: str, tmp_path: Path) -> None:
-    backfill, manual = through_airflow.on_sqlite(url, tmp_path / "ours", DAYS[:2])
+    backfill, manual = through_airflow.on_sqlite(url, tmp_path / "ours", DAYS[:2], DAYS[2:])
     assert backfill.ours[0] > 0
     assert manual.ours[0] > 0
 

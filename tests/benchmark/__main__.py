@@ -20,7 +20,9 @@ from marketlake.sessions import SessionCalendar
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _RECORDED = _PROJECT.parent / "shared" / "real"
-_SESSIONS, _FEW, _MANY, _PLAIN = 200, 50, 1_000, 30
+_SESSIONS, _FEW, _MANY = 200, 50, 1_000
+_DENSE, _SPARSE = dt.date(2021, 1, 4), dt.date(2016, 1, 4)  # from when on
+_WITHOUT_HOLIDAYS = dt.date(2021, 2, 16), dt.date(2021, 3, 19)
 _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 
 
@@ -51,22 +53,24 @@ def main() -> int:
 
 def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]:
     calendar = SessionCalendar(dt.datetime.now(dt.UTC).date())
-    days = calendar.sessions(dt.date(2021, 1, 4), dt.date(2025, 12, 31))[:_MANY]
+    dense = calendar.sessions(_DENSE, dt.date(2025, 12, 31))[: 4 * _SESSIONS if "postgres" in wanted else 2 * _SESSIONS]
+    sparse = calendar.sessions(_SPARSE, _DENSE)[:-1] if "postgres" in wanted else []
     answers = folder / "answers"
-    needed = _MANY if "postgres" in wanted else _SESSIONS
-    _say(f"making the answers of {needed} sessions")
-    vendor.prepare(answers, [*days[:needed], *calendar.sessions(*_TWENTY_YEARS)[-2:]])
+    _say(f"making the answers of {len(dense)} dense and {len(sparse)} sparse sessions")
+    vendor.prepare(answers, [*dense, *calendar.sessions(*_TWENTY_YEARS)[-2:]], sparse)
     figures: list[Figure] = []
     with vendor.served(answers) as url:
         measures: dict[str, Callable[[Path], list[Figure]]] = {
-            "cpu": lambda at: one_session.cpu(url, at, days[:12]),
-            "memory": lambda at: one_session.memory(url, at, days[:5]),
+            "cpu": lambda at: one_session.cpu(url, at, dense[:12]),
+            "memory": lambda at: one_session.memory(url, at, dense[:5]),
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
             "parse": lambda at: plans.parse(at, runs=5),
             "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),
-            "postgres": lambda at: through_airflow.on_postgres(url, at, days, sessions=_SESSIONS, few=_FEW, many=_MANY),
-            "sqlite": lambda at: through_airflow.on_sqlite(url, at, days[:_SESSIONS]),
-            "plain": lambda at: through_airflow.plain_dag(url, at, days[:_PLAIN]),
+            "postgres": lambda at: through_airflow.on_postgres(url, at, dense, sparse, few=_FEW, many=_MANY),
+            "sqlite": lambda at: through_airflow.on_sqlite(
+                url, at, dense[:_SESSIONS], dense[_SESSIONS : _SESSIONS + _FEW + 1]
+            ),
+            "plain": lambda at: through_airflow.plain_dag(url, at, calendar.sessions(*_WITHOUT_HOLIDAYS)),
         }
         for name in wanted:
             if name == "sizes" and not _RECORDED.is_dir():

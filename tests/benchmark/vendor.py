@@ -1,7 +1,7 @@
 """The vendor of the benchmark: answers that were made before, so that serving them costs next to nothing.
 
 The answers are the simulator's. Made while a client waits, they would cost more than what is measured. Each
-is kept as gzip, as the vendor sends them; of one template day, with the times of the asked one.
+is kept as gzip, as the vendor sends them; of one template day, dense or sparse, with the times of the asked one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -27,6 +27,7 @@ from benchmark.dense_days import DenseDays
 from marketlake.sessions import new_york_ms
 from polygon_simulator import questions
 from polygon_simulator.server import Simulator
+from sparse_days import SparseDays
 
 TICKER = "SPY"
 KEY = "key-of-the-benchmark-wxyz"
@@ -35,17 +36,18 @@ _TIME = re.compile(rb'"t":(\d{13})')
 _DIGITS = 10 ** np.arange(12, -1, -1)
 
 
-def prepare(folder: Path, sessions: Sequence[dt.date]) -> None:
+def prepare(folder: Path, dense: Sequence[dt.date], sparse: Sequence[dt.date] = ()) -> None:
     """Write the answers for every session that has none in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    absent = [day for day in sessions if not _file(folder, "day", day).exists()]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(_prepare_one, [folder] * len(absent), absent, chunksize=4))
+        for days, market in ((dense, DenseDays), (sparse, SparseDays)):
+            absent = [day for day in days if not _file(folder, "day", day).exists()]
+            list(pool.map(partial(_prepare_one, folder, market), absent, chunksize=4))
 
 
-def _prepare_one(folder: Path, day: dt.date) -> None:
+def _prepare_one(folder: Path, market: type[DenseDays] | type[SparseDays], day: dt.date) -> None:
     for timespan in questions.TIMESPANS:
-        body, places, times_ms = _template(timespan)
+        body, places, times_ms = _template(timespan, market)
         answer = body.copy()
         shifted = times_ms + (new_york_ms(day) - new_york_ms(_TEMPLATE))
         answer[places[:, None] + np.arange(13)] = shifted[:, None] // _DIGITS % 10 + ord("0")
@@ -53,9 +55,9 @@ def _prepare_one(folder: Path, day: dt.date) -> None:
 
 
 @cache
-def _template(timespan: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _template(timespan: str, market: type[DenseDays] | type[SparseDays]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """An answer as bytes, where its times stand in it, and the times in ms."""
-    simulator = Simulator(DenseDays(), KEY)
+    simulator = Simulator(market(), KEY)
     with simulator:
         path = f"/v2/aggs/ticker/{TICKER}/range/1/{timespan}/{_TEMPLATE}/{_TEMPLATE}"
         question = questions.read(path, {"limit": "50000", "adjusted": "false"})
