@@ -22,7 +22,7 @@ _PROJECT = Path(__file__).resolve().parents[2]
 _RECORDED = _PROJECT.parent / "shared" / "real"
 _SESSIONS, _FEW, _MANY = 200, 50, 1_000
 _DENSE, _SPARSE = dt.date(2021, 1, 4), dt.date(2016, 1, 4)  # from when on
-_WITHOUT_HOLIDAYS = dt.date(2021, 2, 16), dt.date(2021, 3, 19)
+_WITHOUT_HOLIDAYS = dt.date(2021, 2, 16), dt.date(2021, 3, 5)
 _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 
 
@@ -64,7 +64,7 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             "cpu": lambda at: one_session.cpu(url, at, dense[:12]),
             "memory": lambda at: one_session.memory(url, at, dense[:5]),
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
-            "parse": lambda at: plans.parse(at, runs=5),
+            "parse": lambda at: plans.parse(at, runs=3),
             "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),
             "postgres": lambda at: through_airflow.on_postgres(url, at, dense, sparse, few=_FEW, many=_MANY),
             "sqlite": lambda at: through_airflow.on_sqlite(
