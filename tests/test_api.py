@@ -15,19 +15,7 @@ from local_airflow.home import AirflowTrouble
 LOCKED = (500, {"detail": {"reason": "Database error"}})
 BUSY = (503, {"detail": "the database is locked"})
 NOTHING = (200, {"backfills": []})
-BEGUN = (
-    200,
-    {
-        "backfills": [
-            {"id": 7, "completed_at": None, "from_date": "2013-10-05T00:00:00Z", "to_date": "2013-10-09T00:00:00Z"}
-        ]
-    },
-)
-ELSEWHERE = (200, {"backfills": [BEGUN[1]["backfills"][0] | {"to_date": "2013-10-10T00:00:00Z"}]})
 BODY = {"dag_id": "spy_second_bars", "from_date": "2013-10-05T00:00:00Z", "to_date": "2013-10-09T00:00:00Z"}
-RUNS = (200, {"total_entries": 3})
-NO_RUNS = (200, {"total_entries": 0})
-DONE = (200, {})
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, dict[str, Any]]) -> tuple[AirflowApi, list[str]]:
@@ -47,34 +35,23 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, dict[str, An
     return api, asked
 
 
-@pytest.mark.parametrize("trouble", [LOCKED, BUSY])
-def test_a_backfill_is_created_again_when_nothing_came_of_it(
-    monkeypatch: pytest.MonkeyPatch, trouble: tuple[int, dict[str, Any]]
-) -> None:
-    api, asked = answering(monkeypatch, trouble, NOTHING, trouble, NOTHING, (200, {"id": 7}))
-    assert api.create_backfill(BODY) == 7
-    assert asked == ["POST", "GET", "POST", "GET", "POST"]
+def test_what_meets_a_locked_database_and_creates_nothing_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, asked = answering(monkeypatch, BUSY, LOCKED, NOTHING, LOCKED, (200, {}))
+    assert api.active_backfill("spy_second_bars") is None
+    api.steer_backfill(7, "pause")
+    assert asked == ["GET", "GET", "GET", "PUT", "PUT"]
 
 
-def test_a_backfill_that_was_left_without_runs_is_cancelled_and_created_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    api, asked = answering(monkeypatch, BUSY, BEGUN, NO_RUNS, DONE, (200, {"id": 8}))
-    assert api.create_backfill(BODY) == 8
-    assert asked == ["POST", "GET", "GET", "PUT", "POST"]
+def test_a_database_that_stays_locked_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, asked = answering(monkeypatch, *[LOCKED] * 10)
+    with pytest.raises(AirflowTrouble, match="Airflow refused GET dags/spy_second_bars: HTTP 500"):
+        api.dag("spy_second_bars")
+    assert asked == ["GET"] * 10
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        (LOCKED, BEGUN, RUNS),
-        (LOCKED, ELSEWHERE),
-        (*[LOCKED, NOTHING] * 5, LOCKED),
-        ((422, {"detail": "no such dates"}),),
-    ],
-)
-def test_a_backfill_that_was_begun_or_refused_is_not_created_again(
-    monkeypatch: pytest.MonkeyPatch, answers: tuple[Any, ...]
-) -> None:
-    api, asked = answering(monkeypatch, *answers)
-    with pytest.raises(AirflowTrouble, match="Airflow refused POST backfills: HTTP"):
+@pytest.mark.parametrize("refusal", [LOCKED, BUSY, (422, {"detail": "no such dates"})])
+def test_a_backfill_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, refusal: tuple[int, dict[str, Any]]) -> None:
+    api, asked = answering(monkeypatch, refusal)
+    with pytest.raises(AirflowTrouble, match=f"Airflow refused POST backfills: HTTP {refusal[0]}"):
         api.create_backfill(BODY)
-    assert len(asked) == len(answers)
+    assert asked == ["POST"]

@@ -109,7 +109,7 @@ def test_a_daily_plan_takes_one_listing_and_no_look_at_any_file_by_itself(url: s
 def test_sessions_go_through_airflow_on_postgresql(url: str, open_folder: Path) -> None:
     figures = through_airflow.on_postgres(url, open_folder / "ours", DAYS, SPARSE, few=1, many=2)
     assert [len(one.ours) for one in figures] == [2, 2, 1, 1]
-    assert [len(one.peer) for one in figures] == [12, 16, 2, 2]
+    assert [len(one.peer) for one in figures] == [6, 8, 2, 2]
     assert all(one.value > 0 for one in figures)
 
 

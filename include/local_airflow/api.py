@@ -14,11 +14,6 @@ from local_airflow.home import AirflowTrouble
 _PAGE = 100
 _TIMEOUT_S = 600
 _LOCKED_TRIES = 10
-_CREATE_TRIES = 6
-
-
-class AirflowServerTrouble(AirflowTrouble):
-    """An answer that says nothing of the request: HTTP 5xx."""
 
 
 class AirflowApi:
@@ -78,26 +73,8 @@ class AirflowApi:
         return int((self._send("POST", "backfills/dry_run", json=body) or {})["total_entries"])
 
     def create_backfill(self, body: dict[str, Any]) -> int:
-        """Create a backfill; its id. Asked again where SQLite was locked for a moment and nothing came of it.
-
-        Airflow then takes its runs back, and the backfill itself, unless that meets the lock, too: one that
-        is left without runs is cancelled here. One of other dates is somebody else's, and stays.
-        """
-        for attempt in range(1, _CREATE_TRIES):
-            try:
-                return self._created(body)
-            except AirflowServerTrouble:
-                left = self.active_backfill(body["dag_id"])
-                if left is not None:
-                    dates = dates_of(left)
-                    if dates != dates_of(body) or self.count_runs(body["dag_id"], *dates, "queued", "running"):
-                        raise
-                    self.steer_backfill(int(left["id"]), "cancel")
-            time.sleep(_pause_s(attempt))
-        return self._created(body)
-
-    def _created(self, body: dict[str, Any]) -> int:
-        return int((self._send("POST", "backfills", lock_ends=True, json=body) or {})["id"])
+        """Create a backfill; its id."""
+        return int((self._send("POST", "backfills", json=body) or {})["id"])
 
     def steer_backfill(self, backfill_id: int, action: str) -> None:
         """``pause``, ``unpause`` or ``cancel``. Of one that completed meanwhile, nothing is changed."""
@@ -160,7 +137,6 @@ class AirflowApi:
         *,
         missing_ok: bool = False,
         conflict_ok: bool = False,
-        lock_ends: bool = False,
         **given: Any,
     ) -> dict[str, Any] | None:
         url = f"{self.base_url}/api/v2/{path}"
@@ -171,17 +147,16 @@ class AirflowApi:
                 raise AirflowTrouble(f"Airflow's API does not answer ({method} {path}: {type(exc).__name__}).") from exc
             if response.status_code == requests.codes.unauthorized and attempt == 1 and self.log_in():
                 continue
-            if lock_ends or not _is_locked(method, response.status_code):
+            if not _is_locked(method, response.status_code):
                 break
-            time.sleep(_pause_s(attempt))
+            time.sleep(min(0.2 * 2**attempt, 5))
         allowed = (missing_ok and response.status_code == requests.codes.not_found) or (
             conflict_ok and response.status_code == requests.codes.conflict
         )
         if allowed:
             return None
         if not response.ok:
-            trouble = AirflowServerTrouble if response.status_code >= requests.codes.server_error else AirflowTrouble
-            raise trouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
+            raise AirflowTrouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
         return dict(response.json()) if response.content else None
 
 
@@ -191,16 +166,9 @@ def dates_of(backfill: Mapping[str, Any]) -> tuple[dt.date, dt.date]:
     return first, last
 
 
-def _pause_s(attempt: int) -> float:
-    """How long to wait after an attempt that met a lock."""
-    return float(min(0.2 * 2**attempt, 5))
-
-
 def _is_locked(method: str, code: int) -> bool:
-    """Whether SQLite may have been locked for a moment, and the request can be sent again without harm."""
-    return code == requests.codes.service_unavailable or (
-        code == requests.codes.internal_server_error and method != "POST"
-    )
+    """Whether the database may have been locked for a moment, and the request does no harm when sent twice."""
+    return method != "POST" and code in (requests.codes.service_unavailable, requests.codes.internal_server_error)
 
 
 def _range(first: dt.date, last: dt.date) -> dict[str, str]:

@@ -61,8 +61,8 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
     figures: list[Figure] = []
     with vendor.served(answers) as url:
         measures: dict[str, Callable[[Path], list[Figure]]] = {
-            "cpu": lambda at: one_session.cpu(url, at, dense[:12]),
-            "memory": lambda at: one_session.memory(url, at, dense[:5]),
+            "cpu": lambda at: one_session.cpu(url, at, dense[:9]),
+            "memory": lambda at: one_session.memory(url, at, dense[:3]),
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
             "parse": lambda at: plans.parse(at, runs=3),
             "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),

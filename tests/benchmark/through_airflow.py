@@ -16,7 +16,7 @@ from benchmark.vendor import TICKER
 
 DAG = f"{TICKER.lower()}_second_bars"
 _WARM = 8
-_BESIDE = 4
+_BESIDE = 2
 _CLIENT = "official client, bare"
 
 
