@@ -75,8 +75,8 @@ def reason(api: AirflowApi, run_id: str) -> str:
 def of_vendor(rig: Rig) -> psutil.Process | None:
     """The process of this Airflow that is being answered by the vendor."""
     for pid in rig.processes():
-        process = psutil.Process(pid)
         try:
+            process = psutil.Process(pid)
             if any(one.raddr and one.raddr.port == rig.simulator.port for one in process.net_connections("tcp")):
                 return process
         except psutil.Error:
