@@ -117,7 +117,7 @@ FAULTS = (
     ),
     unfit("another ticker", "wrong_ticker", MalformedPage, "of ticker 'QQQ'"),
     unfit("`adjusted` other than asked", "wrong_adjusted", MalformedPage, "adjusted=True, asked was adjusted=False"),
-    unfit("a count other than the bars'", "wrong_count", MalformedPage, "it is incomplete"),
+    unfit("a count other than the bars'", "wrong_count", MalformedPage, "so it is not what was sent"),
     Fault(
         "the first page served twice", "duplicated_page", InvalidBars, "descending in 1 bar, first", Then.REFUSED,
         (FIRST,), passing=False,

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import NOW, a_client, files_under
 from marketlake.audit import audit_session, summarise
-from marketlake.errors import ServerTrouble
+from marketlake.errors import NotEntitled, ServerTrouble
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from polygon_simulator.server import Simulator
@@ -59,15 +59,30 @@ def test_a_suspect_session_that_came_right_is_complete_again(
     assert visit.changes.startswith("bars added 1, removed 0, changed 0 since revision 1")
 
 
-def test_a_failed_look_notes_no_visit_and_keeps_the_partition(
+def test_a_failed_look_keeps_the_partition_and_the_last_visit_and_notes_that_it_failed(
     lake: Lake, simulator: Simulator, waits: list[float]
 ) -> None:
     ingest(lake, "SPY", DAY, a_client(lake, waits))
+    audit_session(lake, "SPY", DAY, a_client(lake, waits))
     before = files_under(lake.storage.root)
     simulator.faults.set(str(DAY), [{"fault": "500", "times": 0}])
     with pytest.raises(ServerTrouble):
-        audit_session(lake, "SPY", DAY, a_client(lake, waits))
+        audit_session(later(lake), "SPY", DAY, a_client(lake, waits))
     assert files_under(lake.storage.root) == before
+    found = lake.visits.last("SPY", DAY)
+    assert found is not None
+    now_ms = int(NOW.timestamp() * 1000)
+    assert (found.outcome, found.visited_at_ms, found.failed_at_ms) == ("unchanged", now_ms, now_ms + 86_400_000)
+
+
+def test_a_first_look_that_fails_is_no_visit(lake: Lake, simulator: Simulator, waits: list[float]) -> None:
+    ingest(lake, "SPY", DAY, a_client(lake, waits))
+    simulator.faults.set(str(DAY), [{"fault": "not_entitled", "times": 0}])
+    with pytest.raises(NotEntitled):
+        audit_session(lake, "SPY", DAY, a_client(lake, waits))
+    found = lake.visits.last("SPY", DAY)
+    assert found is not None
+    assert (found.outcome, found.visited_at_ms, found.failed_at_ms) == ("failed", 0, int(NOW.timestamp() * 1000))
 
 
 def test_the_summary_names_what_failed_what_changed_and_every_suspect_session(

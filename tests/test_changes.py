@@ -74,7 +74,7 @@ def test_a_renewed_certificate_still_says_what_its_revision_changed(
 ) -> None:
     ingest(lake, "SPY", DAY, client)
     simulator.faults.set(
-        str(DAY), [{"fault": "changed:17", "times": 0}, {"fault": "500", "times": 5, "timespan": "minute"}]
+        str(DAY), [{"fault": "changed:17", "times": 0}, {"fault": "not_entitled", "times": 1, "timespan": "minute"}]
     )
     ingest(lake, "SPY", DAY, client)
     assert ingest(lake, "SPY", DAY, client).outcome == "renewed"

@@ -54,6 +54,7 @@ def final_from(session: dt.date) -> dt.datetime:
 HOUR = dt.timedelta(hours=1)
 FAILED = Reconciliation(None, None, {"minute": "the request failed (ServerTrouble)"}, {})
 NO_PLAN = Reconciliation(None, None, {"minute": "the plan does not include them"}, {})
+NONE_THERE = Reconciliation(None, None, {"minute": "the API has none of this session"}, {})
 SWITCHED_OFF = Reconciliation(
     None, None, {"minute": "reconcile.enabled was false", "day": "they were not asked for"}, {}
 )
@@ -79,6 +80,10 @@ CASES = [
     (0, HOUR, {"reconciliation": FAILED}, Because.NOT_COMPARED),
     (0, HOUR, {"reconciliation": SWITCHED_OFF}, Because.NOT_COMPARED),
     (0, HOUR, {"reconciliation": NO_PLAN}, None),
+    (10, 12 * 24 * HOUR, {"reconciliation": NO_PLAN}, Because.NOT_COMPARED),  # the plan may be another now
+    (10, 14 * 24 * HOUR, {"reconciliation": NONE_THERE}, None),
+    (500, 600 * 24 * HOUR, {"reconciliation": NONE_THERE}, Because.NOT_COMPARED),
+    (500, 720 * 24 * HOUR, {"reconciliation": NONE_THERE}, None),
 ]
 
 
@@ -121,6 +126,18 @@ def test_urgent_ones_go_first_and_then_the_longest_unseen(lake: Lake, waits: lis
         fetched_at = NOW - HOUR if age == 5 else final_from(session) + HOUR
         hold(lake, session, waits, fetched_at, **says)
     assert [one.session for one in due(lake, "SPY")] == [sessions_back(lake, age) for age in (9, 8, 7, 5)]
+
+
+def test_what_failed_last_comes_behind_everything_else_and_takes_turns(lake: Lake, waits: list[float]) -> None:
+    first, second, third = (sessions_back(lake, age) for age in (7, 8, 9))
+    for session in (first, second):
+        hold(lake, session, waits, final_from(session))
+    hold(lake, third, waits, NOW - HOUR, reconciliation=None)
+    for session, hours in ((first, 2), (second, 3)):
+        with lake.storage.exclusive("a test", 1) as writer:
+            failed_at_ms = int((NOW - hours * HOUR).timestamp() * 1000)
+            lake.visits.note(writer, "SPY", Visit(session, "revisit", "failed", "", 0, 0, failed_at_ms=failed_at_ms))
+    assert [one.session for one in due(lake, "SPY")] == [third, second, first]
 
 
 def test_a_run_takes_its_share_and_says_what_is_left(

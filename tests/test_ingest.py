@@ -30,7 +30,6 @@ from marketlake.errors import (
     NotEntitled,
     NotFinal,
     RateLimited,
-    RawPagesUnusable,
     ServerTrouble,
     SettingsError,
     StorageError,
@@ -121,10 +120,21 @@ def test_an_answer_that_cannot_get_better_is_asked_for_once(
 
 
 def test_the_waiver_line_of_the_error_publishes_as_suspect(
-    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, waits: list[float]
+    monkeypatch: pytest.MonkeyPatch,
+    lake: Lake,
+    simulator: Simulator,
+    client: PolygonClient,
+    waits: list[float],
+    tmp_path: Path,
 ) -> None:
     fault(simulator, "low_above_open", times=0)
-    monkeypatch.setenv("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2024-11-26": ["low_above_open"]}}')
+    with pytest.raises(InvalidBars) as refused:
+        ingest(lake, "SPY", DAY, client)
+    line = str(refused.value).rpartition("settings.yaml with  ")[2]
+    assert line == "quality.accept: {SPY: {2024-11-26: [low_above_open]}}"
+    own = tmp_path / "settings.yaml"
+    own.write_text(f"{settings.settings_file().read_text().replace('  accept: {}', '')}\n{line}\n")
+    monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", str(own))
     lenient = Lake(settings.load(), now=lambda: NOW)
     assert ingest(lenient, "SPY", DAY, a_client(lenient, waits)).state == "suspect"
     certificate = lenient.partitions.certificate("SPY", DAY)
@@ -267,30 +277,6 @@ def test_reading_a_partition_starts_no_thread_that_could_abort_the_process_at_it
     assert done.stdout == "0\n"
 
 
-def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
-    lake: Lake, simulator: Simulator, client: PolygonClient
-) -> None:
-    first = ingest(lake, "SPY", DAY, client)
-    (lake.storage.root / PARTITION).unlink()
-    asked = len(simulator.requests)
-    rebuilt = ingest(lake, "SPY", DAY, None)
-    assert (rebuilt.outcome, rebuilt.content_hash, rebuilt.state) == ("created", first.content_hash, "complete")
-    assert len(simulator.requests) == asked
-
-
-def test_a_damaged_partition_is_rebuilt_from_its_raw_pages_as_the_same_revision(
-    lake: Lake, client: PolygonClient
-) -> None:
-    first = ingest(lake, "SPY", DAY, client)
-    path = lake.storage.root / PARTITION
-    damaged = bytearray(path.read_bytes())
-    damaged[200] ^= 0xFF
-    path.write_bytes(bytes(damaged))
-    for outcome in ("renewed", "unchanged"):
-        rebuilt = ingest(lake, "SPY", DAY, None)
-        assert (rebuilt.outcome, rebuilt.revision, rebuilt.content_hash) == (outcome, 1, first.content_hash)
-
-
 def test_no_revision_is_numbered_twice_though_an_old_one_was_put_back(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
@@ -312,7 +298,9 @@ def test_no_revision_is_numbered_twice_though_an_old_one_was_put_back(
         (499, "", "", ServerTrouble),
         (403, "", "", BadRequest),
         (403, "NOT_AUTHORIZED", "no", NotEntitled),
-        (401, "", "", KeyRefused),
+        (401, "", "", BadRequest),
+        (401, "ERROR", "Unknown API Key", KeyRefused),
+        (404, "", "", BadRequest),
         (404, "NOT_FOUND", "Data not found.", BadRequest),
         (200, "ERROR", "You've exceeded the maximum requests per minute", RateLimited),
     ],
@@ -324,28 +312,6 @@ def test_an_unsuccessful_answer_has_its_meaning(code: int, status: str, said: st
 def test_a_next_url_that_is_no_address_is_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(MalformedPage, match="no address"):
         client._followed("https://[bad/v2", lake.request("SPY", DAY))
-
-
-def test_raw_pages_that_are_absent_or_damaged_are_refused(lake: Lake, client: PolygonClient) -> None:
-    with pytest.raises(RawPagesUnusable, match="no raw pages are stored"):
-        ingest(lake, "SPY", DAY, None)
-    ingest(lake, "SPY", DAY, client)
-    raw = lake.storage.root / RAW
-    raw.write_bytes(raw.read_bytes()[:-20_000] + b"x" * 20_000)
-    with pytest.raises(RawPagesUnusable, match="raw pages"):
-        ingest(lake, "SPY", DAY, None)
-
-
-def test_raw_pages_of_another_fetch_do_not_replace_a_partition(
-    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, client: PolygonClient, waits: list[float]
-) -> None:
-    today = dt.date(2026, 11, 20)
-    ingest(lake, "SPY", today, client, allow_provisional=True)
-    monkeypatch.setenv("MARKETLAKE__STORAGE__KEEP_RAW_PAGES", "false")
-    later = Lake(settings.load(), now=lambda: NOW + dt.timedelta(days=1))
-    assert ingest(later, "SPY", today, a_client(later, waits)).state == "complete"
-    with pytest.raises(RawPagesUnusable, match="of another fetch than the partition"):
-        ingest(later, "SPY", today, None)
 
 
 def test_a_waived_session_that_is_not_final_stays_provisional(

@@ -17,13 +17,14 @@ from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings
 from marketlake.certificate import Certificate
 from marketlake.client import PolygonClient
-from marketlake.errors import RawPagesUnusable
+from marketlake.comparison import ShortMinute, against_minutes
+from marketlake.errors import ComparisonLost, RawPagesUnusable
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from marketlake.model import BarRequest, Reference, State, Timespan
 from marketlake.parameters import Reconcile
 from marketlake.parse import decode
-from marketlake.reconciliation import Reconciliation, ShortMinute, against_minutes, reconcile
+from marketlake.reconciliation import Reconciliation, reconcile
 from marketlake.sessions import SessionCalendar
 from polygon_simulator.folds import EXACT
 from polygon_simulator.market import MadeUpDays
@@ -176,6 +177,86 @@ def test_what_cannot_be_compared_is_said_and_fails_nothing(
     found = compared(lake)
     assert found.not_compared == {timespan: reason}
     assert (found.minutes is None, found.day is None) == (timespan == "minute", timespan == "day")
+
+
+@pytest.mark.parametrize(
+    ("reference", "kept"),
+    [
+        ({"fault": "500", "timespan": "minute"}, "ServerTrouble"),
+        ({"fault": "empty", "timespan": "minute"}, "the API has none of this session"),
+        ({"fault": "500", "timespan": "day"}, "the day bars: the request failed"),
+        ({"fault": "not_entitled", "timespan": "minute"}, None),
+    ],
+)
+def test_rows_that_could_not_be_compared_replace_no_compared_ones_unless_the_plan_excludes_it(
+    lake: Lake, simulator: Simulator, client: PolygonClient, reference: dict[str, str], kept: str | None
+) -> None:
+    assert ingest(lake, "SPY", DAY, client).rows == 390
+    path = lake.storage.root / lake.partitions.key("SPY", DAY)
+    before = path.read_bytes()
+    simulator.faults.set(str(DAY), [{"fault": without(*range(361, 390)), "times": 0}, reference | {"times": 0}])
+    if kept is None:
+        report = ingest(lake, "SPY", DAY, client)
+        assert (report.outcome, report.revision, report.rows) == ("revised", 2, 361)
+        return
+    with pytest.raises(ComparisonLost, match=r"removed 29, .*Nothing is replaced") as caught:
+        ingest(lake, "SPY", DAY, client)
+    assert kept in str(caught.value)
+    assert path.read_bytes() == before
+    assert files_under(lake.storage.root) == {str(path.relative_to(lake.storage.root)), RAW}
+
+
+def test_other_rows_are_published_uncompared_where_nobody_wants_a_comparison(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, client: PolygonClient, waits: list[float]
+) -> None:
+    ingest(lake, "SPY", DAY, client)
+    fault(simulator, without(7))
+    monkeypatch.setenv("MARKETLAKE__RECONCILE__ENABLED", "false")
+    own = Lake(settings.load(), now=lambda: NOW)
+    assert ingest(own, "SPY", DAY, a_client(own, waits)).outcome == "revised"
+
+
+def test_longer_bars_that_came_empty_once_are_asked_for_again(
+    lake: Lake, simulator: Simulator, client: PolygonClient
+) -> None:
+    fault(simulator, "empty", times=2, timespan="minute")
+    ingest(lake, "SPY", DAY, client)
+    assert compared(lake).not_compared == {}
+    assert len(simulator.asked(DAY, "minute")) == 3
+
+
+def test_longer_bars_without_a_share_are_no_reference(lake: Lake, client: PolygonClient) -> None:
+    request = lake.request("SPY", DAY)
+    _, (page,) = client.fetch(request)
+    nothing = {"t": request.hours.regular_start_ms, "o": 1, "h": 1, "l": 1, "c": 1, "v": 0}
+    body = json.dumps({"results": [nothing], "resultsCount": 1}).encode()
+    found = reconcile(page.bars, {Timespan.MINUTE: Reference((body,))}, request, Reconcile())
+    assert found.not_compared["minute"] == "no share was traded in any of them"
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "finding"),
+    [
+        ("high", 1.2, "a price of the seconds leaves its minute bar's range by 20.00%, at 09:32 New York"),
+        ("low", 0.5, "a price of the seconds leaves its minute bar's range by 50.00%, at 09:32 New York"),
+        ("high", 1.05, None),
+        ("low", 0.95, None),
+    ],
+)
+def test_a_price_far_outside_of_its_minute_makes_the_session_suspect(
+    column: str, factor: float, finding: str | None
+) -> None:
+    opens_s = (REQUEST.hours.regular_start_ms - REQUEST.hours.day_start_ms) // 1000
+    seconds = bars_at(*((opens_s + 60 * minute, 1, 100.0) for minute in range(4)))
+    odd = [1.0, 1.0, factor, 1.0]
+    seconds = seconds.set_column(seconds.schema.get_field_index(column), column, pa.array(odd))
+    bars = [
+        {"t": REQUEST.hours.regular_start_ms + 60_000 * minute, "o": 1, "h": 1, "l": 1, "c": 1, "v": 100, "n": 1}
+        for minute in range(4)
+    ]
+    reference = Reference((json.dumps({"results": bars}).encode(),))
+    found = reconcile(seconds, {Timespan.MINUTE: reference}, REQUEST, Reconcile()).findings["minute"]
+    assert found == ((f"{finding} (reconcile.price_share = 0.05)",) if finding else ())
 
 
 def test_several_day_bars_of_one_day_are_no_reference(lake: Lake, client: PolygonClient) -> None:

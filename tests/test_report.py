@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 from conftest import NOW
 from marketlake import settings
 from marketlake.client import PolygonClient
-from marketlake.errors import SettingsError
+from marketlake.errors import SettingsError, StorageError
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from marketlake.run_summary import RunSummary
@@ -228,6 +229,25 @@ def test_a_lake_that_cannot_be_read_is_told(lake: Lake, hook: Webhook, monkeypat
     monkeypatch.setattr("marketlake.partitions.PartitionStore.unfinished", gone)
     report.report("SPY", context("scheduled", ALL_GOOD, DAYS[:1], BOTH[:1]))
     assert "what the lake still misses is not known: OSError: [Errno 5] Input/output error" in hook.got[0]["text"]
+
+
+def test_an_audit_whose_summary_cannot_be_written_is_told_all_the_same(
+    lake: Lake, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("cannot write audit.json: No space left on device")
+
+    told = RunSummary("SPY audit, run a-run", DAYS[:2], {DAYS[0]: "complete"})
+    monkeypatch.setattr(report, "summary", lambda *_: told)
+    monkeypatch.setattr(report, "summarise", full)
+    with pytest.raises(AirflowFailException, match=f"1 of 2 sessions failed: {DAYS[1]}"):
+        report.summarise_audit("SPY", context("scheduled", {}, DAYS[:2], []))
+    line = "the lake's summary could not be written: cannot write audit.json: No space left on device"
+    assert line in hook.got[0]["text"]
+    monkeypatch.setattr(report, "summary", lambda *_: replace(told, planned=DAYS[:1]))
+    with pytest.raises(StorageError, match="No space left on device"):
+        report.summarise_audit("SPY", context("scheduled", {}, DAYS[:1], []))
+    assert line in hook.got[1]["text"]
 
 
 def test_trouble_with_sending_hides_no_verdict_and_is_seen(

@@ -12,6 +12,7 @@ from marketlake.changes import changed_rows
 from marketlake.errors import DamagedPartition, NoSuchRevision
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
+from marketlake.partitions import Held
 from polygon_simulator.server import Simulator
 
 DAY = dt.date(2024, 11, 26)
@@ -121,6 +122,28 @@ def test_a_revision_superseded_between_listing_and_reading_is_found_where_it_is_
     assert ingest(at(lake, 3), "SPY", DAY, a_client(lake, waits)).revision == 3
     monkeypatch.setattr(lake.revisions, "list_revisions", lambda *_: listed)
     assert lake.revisions.read_revision("SPY", DAY, 2).equals(second)
+
+
+def test_a_revision_published_while_they_are_listed_is_not_taken_for_the_one_before(
+    revised: tuple[Lake, pa.Table],
+    monkeypatch: pytest.MonkeyPatch,
+    simulator: Simulator,
+    waits: list[float],
+) -> None:
+    lake, _ = revised
+    second = lake.partitions.read("SPY", DAY)
+    held = lake.partitions.held
+
+    def held_and_then_superseded(ticker: str, session: dt.date) -> Held | None:
+        found = held(ticker, session)
+        monkeypatch.setattr(lake.partitions, "held", held)
+        simulator.faults.set(str(DAY), [{"fault": "changed:5", "times": 0}])
+        ingest(at(lake, 3), "SPY", DAY, a_client(lake, waits))
+        return found
+
+    monkeypatch.setattr(lake.partitions, "held", held_and_then_superseded)
+    assert lake.revisions.read_revision("SPY", DAY, 2).equals(second)
+    assert lake.revisions.read_revision("SPY", DAY, 3).num_rows == 390
 
 
 def test_a_damaged_revision_is_never_handed_out(revised: tuple[Lake, pa.Table]) -> None:

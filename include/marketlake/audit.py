@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from marketlake.client import PolygonClient
-from marketlake.due import because, due
+from marketlake.due import Because, because, due
+from marketlake.errors import MarketLakeError, StorageError
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
 from marketlake.model import State
@@ -36,9 +37,13 @@ class Audit(msgspec.Struct, frozen=True):
 
 
 def audit_session(lake: Lake, ticker: str, session: dt.date, client: PolygonClient) -> Visit:
-    """Fetch a session again, publish what differs, and note the visit. Raises as ``ingest`` does."""
+    """Fetch a session again, publish what differs, and note the visit, or that it failed. Raises as ``ingest`` does."""
     reason = because(lake, ticker, session)
-    report = ingest(lake, ticker, session, client)
+    try:
+        report = ingest(lake, ticker, session, client)
+    except MarketLakeError:
+        _note_failure(lake, ticker, session, reason)
+        raise
     visit = Visit(
         session,
         reason.value,
@@ -49,10 +54,23 @@ def audit_session(lake: Lake, ticker: str, session: dt.date, client: PolygonClie
         report.changes,
         report.suspect_because,
     )
-    name = f"audit-{ticker.lower()}-{session}"
+    _note(lake, ticker, visit)
+    return visit
+
+
+def _note_failure(lake: Lake, ticker: str, session: dt.date, reason: Because) -> None:
+    """So that the next run takes others first. Where that fails, the failure itself is still what is told."""
+    last = lake.visits.last(ticker, session) or Visit(session, reason.value, "failed", "", 0, visited_at_ms=0)
+    try:
+        _note(lake, ticker, msgspec.structs.replace(last, failed_at_ms=int(lake.now().timestamp() * 1000)))
+    except StorageError as exc:
+        _log.warning("%s %s: that the visit failed could not be noted: %s", ticker, session, exc)
+
+
+def _note(lake: Lake, ticker: str, visit: Visit) -> None:
+    name = f"audit-{ticker.lower()}-{visit.session}"
     with lake.storage.exclusive(name, lake.settings.storage.lock_timeout_s) as writer:
         lake.visits.note(writer, ticker, visit)
-    return visit
 
 
 def summarise(lake: Lake, ticker: str, planned: Sequence[str], visits: Sequence[Visit]) -> Audit:

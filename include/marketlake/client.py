@@ -92,38 +92,43 @@ class PolygonClient:
         An answer without any bar is asked for again before it is refused: the vendor has given empty
         answers in error. Raises Retryable, StopAndTell or RefusedData (which carries the bodies).
         """
-        self._waits = []
-        for asked in range(1, _EMPTY_ASKED + 1):
-            fetched_at_ms = int(self._now_s() * 1000)
-            bodies, pages = self._all_pages(request)
-            if any(page.bars.num_rows for page in pages):
-                self._tell_waits(request)
-                return Fetch(bodies, self.host, fetched_at_ms), pages
-            if asked < _EMPTY_ASKED:
-                _log.warning("%s: the answer holds no bar (asked %d of %d times)", request, asked, _EMPTY_ASKED)
-                self._wait(min(self._api.backoff_base_s * 2**asked, self._api.backoff_cap_s))
+        fetch, pages = self._asked(request)
+        if any(page.bars.num_rows for page in pages):
+            return fetch, pages
         refusal = InvalidBars(
             f"{request}: the API answered {_EMPTY_ASKED} times without a single bar (request id"
             f" {pages[-1].request_id or 'none'}), but the exchange traded on that date. Nothing is stored as 'no"
             f" data'. Clear the task later; if the exchange was closed, add {request.session} to calendar.closures."
         )
-        refusal.bodies = bodies
+        refusal.bodies = fetch.bodies
         raise refusal
 
     def listing(self, request: BarRequest) -> tuple[bytes, ...]:
-        """Every page body of one request, in order; one without bars where the vendor has none.
+        """Every page body of one request, in order; one without bars where the vendor gives none however often asked.
 
         Raises as ``fetch`` does.
         """
-        self._waits = []
-        bodies, _ = self._all_pages(request)
-        self._tell_waits(request)
-        return bodies
+        fetch, _ = self._asked(request)
+        return fetch.bodies
 
     def probe(self, request: BarRequest) -> int:
         """Ask for one bar of a session and return how many came. Raises as ``fetch`` does."""
         page, _ = self._page(self._first_url(request, limit=1), request, 1)
         return int(page.bars.num_rows)
+
+    def _asked(self, request: BarRequest) -> tuple[Fetch, list[Page]]:
+        """Every page; asked for again, a few times, while none of them holds a bar."""
+        self._waits = []
+        for asked in range(1, _EMPTY_ASKED + 1):
+            fetched_at_ms = int(self._now_s() * 1000)
+            bodies, pages = self._all_pages(request)
+            if any(page.bars.num_rows for page in pages):
+                break
+            _log.warning("%s: the answer holds no bar (asked %d of %d times)", request, asked, _EMPTY_ASKED)
+            if asked < _EMPTY_ASKED:
+                self._wait(min(self._api.backoff_base_s * 2**asked, self._api.backoff_cap_s))
+        self._tell_waits(request)
+        return Fetch(bodies, self.host, fetched_at_ms), pages
 
     def _all_pages(self, request: BarRequest) -> tuple[tuple[bytes, ...], list[Page]]:
         bodies: list[bytes] = []
@@ -141,9 +146,14 @@ class PolygonClient:
         url: str | None = self._first_url(request, limit=self._api.page_limit)
         seen: set[str] = set()
         while url:
-            if url in seen or len(seen) >= _MOST_PAGES:
+            if url in seen:
                 raise MalformedPage(
                     f"{request}: page {len(seen) + 1} repeats a cursor: the listing does not end. Fetch again later."
+                )
+            if len(seen) >= _MOST_PAGES:
+                raise MalformedPage(
+                    f"{request}: the listing goes on after {_MOST_PAGES} pages. Fetch again later, with a higher"
+                    f" api.page_limit than {self._api.page_limit}."
                 )
             seen.add(url)
             page, body = self._page(url, request, len(seen))

@@ -14,7 +14,7 @@ from marketlake.model import State
 from marketlake.sessions import final_from
 
 _log = logging.getLogger(__name__)
-_SUSPECT_AFTER_SESSIONS = 30
+_YOUNG_SESSIONS = 30
 
 
 class Because(enum.StrEnum):
@@ -30,16 +30,25 @@ class Because(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Due:
-    """A session to look at again. ``looked_at_ms``: when it was fetched or visited last, Unix ms UTC."""
+    """A session to look at again. ``looked_at_ms``: when it was fetched or visited last, ``failed_at_ms``: when
+    a visit failed last; both Unix ms UTC.
+    """
 
     session: dt.date
     because: Because
     looked_at_ms: int
+    failed_at_ms: int = 0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last visit failed."""
+        return self.failed_at_ms > self.looked_at_ms
 
 
 def due(lake: Lake, ticker: str) -> list[Due]:
     """Every session that is due, most urgent first, then the one whose last look is longest ago.
 
+    Those whose last visit failed come behind all others, so that what cannot be mended holds nothing up.
     Sessions without a partition are a run's work, and those that are not final nobody's yet. Reads the
     footer of every partition.
     """
@@ -51,7 +60,15 @@ def due(lake: Lake, ticker: str) -> list[Due]:
     ]
     order = list(Because)
     waiting = [one for one in found if one is not None]
-    return sorted(waiting, key=lambda one: (order.index(one.because), one.looked_at_ms, one.session))
+    return sorted(
+        waiting,
+        key=lambda one: (
+            one.has_failed,
+            order.index(one.because),
+            max(one.looked_at_ms, one.failed_at_ms),
+            one.session,
+        ),
+    )
 
 
 def because(lake: Lake, ticker: str, session: dt.date) -> Because:
@@ -87,7 +104,7 @@ def _due(lake: Lake, ticker: str, certificate: Certificate | None, known: list[d
     visit = lake.visits.last(ticker, session)
     looked_at_ms = max(visit.visited_at_ms if visit else 0, certificate.fetched_at_ms if certificate else 0)
     reason = _reason(lake, certificate, known, position, looked_at_ms)
-    return Due(session, reason, looked_at_ms) if reason else None
+    return Due(session, reason, looked_at_ms, visit.failed_at_ms if visit else 0) if reason else None
 
 
 def _reason(
@@ -102,13 +119,16 @@ def _reason(
     reached = [after for after in lake.settings.audit.revisit_after_sessions if after <= age]
     if reached and looked_at_ms < _final_ms(known[position + max(reached)]):
         return Because.REVISIT
+    # Daily while it is young, then now and then: what stays odd for a month is seldom mended later.
+    pause = 0 if age <= _YOUNG_SESSIONS else _YOUNG_SESSIONS
+    has_rested = looked_at_ms < _final_ms(known[len(known) - 1 - pause])
     if certificate.state is State.SUSPECT:
-        # Daily while it is young, then now and then: what stays odd for a month is seldom mended later.
-        pause = 0 if age <= _SUSPECT_AFTER_SESSIONS else _SUSPECT_AFTER_SESSIONS
-        return Because.SUSPECT if looked_at_ms < _final_ms(known[len(known) - 1 - pause]) else None
+        return Because.SUSPECT if has_rested else None
     compared = certificate.reconciliation
-    may_compare = lake.settings.reconcile.enabled and (compared is None or compared.may_be_completed)
-    return Because.NOT_COMPARED if may_compare else None
+    if not lake.settings.reconcile.enabled or (compared and not compared.not_compared):
+        return None
+    never_answered = compared is None or compared.may_be_completed
+    return Because.NOT_COMPARED if never_answered or has_rested else None
 
 
 def _final_ms(session: dt.date) -> int:

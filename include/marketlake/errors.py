@@ -40,6 +40,10 @@ class UndecodableBody(Retryable):
     """The body is no JSON: cut short, or an HTML page of something in between."""
 
 
+class ComparisonLost(Retryable):
+    """Rows that would replace compared ones could not be compared themselves."""
+
+
 class StopAndTell(MarketLakeError):
     """Asking again cannot help; the message says what to change."""
 

@@ -14,11 +14,12 @@ from marketlake import parse, validate
 from marketlake.certificate import Certificate, raw_digest
 from marketlake.changes import Changes, changes
 from marketlake.client import PolygonClient
-from marketlake.errors import RawPagesUnusable, RefusedData, StorageError
+from marketlake.errors import ComparisonLost, RawPagesUnusable, RefusedData, StorageError
 from marketlake.evidence import certified, judged, numbered, renewed
 from marketlake.lake import Lake
 from marketlake.model import BarRequest, Fetch, Reference, State, Timespan, is_vendor
 from marketlake.partitions import Held, Outcome, require_same_kind
+from marketlake.raw_pages import FETCH_INSTEAD
 from marketlake.reconciliation import NOT_FINAL, SWITCHED_OFF, Reconciliation
 from marketlake.references import fetch_references, without_references
 from marketlake.sessions import final_from
@@ -82,7 +83,9 @@ def _references(lake: Lake, client: PolygonClient, request: BarRequest, *, final
 def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
     """The partition anew from its raw pages: whatever was made of revision N's pages is revision N."""
     held = lake.partitions.held(request.ticker, request.session)
-    stored = lake.raw_pages.get(request.ticker, request.session, held.revision if held else None)
+    proven = held.certificate if held else None
+    revision = proven.revision if proven else _last_pages(lake, request, held)
+    stored = lake.raw_pages.get(request.ticker, request.session, revision)
     fetch = stored.fetch
     require_same_kind(
         lake.partitions,
@@ -92,10 +95,10 @@ def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
         session=request.session,
     )
     if stored.adjusted is not request.adjusted:
-        raise RawPagesUnusable(f"{request}: the raw pages are adjusted={stored.adjusted}. Fetch with source=api.")
-    if held and held.certificate and held.certificate.raw_digest != raw_digest(fetch.bodies):
+        raise RawPagesUnusable(f"{request}: the raw pages are adjusted={stored.adjusted}. {FETCH_INSTEAD}")
+    if proven and proven.raw_digest != raw_digest(fetch.bodies):
         raise RawPagesUnusable(
-            f"{request}: the raw pages are of another fetch than the partition, which stays. Fetch with source=api."
+            f"{request}: the raw pages are of another fetch than the partition, which stays. {FETCH_INSTEAD}"
         )
     pages = [parse.decode(body) for body in fetch.bodies]
     for number, page in enumerate(pages, 1):
@@ -103,11 +106,37 @@ def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
     final = fetch.fetched_at_ms >= final_from(request.session).timestamp() * 1000
     fit = judged(lake, request, fetch, pages, final=final)
     certificate = certified(lake, fit, fetch)
-    if held is not None and held.certificate is not None:
+    if proven is not None:
         return _publish(lake, writer, fit.bars, certificate, fetch)
     certificate = numbered(certificate, stored.revision, lake.now())
+    certificate = msgspec.structs.replace(certificate, published_at_ms=_published_at_ms(certificate, held))
     lake.partitions.publish(writer, fit.bars, certificate, held)
     return _told(Outcome.RENEWED if held else Outcome.CREATED, certificate)
+
+
+def _last_pages(lake: Lake, request: BarRequest, held: Held | None) -> int:
+    """The revision whose pages make the partition anew, where the file proves nothing: the last one published.
+
+    Raises RawPagesUnusable where a later one is known: its pages were not kept, and older rows must not return.
+    """
+    newest = lake.raw_pages.last_revision(request.ticker, request.session)
+    superseded = lake.partitions.last_revision(None, request.ticker, request.session)
+    known = max(superseded + 1, held.claimed.revision if held and held.claimed else 0)
+    if 0 < newest < known:
+        raise RawPagesUnusable(
+            f"{request}: the newest raw pages are of revision {newest}, but revision {known} was published since."
+            f" {FETCH_INSTEAD}"
+        )
+    return newest or known
+
+
+def _published_at_ms(certificate: Certificate, held: Held | None) -> int:
+    """When rebuilt rows entered the lake: as their lost certificate says, or, without one, when they were fetched."""
+    claimed = held.claimed if held else None
+    if claimed is None:
+        return certificate.fetched_at_ms
+    same = claimed.content_hash == certificate.content_hash
+    return claimed.published_at_ms if same else certificate.published_at_ms
 
 
 def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch) -> Report:
@@ -124,11 +153,24 @@ def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificat
         last = max(lake.partitions.last_revision(held, ticker, session), lake.raw_pages.last_revision(ticker, session))
         certificate = numbered(certificate, last + 1, lake.now())
         certificate = msgspec.structs.replace(certificate, changes=_changes(lake, held, ticker, session, bars))
+        _require_comparison(certificate, old)
         outcome = Outcome.REVISED if held else Outcome.CREATED
     if lake.settings.storage.keep_raw_pages:
         lake.raw_pages.put(writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch)
     lake.partitions.publish(writer, bars, certificate, held)
     return _told(outcome, certificate)
+
+
+def _require_comparison(certificate: Certificate, old: Certificate | None) -> None:
+    """Raise ComparisonLost for rows that could not be held against longer bars, where those they would replace were."""
+    lost = certificate.reconciliation.lost_since(old.reconciliation) if old and certificate.reconciliation else {}
+    if old and lost:
+        told = "; ".join(f"the {part} bars: {why}" for part, why in lost.items())
+        raise ComparisonLost(
+            f"{certificate.ticker} {certificate.session}: other rows came than those of revision {old.revision}"
+            f" ({certificate.changes}), which were compared with longer bars; these could not be ({told}). Nothing is"
+            " replaced. It is tried again; clear the task later if it stays."
+        )
 
 
 def _changes(lake: Lake, held: Held | None, ticker: str, session: dt.date, bars: pa.Table) -> Changes | None:

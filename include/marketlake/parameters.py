@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _GZIP_HIGHEST = 9
 
@@ -27,6 +27,29 @@ def checked_base_url(value: str) -> str:
     return value.rstrip("/").lower()
 
 
+def _written_as_time(value: object) -> object:
+    """YAML reads 11:30 without quotes as a number, and a number of seconds as a time is another one."""
+    if not isinstance(value, str | dt.time):
+        raise ValueError('must be a time in quotes, such as "12:30"')
+    return value
+
+
+def _after_final(value: dt.time) -> dt.time:
+    if value.tzinfo is not None:
+        raise ValueError("must be without a zone: it is New York's time")
+    if value < dt.time(11, 0):
+        raise ValueError("is before 11:00, when bars become final")
+    return value
+
+
+def _local_folder(folder: Path) -> Path:
+    if ":/" in str(folder):
+        raise ValueError("must be a folder of this machine; object stores are not supported in this version")
+    return folder.expanduser()
+
+
+ReadyTime = Annotated[dt.time, BeforeValidator(_written_as_time), AfterValidator(_after_final)]
+Folder = Annotated[Path, AfterValidator(_local_folder)]
 Ticker = Annotated[str, AfterValidator(_is_ticker)]
 Check = Literal[
     "low_above_open",
@@ -53,9 +76,9 @@ class History(Section):
     """The dates the lake is meant to hold, both included."""
 
     start_date: dt.date = dt.date(2003, 9, 10)
-    """no run and no plan before this date"""
+    """nothing before this date is fetched; the vendor begins on 2003-09-10"""
     end_date: dt.date | None = None
-    """and none after this one"""
+    """nor after this one; null: no end"""
 
     @model_validator(mode="after")
     def _ordered(self) -> History:
@@ -81,7 +104,7 @@ class Api(Section):
     """The vendor's REST API and how patient to be with it."""
 
     base_url: Annotated[str, AfterValidator(checked_base_url)] = "https://api.massive.com"
-    """the API; `POLYGON_BASE_URL` goes over it, and api.polygon.io is the same vendor"""
+    """the API; `POLYGON_BASE_URL` overrides it, and api.polygon.io is the same vendor"""
     page_limit: int = Field(default=50_000, ge=1, le=50_000)
     """bars a page"""
     connect_timeout_s: float = Field(default=10, gt=0, le=300)
@@ -91,13 +114,13 @@ class Api(Section):
     answer_timeout_s: float = Field(default=300, gt=0, le=3_600)
     """for the whole body of an answer, so that one that trickles does not hold a task for ever"""
     attempts: int = Field(default=5, ge=1, le=20)
-    """for one page, within seconds; Airflow retries the session within minutes"""
+    """for one page, one after the other; then Airflow tries the session again later"""
     backoff_base_s: float = Field(default=0.5, ge=0, le=60)
     """the first wait; it doubles with each attempt, with jitter"""
     backoff_cap_s: float = Field(default=60, ge=0, le=600)
     """the longest single wait, a Retry-After of the vendor included"""
     sessions_in_flight: int = Field(default=8, ge=1, le=64)
-    """sessions of one ticker fetched at the same time, over all runs"""
+    """sessions of one ticker at the same time: so many by the DAG of its bars, and as many by its audit"""
     requests_per_minute: int | None = Field(default=None, ge=1)
     """calls by all tasks of this machine, for a plan or proxy that counts them; null: no limit"""
 
@@ -105,25 +128,18 @@ class Api(Section):
 class Storage(Section):
     """Where the lake lies and how its files are written."""
 
-    root: Path = Path("data")
+    root: Folder = Path("data")
     """the lake; a relative path starts at the project folder"""
     compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
     """of the partitions"""
     compression_level: int = Field(default=4, ge=1, le=22)
-    """for zstd, and up to 9 for gzip"""
+    """for zstd, and up to 9 for gzip; the others have none"""
     keep_raw_pages: bool = True
     """the API's pages beside the partitions, to rebuild them without a call"""
     min_free_bytes: int = Field(default=1_000_000_000, ge=0)
-    """refuse to start with less free disk than this"""
+    """refuse to start with less free disk than this; a backfill wants the room for its sessions on top"""
     lock_timeout_s: float = Field(default=900, gt=0, le=86_400)
     """how long a task waits for another one on the same date"""
-
-    @field_validator("root")
-    @classmethod
-    def _is_local(cls, root: Path) -> Path:
-        if ":/" in str(root):
-            raise ValueError("must be a folder of this machine; object stores are not supported in this version")
-        return root.expanduser()
 
     @model_validator(mode="after")
     def _level_fits(self) -> Storage:
@@ -143,32 +159,26 @@ class Schedule(Section):
     """When a session is due, and how far a scheduled run looks back."""
 
     enabled: bool = True
-    """false: the scheduler starts nothing; backfills and manual runs still work"""
-    ready_time: dt.time = dt.time(11, 30)
-    """New York, on the day after the session; its bars are final at 11:00"""
+    """false: the scheduler starts nothing, no audit either; backfills and manual runs still work"""
+    ready_time: ReadyTime = dt.time(11, 30)
+    """in quotes, from "11:00" on, when bars are final: New York, on the day after the session"""
     catch_up_sessions: int = Field(default=60, ge=0, le=1_000)
-    """a scheduled run also fetches what is missing among the last so many"""
+    """the run of a session also fetches what is missing or provisional among so many before it"""
     deadline_s: float = Field(default=10_800, gt=0, le=604_800)
-    """a scheduled run that has not ended so long after it was queued is told"""
-
-    @model_validator(mode="after")
-    def _after_final(self) -> Schedule:
-        if self.ready_time < dt.time(11, 0):
-            raise ValueError(f"ready_time {self.ready_time:%H:%M} is before 11:00, when bars become final")
-        return self
+    """a scheduled run of bars that has not ended so long after it was queued is reported"""
 
 
 class Tasks(Section):
     """How Airflow retries a session."""
 
     retries: int = Field(default=4, ge=0, le=50)
-    """Airflow's tries of a session after the first"""
+    """Airflow's tries after the first, of what may pass; what a person must mend fails at once"""
     retry_delay_s: float = Field(default=60, ge=0, le=86_400)
     """the first delay; it doubles with each try, with jitter"""
     retry_delay_cap_s: float = Field(default=1_800, ge=0, le=86_400)
     """the longest delay"""
     timeout_s: float = Field(default=1_800, gt=0, le=86_400)
-    """one try of one session"""
+    """one try of one task"""
 
 
 class Quality(Section):
@@ -192,11 +202,13 @@ class Reconcile(Section):
     missing_minutes: int = Field(default=0, ge=0, le=1_440)
     """more minutes than this with a minute bar and not one second: suspect"""
     short_share: float = Field(default=0.05, ge=0, le=1)
-    """of the minute bars' trades or volume: a larger share that no second holds is suspect"""
+    """suspect if more than this share of the minute bars' trades or volume is in no second"""
     day_short_share: float = Field(default=0.10, ge=0, le=1)
-    """of the day bar's volume, which also holds the closing auction: a larger share is suspect"""
+    """suspect if more than this share of the day bar's volume, which also holds the closing auction, is in no second"""
     surplus_share: float = Field(default=0.01, ge=0, le=10)
     """seconds that hold more than the longer bars, by a larger share: suspect"""
+    price_share: float = Field(default=0.05, ge=0, le=10)
+    """a price of a second that leaves its minute bar's high or low by a larger share: suspect"""
 
 
 class Audit(Section):
@@ -204,12 +216,12 @@ class Audit(Section):
 
     enabled: bool = True
     """a DAG a ticker that fetches again what is due, and compares row by row"""
-    ready_time: dt.time = dt.time(12, 30)
-    """New York, on the day after each session, when the daily run has had an hour"""
+    ready_time: ReadyTime = dt.time(12, 30)
+    """in quotes, from "11:00" on: New York, on the day after each session, when the daily run has had an hour"""
     revisit_after_sessions: tuple[Annotated[int, Field(ge=1, le=1_000)], ...] = (1, 7, 30)
     """how many sessions later each one is fetched again"""
     sessions_a_run: int = Field(default=100, ge=1, le=10_000)
-    """at most so many; the rest is said, and comes with the next runs"""
+    """at most so many; how many are left is said, and they come with the next runs"""
 
 
 Channel = Literal["webhook", "email"]
@@ -223,7 +235,7 @@ class Reporting(Section):
     email_to: tuple[Annotated[str, Field(pattern=r"^[^@\s,;]+@[^@\s,;]+$")], ...] = ()
     """addresses; the server is the Airflow connection `smtp_default`"""
     when: Literal["trouble", "always"] = "trouble"
-    """always: also a run without trouble is told"""
+    """always: a run without trouble is reported, too"""
 
     @model_validator(mode="after")
     def _addressed(self) -> Reporting:
@@ -237,5 +249,5 @@ class Logging(Section):
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """from which level"""
-    folder: Path = Path("data/logs")
+    folder: Folder = Path("data/logs")
     """of the task logs; always on this machine"""

@@ -84,6 +84,8 @@ def decode(body: bytes) -> Page:
         decoded = _DECODER.decode(body)
     except msgspec.ValidationError as exc:
         raise MalformedPage(f"the page is not shaped as documented: {exc}; it begins {_shown(body)}") from exc
+    except RecursionError as exc:
+        raise MalformedPage(f"the page is nested too deeply; it begins {_shown(body)}") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise UndecodableBody(f"the body of {len(body)} bytes is no JSON ({exc}); it begins {_shown(body)}") from exc
     return Page(

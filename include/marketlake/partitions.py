@@ -45,12 +45,14 @@ class Outcome(enum.StrEnum):
 @dataclass(frozen=True)
 class Held:
     """What a partition file holds now. ``certificate`` is None where it does not count; ``sealed`` is false
-    of a file that proves its rows and no more.
+    of a file that proves its rows and no more. ``claimed``: what its footer says of this ticker and session,
+    whether that counts or not.
     """
 
     certificate: Certificate | None
     revision: int
     sealed: bool = False
+    claimed: Certificate | None = None
 
 
 class PartitionStore:
@@ -127,14 +129,15 @@ class PartitionStore:
         if data is None:
             return None
         seal = seal_of(data)
-        certificate = None if seal is Seal.BROKEN else certificate_in(io.BytesIO(data))
-        if certificate is None or not _is_of(certificate, ticker, session):
-            return Held(None, self._last_kept(ticker, session) + 1)
+        footer = certificate_in(io.BytesIO(data))
+        certificate = footer if footer and _is_of(footer, ticker, session) else None
+        if certificate is None or seal is Seal.BROKEN:
+            return Held(None, self._last_kept(ticker, session) + 1, claimed=certificate)
         try:
             matches = content_hash(rows_in(data)) == certificate.content_hash
         except (DamagedPartition, pa.ArrowException, KeyError):
             matches = False
-        return Held(certificate if matches else None, certificate.revision, sealed=seal is Seal.HOLDS)
+        return Held(certificate if matches else None, certificate.revision, seal is Seal.HOLDS, certificate)
 
     def tickers(self) -> list[str]:
         """The tickers that have a folder."""

@@ -24,6 +24,7 @@ from marketlake.storage import Storage, Writer
 
 _LEVEL = 1  # of three real sessions' pages and of made-up ones, level 3 takes more time and makes larger archives
 _FILE = "pages.tar"
+FETCH_INSTEAD = "Fetch it anew: trigger with source=api and refetch."
 
 
 class _KeptReference(msgspec.Struct, frozen=True):
@@ -86,19 +87,15 @@ class RawPages:
         names = self._storage.folders(_folder("raw", ticker, session))
         return [int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)]
 
-    def get(self, ticker: str, session: dt.date, revision: int | None) -> Stored:
-        """The pages of a revision; of the newest stored one, where there are none of that.
-
-        Raises RawPagesUnusable where they are absent, damaged or not those of this session.
-        """
-        stored = self._revisions(ticker, session)
-        wanted = revision if revision in stored else max(stored, default=0)
-        data = self._storage.get(f"{_folder('raw', ticker, session)}/rev={wanted}/{_FILE}") if wanted else None
+    def get(self, ticker: str, session: dt.date, revision: int) -> Stored:
+        """The pages of a revision. Raises RawPagesUnusable where they are absent, damaged or another session's."""
+        data = self._storage.get(f"{_folder('raw', ticker, session)}/rev={revision}/{_FILE}")
         if data is None:
             raise RawPagesUnusable(
-                f"{ticker} {session}: no raw pages are stored (storage.keep_raw_pages). Fetch it with source=api."
+                f"{ticker} {session}: no raw pages of revision {revision} are stored (storage.keep_raw_pages)."
+                f" {FETCH_INSTEAD}"
             )
-        return Stored(*_unpacked(data, ticker, session), revision=wanted)
+        return Stored(*_unpacked(data, ticker, session), revision=revision)
 
 
 def _packed(ticker: str, session: dt.date, adjusted: bool, fetch: Fetch, because: str) -> bytes:
@@ -152,14 +149,12 @@ def _unpacked(data: bytes, ticker: str, session: dt.date) -> tuple[Fetch, bool]:
                 for name, kept in manifest.references.items()
             }
     except (tarfile.TarError, KeyError, ValueError, msgspec.DecodeError, OSError, pa.ArrowException) as exc:
-        raise RawPagesUnusable(
-            f"{ticker} {session}: the raw pages are damaged ({exc}). Fetch with source=api."
-        ) from exc
+        raise RawPagesUnusable(f"{ticker} {session}: the raw pages are damaged ({exc}). {FETCH_INSTEAD}") from exc
     kept_as_told = raw_digest(bodies) == manifest.digest and all(
         raw_digest(references[Timespan(name)].bodies) == kept.digest for name, kept in manifest.references.items()
     )
     if not kept_as_told or (manifest.ticker, manifest.session) != (ticker, session):
-        raise RawPagesUnusable(f"{ticker} {session}: the raw pages do not match their manifest. Fetch with source=api.")
+        raise RawPagesUnusable(f"{ticker} {session}: the raw pages do not match their manifest. {FETCH_INSTEAD}")
     return Fetch(bodies, manifest.source_host, manifest.fetched_at_ms, references), manifest.adjusted
 
 

@@ -7,7 +7,7 @@ import logging
 from marketlake.client import PolygonClient
 from marketlake.errors import MarketLakeError, NotEntitled, RefusedData, Retryable, StopAndTell
 from marketlake.model import BarRequest, Reference, Timespan
-from marketlake.reconciliation import FAILED
+from marketlake.reconciliation import FAILED, NOT_INCLUDED
 
 _log = logging.getLogger(__name__)
 LONGER = (Timespan.MINUTE, Timespan.DAY)
@@ -27,7 +27,7 @@ def _asked(client: PolygonClient, request: BarRequest) -> Reference:
     try:
         return Reference(client.listing(request))
     except NotEntitled as exc:
-        return _absent(request, "the plan does not include them", exc)
+        return _absent(request, NOT_INCLUDED, exc)
     except (Retryable, StopAndTell, RefusedData) as exc:
         return _absent(request, f"{FAILED} ({type(exc).__name__})", exc)
 

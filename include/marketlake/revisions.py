@@ -44,11 +44,7 @@ class Revisions:
     def list_revisions(self, ticker: str, session: dt.date) -> list[Revision]:
         """Every revision that is kept, and the newest, ascending; none where the session has no partition."""
         held = self._partitions.held(ticker, session)
-        newest = (
-            [Revision(held.revision, newest=True, certificate=self._partitions.certificate(ticker, session))]
-            if held
-            else []
-        )
+        newest = [Revision(held.revision, newest=True, certificate=held.claimed)] if held else []
         return [
             # A publication that was cut off may have kept a copy of what is still the newest.
             *(

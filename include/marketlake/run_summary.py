@@ -17,6 +17,7 @@ class RunSummary:
     ``planned`` is None where the plan itself failed. ``states`` has the certificate's state of each session
     that succeeded: whatever is planned and not in it has failed. ``missing`` are those without a finished
     partition among the last ``window_sessions``; None where nobody looked, for the reason in ``not_looked``.
+    ``not_summarised``: why the state of the whole lake could not be written down, if it was to be.
     ``reasons``: why a session is suspect. ``known``: sessions about which nothing is new, so that being
     suspect still is no news.
     """
@@ -27,6 +28,7 @@ class RunSummary:
     missing: Sequence[str] | None = None
     window_sessions: int = 0
     not_looked: str = ""
+    not_summarised: str = ""
     next_step: str = ""
     reasons: Mapping[str, str] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
@@ -51,7 +53,7 @@ class RunSummary:
     @property
     def is_trouble(self) -> bool:
         """Whether a person should look: something failed, is suspect, or is missing, or could not be looked at."""
-        return self.has_failed or bool(self.suspect) or bool(self.missing) or bool(self.not_looked)
+        return self.has_failed or bool(self.suspect) or bool(self.missing or self.not_looked or self.not_summarised)
 
     @property
     def headline(self) -> str:
@@ -74,6 +76,8 @@ class RunSummary:
             lines.append(f"missing or unfinished among the last {self.window_sessions}: {_named(self.missing)}")
         if self.not_looked:
             lines.append(f"what the lake still misses is not known: {self.not_looked}")
+        if self.not_summarised:
+            lines.append(f"the lake's summary could not be written: {self.not_summarised}")
         if self.is_trouble and self.next_step:
             lines.append(self.next_step)
         return "\n".join(lines)

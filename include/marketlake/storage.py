@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -181,12 +182,11 @@ class LocalStorage:
         return shutil.disk_usage(place).free
 
     def require_writable(self) -> None:
-        """Raise StorageError where a file cannot be made, replaced and removed."""
-        probe = self._staging / f"probe-{os.getpid()}"
+        """Raise StorageError where a file cannot be made and written."""
         with _told("write into", self.root):
             self._staging.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"probe")
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self._staging) as probe:  # it needs no name that two could share
+                probe.write(b"probe")
 
     @contextmanager
     def exclusive(self, name: str, timeout_s: float) -> Iterator[_LocalWriter]:

@@ -30,7 +30,7 @@ def require_echo(page: Page, request: BarRequest, number: int) -> None:
         )
     if page.results_count != page.bars.num_rows:
         raise MalformedPage(
-            f"{where} announces {page.results_count} bars and holds {page.bars.num_rows}: it is incomplete."
+            f"{where} announces {page.results_count} bars and holds {page.bars.num_rows}, so it is not what was sent."
             " Ask again later; if it stays, ask the vendor."
         )
 
@@ -54,7 +54,7 @@ def require_acceptable(checks: Iterable[CheckResult], request: BarRequest, accep
     refused = [check for check in failed if not (check.waivable and check.name in accepted)]
     if refused:
         raise InvalidBars(
-            f"{request}: refused: " + "; ".join(_reason(check) for check in refused) + _way_on(request, refused)
+            f"{request}: refused: {'; '.join(_reason(check) for check in refused)}. {_way_on(request, refused, failed)}"
         )
     return [check.name for check in failed]
 
@@ -137,12 +137,15 @@ def _reason(check: CheckResult) -> str:
     return f"{check.name} in {check.count} {where}{'s' if check.count > 1 else ''}, first {check.detail}"
 
 
-def _way_on(request: BarRequest, refused: list[CheckResult]) -> str:
+def _way_on(request: BarRequest, refused: list[CheckResult], failed: list[CheckResult]) -> str:
     if all(check.waivable for check in refused):
-        names = ", ".join(check.name for check in refused)
+        names = ", ".join(check.name for check in failed)  # those accepted before, too: this line is to replace theirs
         line = f"quality.accept: {{{request.ticker}: {{{request.session}: [{names}]}}}}"
-        return f". If you have checked that the vendor means it, accept this session in settings.yaml with  {line}"
-    return ". No waiver exists for this; the received pages are kept under raw-rejected/. Fetch again later."
+        return f"If you have checked that the vendor means it, accept this session in settings.yaml with  {line}"
+    return (
+        "No waiver exists for this; the received pages are kept under raw-rejected/ (storage.keep_raw_pages)."
+        " Fetch again later."
+    )
 
 
 def _bar(bars: pa.Table, row: int) -> str:

@@ -12,7 +12,8 @@ from marketlake.storage import Storage, Writer
 class Visit(msgspec.Struct, frozen=True):
     """What one audit of a session did. It spares a fetch, and proves nothing: only a certificate does.
 
-    ``changes`` says in words what a revision changed, ``visited_at_ms`` is Unix ms UTC.
+    ``changes`` says in words what a revision changed, ``visited_at_ms`` is Unix ms UTC; 0 of a session that no
+    audit has fetched yet. ``failed_at_ms``: the last one that could not, which leaves the rest as it was.
     """
 
     session: dt.date
@@ -23,6 +24,7 @@ class Visit(msgspec.Struct, frozen=True):
     visited_at_ms: int
     changes: str = ""
     suspect_because: tuple[str, ...] = ()
+    failed_at_ms: int = 0
 
 
 class Visits:

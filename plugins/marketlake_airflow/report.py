@@ -41,15 +41,22 @@ def report(ticker: str, context: Mapping[str, Any]) -> None:
 def summarise_audit(ticker: str, context: Mapping[str, Any]) -> None:
     """Write and tell what came of an audit. A suspect session is news in the message once, not every day.
 
-    Raises AirflowFailException where a date failed, or where the message could not be sent.
+    Raises AirflowFailException where a date failed, or where the message could not be sent, and, once all is
+    told, what kept the summary from being written.
     """
     told = summary(f"{ticker} audit", context, "plan_audit", "audit_session")
     results = context["ti"].xcom_pull(task_ids=["audit_session"]) if told.planned else []
     visits = [msgspec.convert(result, Visit) for result in results if result and result["session"] in told.states]
+    trouble: MarketLakeError | None = None
     if told.planned is not None:
-        summarise(Lake(settings.load(), now=system_clock), ticker, told.planned, visits)
+        try:
+            summarise(Lake(settings.load(), now=system_clock), ticker, told.planned, visits)
+        except MarketLakeError as exc:
+            trouble = exc
     known = frozenset(str(visit.session) for visit in visits if visit.outcome == Outcome.UNCHANGED)
-    tell(replace(told, known=known), context)
+    tell(replace(told, known=known, not_summarised=str(trouble or "")), context)
+    if trouble:
+        raise trouble
 
 
 def summary(what: str, context: Mapping[str, Any], plan_task: str, mapped_task: str, **looked: Any) -> RunSummary:
