@@ -35,6 +35,9 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
+$(foreach flag,REFETCH KEEP DEMO,$(if $(filter-out 0 1 no yes false true,$($(flag))),$(error \
+  $(flag)=$($(flag)) is neither 1 nor 0: write $(flag)=1)))
+
 .PHONY: help demo backfill dates verify up down airflow env test bench check audit-dependencies lock readme
 
 help: ## list the commands

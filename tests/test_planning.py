@@ -175,6 +175,19 @@ def test_what_is_clipped_is_said(lake: Lake, caplog: pytest.LogCaptureFixture) -
     assert "2 sessions are not final yet and are left out" in caplog.text
 
 
+def test_what_lies_outside_the_history_is_said(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", "2013-10-08")
+    own = Lake(settings.load(), now=lake.now)
+    assert manual(own, start=D(2013, 10, 1), end=D(2013, 10, 9)) == [D(2013, 10, 8), D(2013, 10, 9)]
+    assert (
+        "SPY: 5 of 7 sessions from 2013-10-01 to 2013-10-09 are left out (the lake's history: 2013-10-08 to today)"
+        in caplog.text
+    )
+
+
 def test_a_stray_name_among_the_partitions_is_no_session(lake: Lake) -> None:
     for name in ("date=2013-10-08", "date=latest", "tmp"):
         lake.storage.path(f"processed/spy/{name}").mkdir(parents=True)

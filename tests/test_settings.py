@@ -64,11 +64,19 @@ def test_the_plain_base_url_beats_the_setting(monkeypatch: pytest.MonkeyPatch) -
         ("MARKETLAKE__STORE__ROOT", "/x", "MARKETLAKE__STORE__ROOT names no setting: sections are api, audit, bars,"),
         ("MARKETLAKE__API__ATTEMPTS", "many", "api.attempts (MARKETLAKE__API__ATTEMPTS) = 'many': Input should be"),
         ("MARKETLAKE__API__PAGE_LIMIT", "50001", "Input should be less than or equal to 50000"),
-        ("MARKETLAKE__TICKERS", "SPY", "Lists and maps are written as JSON"),
+        ("MARKETLAKE__TICKERS", "SPY", "MARKETLAKE__TICKERS is no JSON: lists and maps are written as JSON"),
         ("MARKETLAKE__TICKERS", '["spy/../x"]', "no stock ticker"),
         ("MARKETLAKE__BARS__SIZE", "1 minute", "Input should be '1 second'"),
         ("MARKETLAKE__HISTORY__END_DATE", "2003-01-01", "end_date 2003-01-01 is before start_date 2003-09-10"),
-        ("MARKETLAKE__SCHEDULE__READY_TIME", "09:30", "before 11:00, when bars become final"),
+        ("MARKETLAKE__SCHEDULE__READY_TIME", "09:30", "is before 11:00, when bars become final"),
+        ("MARKETLAKE__AUDIT__READY_TIME", "10:59", "is before 11:00, when bars become final"),
+        ("MARKETLAKE__AUDIT__READY_TIME", "12:30Z", "must be without a zone: it is New York's time"),
+        ("MARKETLAKE__LOGGING__FOLDER", "s3://bucket/logs", "object stores are not supported in this version"),
+        (
+            "MARKETLAKE__REPORT__TO",
+            '["https://hooks.example.com/services/SECRETSECRET1234"]',
+            "https://hooks.example.com/****",
+        ),
         ("POLYGON_BASE_URL", "http://api.example.com", "api.base_url (POLYGON_BASE_URL) = 'http://api.example.com'"),
         ("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2004-03-02": ["outside_day"]}}', "quality.accept.SPY"),
         ("MARKETLAKE__STORAGE__ROOT", "s3://bucket/lake", "object stores are not supported in this version"),
@@ -104,6 +112,14 @@ def test_a_compression_level_that_gzip_lacks_is_refused(monkeypatch: pytest.Monk
         ("apis: {attempts: 3}", "apis (settings.yaml) is no setting: known are tickers,"),
         ("- a list", "must hold sections"),
         ("a: [", "cannot be read"),
+        ("schedule: {ready_time: 11:45}", 'must be a time in quotes, such as "12:30"'),
+        ("audit: {ready_time: 12:45}", 'must be a time in quotes, such as "12:30"'),
+        ("api: {attempts: 3}\nquality: {}\napi: {}", "api stands twice, the second time in line 3: put all of it"),
+        ("api: {attempts: 3, attempts: 4}", "attempts stands twice, the second time in line 1"),
+        ("api.attempts: 3\napi: {attempts: 4}", "api.attempts stands twice, the other time under api"),
+        ("api.attemps: 3", "api.attemps (settings.yaml) is no setting: known are base_url,"),
+        ("api: 3", "api (settings.yaml) = 3: Input should be"),
+        ("quality: {accept: {SPY: {2004-03-02: [no_such_check]}}}", "quality.accept.SPY.2004-03-02.0 (settings.yaml)"),
     ],
 )
 def test_a_wrong_file_is_told_in_one_line(
@@ -117,6 +133,64 @@ def test_a_wrong_file_is_told_in_one_line(
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "sk-123" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "attempts", "ready_time"),
+    [
+        ("api.attempts: 7\nschedule.ready_time: '12:15'", 7, dt.time(12, 15)),
+        ("api: {page_limit: 9}\napi.attempts: 7", 7, dt.time(11, 30)),
+        ("api:\nschedule:", 5, dt.time(11, 30)),
+        ("", 5, dt.time(11, 30)),
+    ],
+)
+def test_a_line_with_the_name_that_messages_print_and_a_section_left_empty_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, attempts: int, ready_time: dt.time
+) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", str(path))
+    loaded = settings.load()
+    assert (loaded.api.attempts, loaded.schedule.ready_time) == (attempts, ready_time)
+
+
+@pytest.mark.parametrize("name", ["settings.yaml", ".env"])
+def test_a_file_that_is_no_text_is_told_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes("# für SPY\n".encode("latin-1"))
+    monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", str(tmp_path / "settings.yaml"))
+    monkeypatch.setattr(settings, "env_file", lambda: tmp_path / ".env")
+    with pytest.raises(SettingsError, match=f"{name} "):
+        settings.load()
+
+
+def test_an_empty_variable_hides_no_line_of_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"MARKETLAKE__API__ATTEMPTS=7\nMARKETLAKE_SETTINGS_FILE={tmp_path}/own.yaml\n")
+    (tmp_path / "own.yaml").write_text("api: {page_limit: 9}")
+    monkeypatch.setattr(settings, "env_file", lambda: env_file)
+    monkeypatch.setenv("MARKETLAKE__API__ATTEMPTS", "")
+    monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", "")
+    assert (settings.load().api.attempts, settings.load().api.page_limit) == (7, 9)
+
+
+def test_null_takes_a_limit_of_the_file_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("api: {requests_per_minute: 5}\nhistory: {end_date: 2020-01-01}")
+    monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", str(path))
+    monkeypatch.setenv("MARKETLAKE__API__REQUESTS_PER_MINUTE", "null")
+    monkeypatch.setenv("MARKETLAKE__HISTORY__END_DATE", "null")
+    loaded = settings.load()
+    assert (loaded.api.requests_per_minute, loaded.history.end_date) == (None, None)
+
+
+def test_a_home_folder_is_found_in_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", "~/lake")
+    monkeypatch.setenv("MARKETLAKE__LOGGING__FOLDER", "~/logs")
+    loaded = settings.load()
+    assert (loaded.storage_root, loaded.logging_folder) == (Path("/home/someone/lake"), Path("/home/someone/logs"))
 
 
 def test_waivers_are_found_by_ticker_and_session(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from marketlake.errors import MarketLakeError
 _PARALLELISM = 8
 _START_S = 180
 _MIGRATE_S = 600
+_HIGHEST_PORT = 65_535
 _MARK = "home-of-spy-options-intelligence-platform"
 _PASSWORDS = "simple_auth_manager_passwords.json.generated"
 
@@ -62,6 +64,14 @@ class Home:
         return self.environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].partition(":")[0]
 
     @property
+    def port(self) -> int:
+        """Where the API server of ``make up`` listens, on 127.0.0.1. Raises AirflowTrouble."""
+        given = self.environment.get("AIRFLOW__API__PORT") or "8080"
+        if not given.isdecimal() or not 0 < int(given) <= _HIGHEST_PORT:
+            raise AirflowTrouble(f"AIRFLOW__API__PORT={given} is no port: write a number from 1 to {_HIGHEST_PORT}.")
+        return int(given)
+
+    @property
     def passwords_file(self) -> Path:
         """Where the password of the user lies, readable by its owner alone."""
         return Path(self.environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
@@ -81,13 +91,18 @@ class Home:
     def starting(self) -> Iterator[None]:
         """Only one command at a time prepares or starts this home. Raises AirflowTrouble."""
         self._make_folder()
+        lock = FileLock(self.folder / "start.lock", timeout=_START_S)
         try:
-            with FileLock(self.folder / "start.lock", timeout=_START_S):
-                yield
+            lock.acquire()
         except Timeout as exc:
             raise AirflowTrouble(
-                f"another command has been starting Airflow on {self.folder} for {_START_S} s."
+                f"another command has been starting Airflow on {self.folder} for {_START_S} s: wait for it, or end it"
+                " with  make down"
             ) from exc
+        try:
+            yield
+        finally:
+            lock.release()
 
     def claim(self) -> None:
         """Mark the folder as this project's. Raises AirflowTrouble where another Airflow lives in it:
@@ -106,24 +121,33 @@ class Home:
     def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
         except OSError as exc:
             raise AirflowTrouble(
-                f"AIRFLOW_HOME={self.folder} cannot be made ({exc.strerror}): set AIRFLOW_HOME to a folder that can be."
+                f"AIRFLOW_HOME={self.folder} cannot be made or written ({exc.strerror}): set AIRFLOW_HOME to a folder"
+                " that can be."
             ) from exc
 
     def migrate(self) -> None:
         """Create or update the metadata database, within ``starting``. Raises AirflowTrouble."""
         self.claim()
         with (self.folder / "migrate.log").open("w") as output:
-            done = subprocess.run(
-                [sys.executable, "-m", "airflow", "db", "migrate"],
-                env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                check=False,
-                timeout=_MIGRATE_S,
-            )
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-m", "airflow", "db", "migrate"],
+                    env=self.environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.folder,
+                    check=False,
+                    timeout=_MIGRATE_S,
+                )
+            except subprocess.TimeoutExpired as exc:
+                raise AirflowTrouble(
+                    f"the metadata database ({self.database}) was not ready after {_MIGRATE_S} s: see whether it is"
+                    f" locked or out of reach. What was printed: {output.name}"
+                ) from exc
         if done.returncode:
             printed = Path(output.name).read_text().strip().splitlines() or ["nothing was printed"]
             raise AirflowTrouble(

@@ -16,7 +16,6 @@ from local_airflow.processes import Processes, foreign_scheduler, free_port
 from marketlake.settings import Settings
 
 _START_S = 180
-_DEFAULT_PORT = 8080
 _MOST_RESTARTS = 3
 _UNSCHEDULED = {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
 
@@ -60,7 +59,7 @@ def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterato
 def find(home: Home) -> Stack | None:
     """The Airflow that is up on this home; None where there is none. Raises AirflowTrouble if it is unusable."""
     running = Processes(home.folder).running()
-    port = running.port if running else int(home.environment.get("AIRFLOW__API__PORT", _DEFAULT_PORT))
+    port = running.port if running else home.port
     api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
     if running:
         wait_for(lambda: api.healthy() is not None, "the API server that is up", Processes(home.folder), _START_S)

@@ -44,7 +44,7 @@ def _start(home: Home, lake: Lake) -> int:
         preflight.require_lake(lake, ticker)
     home.migrate()
     environment = {} if _key_works(home, lake) else {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
-    port = int(home.environment.get("AIRFLOW__API__PORT", "8080"))
+    port = home.port
     if not port_is_free(port):
         raise AirflowTrouble(f"port {port} of 127.0.0.1 is taken: set AIRFLOW__API__PORT to another one.")
     processes = Processes(home.folder)

@@ -38,7 +38,7 @@ def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str],
         say(f"{ticker}: {len(kept)} of them kept what they had, since their new fetch failed")
     if hosts:
         say(f"{ticker}: NOT THE VENDOR'S: bars of this range were served by {', '.join(sorted(set(hosts.values())))}")
-    if bad:
+    if bad.keys() & reasons.keys():
         say(f"once the cause is gone:  make backfill {wanted}  tries the failed ones again")
     return INCOMPLETE if bad else COMPLETE
 

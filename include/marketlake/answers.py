@@ -57,6 +57,11 @@ def _passing(answer: Answer, told: str, now_s: float) -> MarketLakeError | None:
 
 def _final(answer: Answer, told: str, key: ApiKey) -> MarketLakeError:
     """What a person must mend, or what cannot be taken for data."""
+    if answer.code >= HTTPStatus.BAD_REQUEST and not answer.status:
+        return BadRequest(
+            f"{told}. This is not the vendor's answer: something between refuses, or the address is another's. Check"
+            " api.base_url, and ask whoever runs your proxy or firewall."
+        )
     if answer.code == HTTPStatus.UNAUTHORIZED or "API Key" in answer.said:
         return KeyRefused(f"{told}. The key {key} is not accepted: compare it with the vendor's dashboard.")
     if answer.status == "NOT_AUTHORIZED" or (answer.code == HTTPStatus.FORBIDDEN and answer.status):
@@ -66,11 +71,12 @@ def _final(answer: Answer, told: str, key: ApiKey) -> MarketLakeError:
         )
     if HTTPStatus.MULTIPLE_CHOICES <= answer.code < HTTPStatus.BAD_REQUEST:
         return BadRequest(f"{told}. A redirect is not followed; set api.base_url to the API itself.")
-    if answer.code == HTTPStatus.FORBIDDEN:
-        return BadRequest(f"{told}. This is not the vendor's answer: something between refuses; ask your network.")
     if answer.code >= HTTPStatus.BAD_REQUEST:
         return BadRequest(f"{told}. The request itself is wrong; check tickers and dates in the settings.")
-    return MalformedPage(f"{told}. This status is not documented; it is not taken for data.")
+    return MalformedPage(
+        f"{told}. This status is not documented; it is not taken for data. Clear the task later; if it stays, ask the"
+        " vendor."
+    )
 
 
 def retry_after_s(header: str, now_s: float) -> float | None:

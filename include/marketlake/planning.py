@@ -68,9 +68,18 @@ def manual_plan(
     SettingsError where no date was given, or end is before start; NotASession where none is in range.
     """
     first, last = _asked(lake, start, end, logical_date, allow_provisional)
-    sessions = [day for day in lake.calendar.sessions(first, last) if lake.settings.history.includes(day)]
+    asked = lake.calendar.sessions(first, last)
+    sessions = [day for day in asked if lake.settings.history.includes(day)]
     if not sessions:
-        raise NotASession(f"no session of the New York Stock Exchange from {first} to {last}{_history(lake)}.")
+        raise NotASession(
+            f"no session of the New York Stock Exchange from {first} to {last}{_history(lake)}."
+            " Choose other dates, or change history in the settings."
+        )
+    if len(sessions) < len(asked):
+        _log.warning(
+            "%s: %d of %d sessions from %s to %s are left out%s",
+            ticker, len(asked) - len(sessions), len(asked), first, last, _history(lake),
+        )  # fmt: skip
     ready = [day for day in sessions if _may_fetch(lake, day, allow_provisional)]
     if len(ready) < len(sessions):
         _log.warning(

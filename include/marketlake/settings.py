@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 from dotenv import dotenv_values
@@ -45,8 +46,6 @@ ENV_PREFIX = "MARKETLAKE__"
 BASE_URL_VARIABLE = "POLYGON_BASE_URL"
 SETTINGS_FILE_VARIABLE = "MARKETLAKE_SETTINGS_FILE"
 ENV_FILE_VARIABLE = "MARKETLAKE_ENV_FILE"
-# Every task reads the file when Airflow parses its DAG: libyaml takes 2 ms for it, Python's own loader 20 ms.
-_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SECRET_NAME = re.compile(r"(?i)key|secret|token|passw|credential")
 
 
@@ -55,11 +54,27 @@ def project_folder() -> Path:
     return Path(__file__).resolve().parents[2]
 
 
+# Every task reads the file when Airflow parses its DAG: libyaml takes 2 ms for it, Python's own loader 20 ms.
+class _YamlLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """A safe one, in which no name stands twice: YAML would go by the last, and drop the others without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names: set[str] = set()
+        for name in (name for name, _ in node.value if isinstance(name, yaml.ScalarNode)):
+            if name.value in names:
+                raise SettingsError(
+                    f"settings file {settings_file()}: {name.value} stands twice, the second time in line"
+                    f" {name.start_mark.line + 1}: put all of it under one."
+                )
+            names.add(name.value)
+        return dict(super().construct_mapping(node, deep))
+
+
 class _Environment(EnvSettingsSource):
-    """The process environment over ``.env``, of which only ``MARKETLAKE__*`` is looked at."""
+    """The process environment over ``.env``, of which only ``MARKETLAKE__*`` is looked at; null as in YAML."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in environment().items() if value}
+        return {name.lower(): None if value == "null" else value for name, value in environment().items() if value}
 
 
 class Settings(BaseSettings):
@@ -117,14 +132,22 @@ def env_file() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """The process environment over ``.env``. Empty values of ``.env`` count as absent."""
-    from_file = {name: value for name, value in dotenv_values(env_file()).items() if value}
-    return {**from_file, **os.environ}
+    """The process environment over ``.env``. What is empty counts as absent, and hides nothing.
+
+    Raises SettingsError where ``.env`` is no text.
+    """
+    try:
+        from_file = dotenv_values(env_file())
+    except UnicodeDecodeError as exc:
+        raise SettingsError(
+            f"{env_file()} is no UTF-8 text ({exc.reason} at byte {exc.start}): save it as such."
+        ) from None
+    return {**os.environ, **{name: value for name, value in from_file.items() if value and not os.environ.get(name)}}
 
 
 def settings_file() -> Path:
     """The YAML file: ``include/settings.yaml`` unless ``MARKETLAKE_SETTINGS_FILE`` names another."""
-    return Path(os.environ.get(SETTINGS_FILE_VARIABLE) or project_folder() / "include" / "settings.yaml")
+    return project_folder() / (environment().get(SETTINGS_FILE_VARIABLE) or "include/settings.yaml")
 
 
 def load() -> Settings:
@@ -137,21 +160,40 @@ def load() -> Settings:
         # Without the chain: pydantic's own text, which a traceback prints, quotes every value as it is.
         raise SettingsError(told) from None
     except UnreadableVariable as exc:
-        raise SettingsError(f"a {ENV_PREFIX} variable is no JSON: {exc}. Lists and maps are written as JSON.") from exc
+        field = re.search(r'field "(\w+)"', str(exc))
+        variable = f"{ENV_PREFIX}{field[1].upper()}" if field else f"a {ENV_PREFIX} variable"
+        raise SettingsError(
+            f"{variable} is no JSON: lists and maps are written as JSON, such as '[\"SPY\"]'."
+        ) from None
 
 
 def _yaml_document() -> dict[str, Any]:
     path = settings_file()
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_YAML_LOADER) or {}  # noqa: S506 (a safe one)
-    except OSError as exc:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_YamlLoader) or {}  # noqa: S506 (a safe one)
+    except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError(f"settings file {path} cannot be read: {exc}") from exc
     except yaml.YAMLError as exc:  # whose text quotes the line, and that may hold what should not be there
         raise SettingsError(f"settings file {path} cannot be read: {_yaml_trouble(exc)}") from None
     if not isinstance(document, dict):
         raise SettingsError(f"settings file {path} must hold sections like `storage:`, not {type(document).__name__}")
     _refuse_secrets(document, path.name)
-    return document
+    return _by_section({name: value for name, value in document.items() if value is not None})
+
+
+def _by_section(document: Mapping[Any, Any]) -> dict[Any, Any]:
+    """With a line ``section.name: value``, as messages print it, under its section."""
+    found = {name: value for name, value in document.items() if "." not in str(name)}
+    for dotted in document.keys() - found.keys():
+        section, _, name = str(dotted).partition(".")
+        inside = found.setdefault(section, {})
+        if not isinstance(inside, dict) or name in inside:
+            raise SettingsError(
+                f"settings file {settings_file()}: {dotted} stands twice, the other time under {section}: put all of"
+                " it under one."
+            )
+        found[section] = {**inside, name: document[dotted]}
+    return found
 
 
 def _yaml_trouble(exc: yaml.YAMLError) -> str:
@@ -180,7 +222,7 @@ def _refuse_unknown_sections(known: Mapping[str, str]) -> None:
 
 
 def _explained(error: ErrorDetails) -> str:
-    path = [str(part) for part in error["loc"]]
+    path = [re.sub(r"^datetime\.date\((\d+), (\d+), (\d+)\)$", _iso, str(part)) for part in error["loc"]]
     name = f"{'.'.join(path)} ({_origin(path)})"
     if error["type"] == "extra_forbidden":
         section = Settings.model_fields.get(path[0])
@@ -191,9 +233,17 @@ def _explained(error: ErrorDetails) -> str:
     return f"{name}{value}: {message}"
 
 
+def _iso(date: re.Match[str]) -> str:
+    return str(dt.date(*map(int, date.groups())))
+
+
 def _shown(given: object) -> object:
-    """A wrong value as it may be told: of what may be an address, without its secrets."""
-    return redacted_url(str(given)) if {"@", "?", "/"} & set(str(given)) else given
+    """A wrong value as it may be told: of what may be an address, without its secrets, which may be its path."""
+    if not {"@", "?", "/"} & set(str(given)):
+        return given
+    parts = urlsplit(redacted_url(str(given)))
+    path = "/****" if parts.netloc and parts.path.strip("/") else parts.path
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
 def _without_keys(text: str) -> str:
