@@ -58,7 +58,7 @@ verify: $(VENV)/.runtime ## [FROM=YYYY-MM-DD TO=YYYY-MM-DD TICKER=SPY]: hold eve
 up: $(VENV)/.runtime ## start Airflow with its daily schedule, on this machine only
 	@$(RUN) up
 
-down: $(VENV)/.runtime ## end what `make up` started
+down: $(VENV)/.runtime ## end the Airflow of this checkout, and a demo that was kept
 	@$(RUN) down
 
 airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders of this checkout
@@ -67,7 +67,7 @@ airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders
 env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
 	@"$(or $(PYTHON),python3)" include/local_airflow/env_file.py $(if $(filter 1 yes true,$(DEMO)),--demo)
 
-test: $(VENV)/.development ## [JOBS=2]: run the tests with coverage, that many files at a time
+test: $(VENV)/.development ## [JOBS=2 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
 
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run

@@ -113,6 +113,11 @@ def test_the_verdict_is_over_partitions_whatever_the_runs_say(
     assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
     assert said[0].startswith("SPY 2024-11-26  FAILED  its run did not fail, but there is no partition")
     assert "SPY: 2 of 3 sessions have their partition" in said[1]
+    assert len(said) == 3  # not that a second call tries it again: its run did not fail
+    said.clear()
+    assert verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == INCOMPLETE
+    assert said[0] == "SPY 2024-11-26  FAILED  why"
+    assert said[-1].endswith(f"make backfill {wanted}  tries the failed ones again")
     ingest(lake, "SPY", D(2024, 11, 26), client)
     said.clear()
     assert verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == COMPLETE

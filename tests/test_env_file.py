@@ -175,6 +175,20 @@ def test_a_lake_of_another_user_is_named_with_the_command_that_helps(project: Pa
     assert shlex.split(command) == ["chown", "-R", "4321:0", str(project / "data")]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("AIRFLOW_UID=me\n", "AIRFLOW_UID=me is no number: write what  id -u  says, or remove the line."),
+        ("LAKE_FOLDER=taken\n", "taken is a file, and the lake needs a folder: move it away, or set LAKE_FOLDER."),
+    ],
+)
+def test_what_the_file_says_of_the_lake_must_be_usable(project: Path, text: str, told: str) -> None:
+    (project / "taken").touch()
+    (project / ".env").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        env_file.run(project, demo=False)
+
+
 def test_a_link_to_the_file_stays_a_link(project: Path) -> None:
     (project / "elsewhere").write_text("A=1\n")
     (project / ".env").symlink_to("elsewhere")

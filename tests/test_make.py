@@ -89,6 +89,14 @@ def test_a_backfill_without_dates_is_told_its_usage_before_anything_is_installed
     assert not (checkout / ".venv").exists()
 
 
+@pytest.mark.parametrize("name", ["REFETCH", "KEEP", "DEMO"])
+def test_a_flag_that_would_be_ignored_is_refused(checkout: Path, name: str) -> None:
+    done = make(checkout, "backfill", "FROM=2024-11-25", "TO=2024-11-25", f"{name}=True")
+    assert done.returncode == 2
+    assert f"{name}=True is neither 1 nor 0: write {name}=1" in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
 def test_without_any_python_one_line_says_what_is_needed(checkout: Path) -> None:
     done = make(checkout, "demo", PATH=without_python(checkout.parent / "bin"))
     assert done.returncode == 2

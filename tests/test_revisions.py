@@ -88,12 +88,12 @@ def test_a_renewed_certificate_does_not_move_the_time_its_rows_came(
 def test_a_session_without_partition_has_no_revision(lake: Lake) -> None:
     assert lake.revisions.list_revisions("SPY", DAY) == []
     assert lake.revisions.read_as_of("SPY", DAY, NOW) is None
-    with pytest.raises(NoSuchRevision, match="SPY 2024-11-26: there is no revision 1; kept are: none"):
+    with pytest.raises(NoSuchRevision, match="SPY 2024-11-26: there is no revision 1; the lake holds nothing of that"):
         lake.revisions.read_revision("SPY", DAY, 1)
 
 
 def test_a_revision_that_never_was_is_told_with_those_that_are(revised: tuple[Lake, pa.Table]) -> None:
-    with pytest.raises(NoSuchRevision, match="no revision 3; kept are: 1, 2"):
+    with pytest.raises(NoSuchRevision, match="no revision 3; choose one of those that are kept: 1, 2"):
         revised[0].revisions.read_revision("SPY", DAY, 3)
 
 

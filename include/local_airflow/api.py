@@ -144,7 +144,10 @@ class AirflowApi:
             try:
                 response = self._http.request(method, url, timeout=_TIMEOUT_S, **given)
             except requests.RequestException as exc:
-                raise AirflowTrouble(f"Airflow's API does not answer ({method} {path}: {type(exc).__name__}).") from exc
+                raise AirflowTrouble(
+                    f"Airflow's API does not answer ({method} {path}: {type(exc).__name__}): its log is"
+                    " process-logs/api-server.log in AIRFLOW_HOME. Then call again."
+                ) from exc
             if response.status_code == requests.codes.unauthorized and attempt == 1 and self.log_in():
                 continue
             if not _is_locked(method, response.status_code):

@@ -108,7 +108,9 @@ class BackfillRun:
         if (active and active["is_paused"]) or (dag and dag["is_paused"]):
             raise AirflowTrouble(f"the backfill, or {self._dag_id}, was paused: unpause it in the UI, then call again.")
         if health is not None and health["scheduler"]["status"] != "healthy":
-            raise AirflowTrouble("the scheduler of the Airflow that is up gives no sign of life: restart it.")
+            raise AirflowTrouble(
+                "the scheduler of the Airflow that is up gives no sign of life: restart it, then call again."
+            )
 
     def pause(self) -> None:
         """Start no further run of this backfill, also where it was created but not yet answered for."""
@@ -150,7 +152,8 @@ class BackfillRun:
         while self._api.active_backfill(self._dag_id) is not None:
             if time.monotonic() > deadline:
                 raise AirflowTrouble(
-                    f"backfill {backfill_id} has ended, but is not closed after {_CLOSING_S} s. Try again."
+                    f"backfill {backfill_id} has ended, but is not closed after {_CLOSING_S} s: that is the scheduler's"
+                    " work, and its log may say why. Then call again."
                 )
             time.sleep(_POLL_S)
 

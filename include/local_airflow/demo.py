@@ -100,7 +100,10 @@ def _ended(api: AirflowApi, cleared: dict[str, Any]) -> str:
             if same and one["state"] in {"success", "failed"}:
                 return str(one["state"])
         time.sleep(_POLL_S)
-    raise AirflowTrouble(f"the cleared {cleared['rendered_map_index']} has not ended within {_RETRY_S} s.")
+    raise AirflowTrouble(
+        f"the cleared {cleared['rendered_map_index']} has not ended within {_RETRY_S} s: the machine may be busy."
+        " Call again."
+    )
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class DemoFolder:
             (self.path / _MARK).touch()
         except OSError as exc:
             raise AirflowTrouble(
-                f"{self.path} cannot be written ({exc.strerror}): use a checkout that can be."
+                f"{self.path} cannot be written ({exc.strerror}): set {FOLDER_VARIABLE} to a folder that can be."
             ) from exc
 
     def _empty(self) -> None:

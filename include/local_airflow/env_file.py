@@ -95,6 +95,8 @@ def write_private(path: Path, text: str) -> None:
 def prepare_lake(folder: Path, uid: int) -> str:
     """Create the lake's folder, which Docker would create as root's. Returns what is left to do, if anything."""
     fresh = not folder.exists()
+    if not fresh and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, and the lake needs a folder: move it away, or set LAKE_FOLDER.")
     folder.mkdir(parents=True, exist_ok=True)
     if fresh and os.getuid() == 0:
         os.chown(folder, uid, 0)
@@ -120,9 +122,17 @@ def run(project: Path, *, demo: bool) -> str:
         write_private(path, text)
     path.chmod(0o600)
     known = values(text)
-    left = prepare_lake(project / Path(known.get("LAKE_FOLDER", "data")).expanduser(), int(known["AIRFLOW_UID"]))
+    left = prepare_lake(
+        project / Path(known.get("LAKE_FOLDER", "data")).expanduser(), _checked_uid(known["AIRFLOW_UID"])
+    )
     key = "" if {"POLYGON_API_KEY", "MASSIVE_API_KEY"} & known.keys() else "; now put your key there as POLYGON_API_KEY"
     return f"{path.name}: {_done(fresh, added)}{key}{left}"
+
+
+def _checked_uid(given: str) -> int:
+    if not given.isdecimal():
+        raise ValueError(f"AIRFLOW_UID={given} is no number: write what  id -u  says, or remove the line.")
+    return int(given)
 
 
 def _done(fresh: bool, added: list[str]) -> str:

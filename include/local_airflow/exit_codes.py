@@ -7,6 +7,6 @@ INCOMPLETE = 1
 """At least one has not, and was named."""
 
 UNUSABLE = 2
-"""Nothing was done: the message says why."""
+"""It could not be carried out: the message says why."""
 
 INTERRUPTED = 130

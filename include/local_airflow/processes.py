@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,11 +19,14 @@ _KILL_WAIT_S = 5
 
 @dataclass(frozen=True)
 class Running:
-    """What was started from one folder. ``port`` is where it serves, on 127.0.0.1. ``ending``: on purpose."""
+    """What was started from one folder. ``port`` is where it serves, on 127.0.0.1. ``given``: the variables of the
+    lake that it was started with. ``ending``: on purpose.
+    """
 
     port: int
     started_by: str
     pids: dict[str, tuple[int, float]]
+    given: dict[str, str]
     ending: bool = False
 
     def alive(self) -> list[psutil.Process]:
@@ -43,7 +46,9 @@ class Processes:
         try:
             stored = json.loads(self._file.read_text())
             pids = {name: (int(pid), float(started_s)) for name, (pid, started_s) in stored["pids"].items()}
-            running = Running(stored["port"], stored["started_by"], pids, bool(stored.get("ending")))
+            running = Running(
+                stored["port"], stored["started_by"], pids, stored.get("given", {}), bool(stored.get("ending"))
+            )
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError):  # cut off by a loss of power
@@ -69,7 +74,7 @@ class Processes:
         try:
             pids = dict(before.pids) if before else {}
             pids[name] = (process.pid, psutil.Process(process.pid).create_time())
-            self._record(Running(port, started_by, pids))
+            self._record(Running(port, started_by, pids, variables_of_the_lake(environment)))
         except BaseException:  # an interrupt, say: nobody else would know of it
             process.kill()
             raise
@@ -117,6 +122,12 @@ class Processes:
             except psutil.Error:
                 continue
         return found
+
+
+def variables_of_the_lake(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those that say which lake tasks write, and where from; none of them is a secret."""
+    named = {name: value for name, value in environment.items() if name.startswith("MARKETLAKE__") and value}
+    return named | {name: environment[name] for name in ("POLYGON_BASE_URL",) if environment.get(name)}
 
 
 def stop_strays(folder: Path) -> int:

@@ -6,13 +6,14 @@ import datetime as dt
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from local_airflow.api import AirflowApi
 from local_airflow.home import AirflowTrouble, Home
-from local_airflow.processes import Processes, foreign_scheduler, free_port
+from local_airflow.processes import Processes, foreign_scheduler, free_port, variables_of_the_lake
+from marketlake.redaction import redacted_url
 from marketlake.settings import Settings
 
 _START_S = 180
@@ -48,6 +49,7 @@ def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterato
             say(f"starting Airflow ({home.database}) ...")
             found = Stack(start_unscheduled(home, dag_ids), ours=True)
     if not found.ours:
+        _require_same_lake(home)
         say(f"using the Airflow that is up at {found.api.base_url}")
     try:
         yield found
@@ -75,6 +77,23 @@ def find(home: Home) -> Stack | None:
             f" {home.passwords_file}. Set AIRFLOW__API__PORT to its port, or stop it."
         )
     return Stack(api, ours=False)
+
+
+def _require_same_lake(home: Home) -> None:
+    """Raise AirflowTrouble where our Airflow that is up was started for another lake, which its tasks would write."""
+    running = Processes(home.folder).running()
+    here, there = variables_of_the_lake(home.environment), running.given if running else {}
+    differing = sorted(name for name in {*here, *there} - _UNSCHEDULED.keys() if here.get(name) != there.get(name))
+    if running and differing:
+        told = "; ".join(f"{name} is {_told(here, name)} here and {_told(there, name)} there" for name in differing)
+        raise AirflowTrouble(
+            f"the Airflow that is up was started with other settings, by which its tasks would go: {told}. Give the"
+            " same ones, or  make down  first."
+        )
+
+
+def _told(given: Mapping[str, str], name: str) -> str:
+    return repr(redacted_url(given[name])) if name in given else "unset"
 
 
 def start_unscheduled(home: Home, dag_ids: list[str], started_by: str = "backfill") -> AirflowApi:

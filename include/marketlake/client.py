@@ -243,7 +243,8 @@ class PolygonClient:
             cause = without_url_secrets(without_secret(_cause(exc), self._key.value))
             # Without the chain: the libraries' own texts can hold a proxy's password, and logs print every link.
             raise TransportTrouble(
-                f"{where}: no usable answer from {self._shown(url)} ({cause}). Check the network and api.base_url."
+                f"{where}: no usable answer from {self._shown(url)} ({cause})."
+                " Check the network, its proxy and api.base_url."
             ) from None
 
     def _shown(self, url: str) -> str:

@@ -63,8 +63,9 @@ class Revisions:
         known = self.list_revisions(ticker, session)
         wanted = next((one for one in known if one.number == number), None)
         if wanted is None:
-            there = ", ".join(str(one.number) for one in known) or "none"
-            raise NoSuchRevision(f"{ticker} {session}: there is no revision {number}; kept are: {there}.")
+            there = ", ".join(str(one.number) for one in known)
+            kept = f"choose one of those that are kept: {there}" if there else "the lake holds nothing of that session"
+            raise NoSuchRevision(f"{ticker} {session}: there is no revision {number}; {kept}.")
         return self._rows(ticker, session, wanted)
 
     def read_as_of(self, ticker: str, session: dt.date, at: dt.datetime) -> pa.Table | None:
