@@ -117,6 +117,10 @@ def test_a_compression_level_that_gzip_lacks_is_refused(monkeypatch: pytest.Monk
         ("api: {attempts: 3}\nquality: {}\napi: {}", "api stands twice, the second time in line 3: put all of it"),
         ("api: {attempts: 3, attempts: 4}", "attempts stands twice, the second time in line 1"),
         ("api.attempts: 3\napi: {attempts: 4}", "api.attempts stands twice, the other time under api"),
+        (
+            "quality.accept: {SPY: {2004-03-02: []}}\nquality: {accept: {SPY: {2004-03-09: []}}}",
+            "quality.accept stands twice, the other time under quality: put all of it under one",
+        ),
         ("api.attemps: 3", "api.attemps (settings.yaml) is no setting: known are base_url,"),
         ("api: 3", "api (settings.yaml) = 3: Input should be"),
         ("quality: {accept: {SPY: {2004-03-02: [no_such_check]}}}", "quality.accept.SPY.2004-03-02.0 (settings.yaml)"),

@@ -187,7 +187,7 @@ def _by_section(document: Mapping[Any, Any]) -> dict[Any, Any]:
     for dotted in document.keys() - found.keys():
         section, _, name = str(dotted).partition(".")
         inside = found.setdefault(section, {})
-        if not isinstance(inside, dict) or name in inside:
+        if not isinstance(inside, dict) or inside.get(name) not in (None, {}, []):  # an empty one is no other value
             raise SettingsError(
                 f"settings file {settings_file()}: {dotted} stands twice, the other time under {section}: put all of"
                 " it under one."
