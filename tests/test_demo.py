@@ -175,7 +175,7 @@ def test_strays_of_a_folder_are_ended_and_others_are_not(tmp_path: Path) -> None
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    words = r"file/demo cannot be written \(Not a directory\): use a checkout"
+    words = r"file/demo cannot be written \(Not a directory\): set MARKETLAKE_DEMO_FOLDER"
     with pytest.raises(AirflowTrouble, match=words), DemoFolder(tmp_path / "file" / "demo").alone():
         pass
 

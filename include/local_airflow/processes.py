@@ -15,6 +15,14 @@ from local_airflow.home import AirflowTrouble
 
 _TERM_WAIT_S = 10
 _KILL_WAIT_S = 5
+_OF_THE_LAKE = (
+    "MARKETLAKE_SETTINGS_FILE",
+    "MARKETLAKE__API__BASE_URL",
+    "MARKETLAKE__BARS__ADJUSTED",
+    "MARKETLAKE__STORAGE__ROOT",
+    "MARKETLAKE__TICKERS",
+    "POLYGON_BASE_URL",
+)
 
 
 @dataclass(frozen=True)
@@ -126,8 +134,7 @@ class Processes:
 
 def variables_of_the_lake(environment: Mapping[str, str]) -> dict[str, str]:
     """Those that say which lake tasks write, and where from; none of them is a secret."""
-    named = {name: value for name, value in environment.items() if name.startswith("MARKETLAKE__") and value}
-    return named | {name: environment[name] for name in ("POLYGON_BASE_URL",) if environment.get(name)}
+    return {name: environment[name] for name in _OF_THE_LAKE if environment.get(name)}
 
 
 def stop_strays(folder: Path) -> int:

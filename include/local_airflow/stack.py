@@ -83,7 +83,7 @@ def _require_same_lake(home: Home) -> None:
     """Raise AirflowTrouble where our Airflow that is up was started for another lake, which its tasks would write."""
     running = Processes(home.folder).running()
     here, there = variables_of_the_lake(home.environment), running.given if running else {}
-    differing = sorted(name for name in {*here, *there} - _UNSCHEDULED.keys() if here.get(name) != there.get(name))
+    differing = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
     if running and differing:
         told = "; ".join(f"{name} is {_told(here, name)} here and {_told(there, name)} there" for name in differing)
         raise AirflowTrouble(
