@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import KEY, NOW, a_client, files_under
-from marketlake import settings, validate
+from marketlake import parse, settings, validate
 from marketlake.answers import Answer, meaning
 from marketlake.client import PolygonClient
 from marketlake.credentials import ApiKey
@@ -36,7 +36,7 @@ from marketlake.errors import (
 )
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
-from marketlake.model import State
+from marketlake.model import CheckResult, State
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
 
@@ -140,6 +140,33 @@ def test_the_waiver_line_of_the_error_publishes_as_suspect(
     certificate = lenient.partitions.certificate("SPY", DAY)
     assert certificate is not None
     assert certificate.waivers == ("low_above_open",)
+
+
+def test_the_waiver_line_keeps_what_was_accepted_before(lake: Lake) -> None:
+    failed = [
+        CheckResult(name, ok=False, blocking=True, count=1, detail="{}", waivable=True)
+        for name in ("low_above_open", "high_below_close")
+    ]
+    with pytest.raises(InvalidBars) as refused:
+        validate.require_acceptable(failed, lake.request("SPY", DAY), ["low_above_open"])
+    assert "refused: high_below_close in 1 bar, first {}. If" in str(refused.value)
+    assert str(refused.value).endswith("quality.accept: {SPY: {2024-11-26: [low_above_open, high_below_close]}}")
+
+
+def test_a_listing_that_goes_on_and_on_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, simulator: Simulator, lake: Lake, waits: list[float]
+) -> None:
+    monkeypatch.setattr("marketlake.client._MOST_PAGES", 3)
+    monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "100")
+    own = Lake(settings.load(), now=lambda: NOW)
+    with pytest.raises(MalformedPage, match=r"goes on after 3 pages.* a higher api.page_limit than 100"):
+        ingest(own, "SPY", DAY, a_client(own, waits))
+    assert len(simulator.requests) == 3
+
+
+def test_a_page_nested_without_end_is_refused() -> None:
+    with pytest.raises(MalformedPage, match="nested too deeply"):
+        parse.decode(b'{"unknown": ' + b"[" * 200_000)
 
 
 def test_what_is_not_waivable_is_refused_whatever_is_accepted(
