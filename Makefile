@@ -65,7 +65,7 @@ airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders
 	@$(RUN) airflow $(ARGS)
 
 env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
-	@"$(or $(PYTHON),python3)" include/local_airflow/env_file.py $(if $(filter 1 yes true,$(DEMO)),--demo)
+	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo)
 
 test: $(VENV)/.development ## [JOBS=2 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)

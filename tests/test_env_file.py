@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -15,12 +16,16 @@ from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 
 from local_airflow import env_file
+from marketlake.errors import SettingsError
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECRETS = (
     "POSTGRES_PASSWORD", "REDIS_PASSWORD", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_FERNET_KEY",
     "AIRFLOW_JWT_SECRET", "AIRFLOW_API_SECRET_KEY",
 )  # fmt: skip
+
+
+OF_THE_LAKE = [f"marketlake/{name}.py" for name in ("__init__", "env_lines", "errors", "paths")]
 
 
 @pytest.fixture
@@ -67,7 +72,8 @@ KEPT = {
     "no newline at the end": "POLYGON_API_KEY=abc",
     "a password of one's own": "POSTGRES_PASSWORD=mine\n",
     "quotes and export": "export REDIS_PASSWORD='mine'\nPOSTGRES_PASSWORD=\"mine too\"\n",
-    "comments and oddities": "# POSTGRES_PASSWORD=no\n\n\tnonsense\nA=1\nA=2\n",
+    "comments and oddities": "# POSTGRES_PASSWORD=no\n\n\t\nA=1\nA=2\n",
+    "line breaks of another system": "POLYGON_API_KEY=abc\r\nREDIS_PASSWORD=mine\r\n",
     "an empty one": "AIRFLOW_JWT_SECRET=\nPOLYGON_API_KEY=abc\n",
     "an empty file": "",
 }
@@ -76,11 +82,11 @@ KEPT = {
 @pytest.mark.parametrize("before", KEPT.values(), ids=KEPT)
 def test_what_the_file_holds_stays_and_what_is_missing_is_added(project: Path, before: str) -> None:
     path = project / ".env"
-    path.write_text(before)
+    path.write_bytes(before.encode())
     path.chmod(0o644)
     had = read(project)
     env_file.run(project, demo=False)
-    assert path.read_text().startswith(before)
+    assert path.read_bytes().startswith(before.encode())
     assert had.items() <= read(project).items()
     assert set(read(project)) == {*had, *SECRETS, "AIRFLOW_UID"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -110,13 +116,14 @@ def test_at_no_instant_can_another_user_read_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("demo", [False, True])
 def test_the_command_prints_one_line_and_no_secret_without_any_package(project: Path, demo: bool) -> None:
-    (project / "include" / "local_airflow").mkdir(parents=True)
-    script = project / "include" / "local_airflow" / "env_file.py"
-    script.write_text((PROJECT / "include" / "local_airflow" / "env_file.py").read_text())
+    for name in ("local_airflow/__init__.py", "local_airflow/env_file.py", *OF_THE_LAKE):
+        (project / "include" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / "include" / name, project / "include" / name)
     name = ".env.demo" if demo else ".env"
     (project / name).write_text("REDIS_PASSWORD=the-word-that-must-not-show\n")
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(script), *(["--demo"] if demo else [])],
+        [sys.executable, "-S", "-m", "local_airflow.env_file", *(["--demo"] if demo else [])],
+        env={"PYTHONPATH": str(project / "include"), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=True,
@@ -176,16 +183,38 @@ def test_a_lake_of_another_user_is_named_with_the_command_that_helps(project: Pa
 
 
 @pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('POSTGRES_PASSWORD="mine', 'line 2: POSTGRES_PASSWORD: the " that opens its value is closed nowhere'),
+        ("POSTGRES_PASSWORD: mine", "line 2: POSTGRES_PASSWORD: this is no NAME=value"),
+        ("LAKE_FOLDER=${NOWHERE}/lake", "line 2: LAKE_FOLDER: ${NOWHERE} is set nowhere before this line"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told_and_nothing_is_written(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, told: str
+) -> None:
+    (project / ".env").write_text(f"# of a person\n{line}\n")
+    monkeypatch.setattr(env_file, "__file__", str(project / "include" / "local_airflow" / "env_file.py"))
+    monkeypatch.setattr(sys, "argv", ["env_file.py"])
+    assert env_file.main() == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"make env: .env, {told}")
+    assert (project / ".env").read_text() == f"# of a person\n{line}\n"
+    assert not (project / "data").exists()
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("AIRFLOW_UID=me\n", "AIRFLOW_UID=me is no number: write what  id -u  says, or remove the line."),
         ("LAKE_FOLDER=taken\n", "taken is a file, and the lake needs a folder: move it away, or set LAKE_FOLDER."),
+        ("LAKE_FOLDER=~nobodyhere/lake\n", "LAKE_FOLDER=~nobodyhere/lake: ~nobodyhere is nobody's home"),
     ],
 )
 def test_what_the_file_says_of_the_lake_must_be_usable(project: Path, text: str, told: str) -> None:
     (project / "taken").touch()
     (project / ".env").write_text(text)
-    with pytest.raises(ValueError, match=re.escape(told)):
+    with pytest.raises((ValueError, SettingsError), match=re.escape(told)):
         env_file.run(project, demo=False)
 
 

@@ -62,6 +62,18 @@ def test_the_plain_base_url_beats_the_setting(monkeypatch: pytest.MonkeyPatch) -
             "storage.roott (MARKETLAKE__STORAGE__ROOTT) is no setting: known are root,",
         ),
         ("MARKETLAKE__STORE__ROOT", "/x", "MARKETLAKE__STORE__ROOT names no setting: sections are api, audit, bars,"),
+        ("marketlake__store__root", "/x", "marketlake__store__root names no setting: sections are api, audit, bars,"),
+        ("MARKETLAKE_STORAGE__ROOT", "/x", "MARKETLAKE_STORAGE__ROOT names no setting: those are MARKETLAKE__SECTION_"),
+        ("MARKETLAKE_STORAGE_ROOT", "/x", "MARKETLAKE_STORAGE_ROOT names no setting: those are MARKETLAKE__SECTION_"),
+        ("MARKETLAKE_WEBHOOK", "/x", "names no setting: those are"),
+        ("MARKETLAKE__STORAGE__ROOT", "~nobodyhere/x", "~nobodyhere is nobody's home on this machine: write the path"),
+        ("MARKETLAKE__LOGGING__FOLDER", "~nobodyhere", "~nobodyhere is nobody's home on this machine: write the path"),
+        ("POLYGON_BASE_URL", "https://example.com:abc", "a port is a number from 1 to 65535"),
+        ("POLYGON_BASE_URL", "https://example.com:99999", "a port is a number from 1 to 65535"),
+        ("POLYGON_BASE_URL", "http://127.0.0.1:0", "a port is a number from 1 to 65535"),
+        ("POLYGON_BASE_URL", "https://[::1", "api.base_url (POLYGON_BASE_URL) = '****': names no host and port that"),
+        ("POLYGON_BASE_URL", "https://:443", "names no host and port that can be"),
+        ("MARKETLAKE__TICKERS", "[true]", "tickers.0 (MARKETLAKE__TICKERS) = True: must be a text in quotes, such as"),
         ("MARKETLAKE__API__ATTEMPTS", "many", "api.attempts (MARKETLAKE__API__ATTEMPTS) = 'many': Input should be"),
         ("MARKETLAKE__API__PAGE_LIMIT", "50001", "Input should be less than or equal to 50000"),
         ("MARKETLAKE__TICKERS", "SPY", "MARKETLAKE__TICKERS is no JSON: lists and maps are written as JSON"),
@@ -121,6 +133,12 @@ def test_a_compression_level_that_gzip_lacks_is_refused(monkeypatch: pytest.Monk
             "quality.accept: {SPY: {2004-03-02: []}}\nquality: {accept: {SPY: {2004-03-09: []}}}",
             "quality.accept stands twice, the other time under quality: put all of it under one",
         ),
+        ("tickers: [SPY, ON]", 'tickers.1 (settings.yaml) = True: must be a text in quotes, such as "ON"'),
+        ("tickers: [NO]", 'tickers.0 (settings.yaml) = False: must be a text in quotes, such as "ON"'),
+        ("tickers: [2024-01-02]", 'must be a text in quotes, such as "ON"'),
+        ("quality: {accept: {ON: {2004-03-02: []}}}", 'must be a text in quotes, such as "ON"'),
+        ('storage: {root: "~nobodyhere/lake"}', "~nobodyhere is nobody's home on this machine: write the path in full"),
+        ('storage: {root: "a\\0b"}', "holds a NUL character, which no path does"),
         ("api.attemps: 3", "api.attemps (settings.yaml) is no setting: known are base_url,"),
         ("api: 3", "api (settings.yaml) = 3: Input should be"),
         ("quality: {accept: {SPY: {2004-03-02: [no_such_check]}}}", "quality.accept.SPY.2004-03-02.0 (settings.yaml)"),
@@ -156,6 +174,35 @@ def test_a_line_with_the_name_that_messages_print_and_a_section_left_empty_are_r
     monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", str(path))
     loaded = settings.load()
     assert (loaded.api.attempts, loaded.schedule.ready_time) == (attempts, ready_time)
+
+
+ONE_WAIVER = "quality: {accept: {SPY: {2004-03-02: [low_above_open]}}, max_silence_s: 60}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "accepted"),
+    [
+        ("MARKETLAKE__QUALITY__ACCEPT", "{}", {}),
+        ("MARKETLAKE__QUALITY", '{"accept": {}}', {}),
+        (
+            "MARKETLAKE__QUALITY__ACCEPT",
+            '{"SPY": {"2004-03-09": ["long_silence"]}}',
+            {"SPY": {dt.date(2004, 3, 9): ("long_silence",)}},
+        ),
+        ("MARKETLAKE__QUALITY__ACCEPT", '{"QQQ": {}}', {"QQQ": {}}),
+        ("MARKETLAKE__API__ATTEMPTS", "7", {"SPY": {dt.date(2004, 3, 2): ("low_above_open",)}}),
+    ],
+)
+def test_a_map_of_a_variable_takes_the_place_of_the_files_and_leaves_the_lines_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str, accepted: object
+) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(ONE_WAIVER)
+    monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", str(path))
+    monkeypatch.setenv(variable, value)
+    loaded = settings.load()
+    assert loaded.quality.accept == accepted
+    assert loaded.quality.max_silence_s == 60
 
 
 @pytest.mark.parametrize("name", ["settings.yaml", ".env"])

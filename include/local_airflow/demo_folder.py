@@ -21,6 +21,7 @@ from local_airflow.processes import Processes, stop_strays
 from local_airflow.stack import end, wait_for
 from local_airflow.terminal import say
 from marketlake import settings
+from marketlake.paths import path_of
 
 FOLDER_VARIABLE = "MARKETLAKE_DEMO_FOLDER"
 _KEY = "key-of-the-demo-only"
@@ -38,7 +39,7 @@ class DemoFolder:
     @classmethod
     def of_this_checkout(cls) -> DemoFolder:
         """``.demo`` in the project folder, or what ``MARKETLAKE_DEMO_FOLDER`` names."""
-        given = Path(os.environ.get(FOLDER_VARIABLE) or ".demo").expanduser()
+        given = path_of(FOLDER_VARIABLE, os.environ.get(FOLDER_VARIABLE) or ".demo")
         return cls((settings.project_folder() / given).resolve())
 
     @property

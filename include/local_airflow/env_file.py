@@ -1,6 +1,7 @@
 """``make env``: the secrets and names that ``docker-compose.yaml`` asks for, added to ``.env`` (or ``.env.demo``).
 
-What stands in the file stays as it is. Only the standard library is needed, so it runs before anything is installed.
+What stands in the file stays as it is. Only the standard library is needed, and what of the lake needs no more, so it
+runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from marketlake.env_lines import assignments, text_of
+from marketlake.errors import SettingsError
+from marketlake.paths import path_of
+
 _IMAGE_UID = 50000
 """The user of the image. Containers run as it where the host's user is root."""
 
-_ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*(\S.*?)?[ \t]*$", re.MULTILINE)
 _DEMO_HEAD = "# The demo of the containers, on made-up bars. Written by `make env DEMO=1`; delete it for another one.\n"
 
 
@@ -58,15 +62,12 @@ _DEMO: dict[str, Callable[[], str]] = {
 }
 
 
-def values(text: str) -> dict[str, str]:
-    """What the lines of an environment file assign. The last one counts, an empty one counts as none."""
-    assigned = {name: re.sub(r"(^|\s+)#.*", "", value).strip("'\"") for name, value in _ASSIGNMENT.findall(text)}
-    return {name: value for name, value in assigned.items() if value}
+def completed(text: str, known: Mapping[str, str], wanted: Mapping[str, Callable[[], str]]) -> tuple[str, list[str]]:
+    """The text with every wanted name assigned, and the names that were added. No line is changed or dropped.
 
-
-def completed(text: str, wanted: Mapping[str, Callable[[], str]]) -> tuple[str, list[str]]:
-    """The text with every wanted name assigned, and the names that were added. No line is changed or dropped."""
-    missing = [name for name in wanted if name not in values(text)]
+    ``known`` is what the text assigns; an empty value counts as none.
+    """
+    missing = [name for name in wanted if not known.get(name)]
     if not missing:
         return text, []
     separator = "" if not text or text.endswith("\n") else "\n"
@@ -87,7 +88,7 @@ def filled_in(template: str, wanted: Mapping[str, Callable[[], str]]) -> str:
 def write_private(path: Path, text: str) -> None:
     """Replace a file at once by one that only its owner can read."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:  # mkstemp gives mode 600
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:  # mkstemp gives mode 600
         file.write(text)
     Path(name).replace(path)
 
@@ -109,22 +110,24 @@ def prepare_lake(folder: Path, uid: int) -> str:
 
 
 def run(project: Path, *, demo: bool) -> str:
-    """Complete the file of a project folder. Returns what was done and what is left to do, without a secret."""
+    """Complete the file of a project folder. Returns what was done and what is left to do, without a secret.
+
+    Raises SettingsError for a line that cannot be read, ValueError for a value that is no use.
+    """
     path = (project / (".env.demo" if demo else ".env")).resolve()
     wanted = _DEMO if demo else _CONTAINERS
-    fresh = not path.exists()
-    if fresh:
+    before = text_of(path)
+    fresh = before is None
+    if before is None:
         template = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
-        text, added = completed(filled_in(template, wanted), wanted)
-    else:
-        text, added = completed(path.read_text(encoding="utf-8"), wanted)
+        before = filled_in(template, wanted)
+    text, added = completed(before, assignments(before, path.name, os.environ), wanted)
     if fresh or added:
         write_private(path, text)
     path.chmod(0o600)
-    known = values(text)
-    left = prepare_lake(
-        project / Path(known.get("LAKE_FOLDER", "data")).expanduser(), _checked_uid(known["AIRFLOW_UID"])
-    )
+    known = {name: value for name, value in assignments(text, path.name, os.environ).items() if value}
+    folder = project / path_of("LAKE_FOLDER", known.get("LAKE_FOLDER", "data"))
+    left = prepare_lake(folder, _checked_uid(known["AIRFLOW_UID"]))
     key = "" if {"POLYGON_API_KEY", "MASSIVE_API_KEY"} & known.keys() else "; now put your key there as POLYGON_API_KEY"
     return f"{path.name}: {_done(fresh, added)}{key}{left}"
 
@@ -148,7 +151,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         print(run(Path(__file__).resolve().parents[2], demo=given.demo))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, SettingsError) as exc:
         print(f"make env: {exc}", file=sys.stderr)
         return 1
     return 0

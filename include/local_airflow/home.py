@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from marketlake import settings
 from marketlake.errors import MarketLakeError
+from marketlake.paths import path_of
 
 _PARALLELISM = 8
 _START_S = 180
@@ -42,7 +43,7 @@ class Home:
         """The home that ``AIRFLOW_HOME`` names, else ``.airflow`` in the project folder."""
         project = settings.project_folder()
         given = settings.environment()
-        folder = Path(given.get("AIRFLOW_HOME") or project / ".airflow").expanduser().absolute()
+        folder = (project / path_of("AIRFLOW_HOME", given.get("AIRFLOW_HOME") or ".airflow")).absolute()
         environment = {**_defaults(project, folder, configured, given), **given}
         environment |= {
             "AIRFLOW_HOME": str(folder),

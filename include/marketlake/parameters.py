@@ -6,10 +6,20 @@ import datetime as dt
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from marketlake.paths import expanded
+
 _GZIP_HIGHEST = 9
+
+
+def _written_as_text(value: object) -> object:
+    """YAML reads ON, NO and their like without quotes as true or false, and 1 as a number."""
+    if not isinstance(value, str):
+        raise ValueError('must be a text in quotes, such as "ON": without them YAML takes it for something else')
+    return value
 
 
 def _is_ticker(value: str) -> str:
@@ -24,7 +34,17 @@ def checked_base_url(value: str) -> str:
         raise ValueError(
             "must be https://HOST without path or user (http:// only for 127.0.0.1, localhost or simulator)"
         )
+    if not _has_usable_host(value.rstrip("/")):
+        raise ValueError("names no host and port that can be: a port is a number from 1 to 65535")
     return value.rstrip("/").lower()
+
+
+def _has_usable_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False
 
 
 def _written_as_time(value: object) -> object:
@@ -45,12 +65,12 @@ def _after_final(value: dt.time) -> dt.time:
 def _local_folder(folder: Path) -> Path:
     if ":/" in str(folder):
         raise ValueError("must be a folder of this machine; object stores are not supported in this version")
-    return folder.expanduser()
+    return expanded(folder)
 
 
 ReadyTime = Annotated[dt.time, BeforeValidator(_written_as_time), AfterValidator(_after_final)]
 Folder = Annotated[Path, AfterValidator(_local_folder)]
-Ticker = Annotated[str, AfterValidator(_is_ticker)]
+Ticker = Annotated[str, BeforeValidator(_written_as_text), AfterValidator(_is_ticker)]
 Check = Literal[
     "low_above_open",
     "low_above_close",

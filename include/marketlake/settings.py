@@ -11,8 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import yaml
-from dotenv import dotenv_values
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -23,6 +22,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from marketlake import env_lines
 from marketlake.credentials import KEY_VARIABLES
 from marketlake.errors import SettingsError
 from marketlake.parameters import (
@@ -40,12 +40,14 @@ from marketlake.parameters import (
     Tasks,
     Ticker,
 )
+from marketlake.paths import path_of
 from marketlake.redaction import redacted_url, without_secret
 
 ENV_PREFIX = "MARKETLAKE__"
 BASE_URL_VARIABLE = "POLYGON_BASE_URL"
 SETTINGS_FILE_VARIABLE = "MARKETLAKE_SETTINGS_FILE"
 ENV_FILE_VARIABLE = "MARKETLAKE_ENV_FILE"
+_PLAIN_VARIABLES = (ENV_FILE_VARIABLE, SETTINGS_FILE_VARIABLE, "MARKETLAKE_DEMO_FOLDER", "MARKETLAKE_WEBHOOK_URL")
 _SECRET_NAME = re.compile(r"(?i)key|secret|token|passw|credential")
 
 
@@ -105,10 +107,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The variables with plain names, then ``MARKETLAKE__*``, then the YAML file."""
+        """The variables with plain names, over ``MARKETLAKE__*``, over the YAML file.
+
+        As one source: pydantic-settings merges maps of several, and a variable puts its own in a line's place.
+        """
         base_url = environment().get(BASE_URL_VARIABLE)
-        plain_names = InitSettingsSource(settings_cls, {"api": {"base_url": base_url}} if base_url else {})
-        return plain_names, _Environment(settings_cls), InitSettingsSource(settings_cls, _yaml_document())
+        plain_names = {"api": {"base_url": base_url}} if base_url else {}
+        given = _over(settings_cls, _Environment(settings_cls)(), _yaml_document())
+        return (InitSettingsSource(settings_cls, _over(settings_cls, plain_names, given)),)
 
     @property
     def storage_root(self) -> Path:
@@ -125,34 +131,50 @@ class Settings(BaseSettings):
         return tuple(self.quality.accept.get(ticker, {}).get(session, ()))
 
 
+def _over(model: type[BaseModel], stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of both, line by line: a section is put together, a line's own value is replaced whole."""
+    merged = {**weaker, **stronger}
+    for name in stronger.keys() & weaker.keys():
+        field = model.model_fields.get(name)
+        section = field.annotation if field else None
+        both_maps = isinstance(stronger[name], Mapping) and isinstance(weaker[name], Mapping)
+        if both_maps and isinstance(section, type) and issubclass(section, BaseModel):
+            merged[name] = _over(section, stronger[name], weaker[name])
+    return merged
+
+
 def env_file() -> Path:
-    """The ``.env`` file: the project's unless ``MARKETLAKE_ENV_FILE`` names another, or, being empty, none."""
+    """The ``.env`` file: the project's unless ``MARKETLAKE_ENV_FILE`` names another, or, being empty, none.
+
+    A relative path starts at the project folder. Raises SettingsError if the one that is named is not there.
+    """
     given = os.environ.get(ENV_FILE_VARIABLE)
-    return project_folder() / ".env" if given is None else Path(given or os.devnull)
+    if given == "":
+        return Path(os.devnull)
+    path = project_folder() / (path_of(ENV_FILE_VARIABLE, given) if given else ".env")
+    if given and not path.exists():
+        raise SettingsError(f"{ENV_FILE_VARIABLE} names {path}, which is not there: correct it, or unset it.")
+    return path
 
 
 def environment() -> dict[str, str]:
     """The process environment over ``.env``. What is empty counts as absent, and hides nothing.
 
-    Raises SettingsError where ``.env`` is no text.
+    Raises SettingsError for a file, or a line of it, that cannot be read.
     """
-    try:
-        from_file = dotenv_values(env_file())
-    except UnicodeDecodeError as exc:
-        raise SettingsError(
-            f"{env_file()} is no UTF-8 text ({exc.reason} at byte {exc.start}): save it as such."
-        ) from None
+    from_file = env_lines.read_file(env_file(), os.environ)
     return {**os.environ, **{name: value for name, value in from_file.items() if value and not os.environ.get(name)}}
 
 
 def settings_file() -> Path:
     """The YAML file: ``include/settings.yaml`` unless ``MARKETLAKE_SETTINGS_FILE`` names another."""
-    return project_folder() / (environment().get(SETTINGS_FILE_VARIABLE) or "include/settings.yaml")
+    given = environment().get(SETTINGS_FILE_VARIABLE) or "include/settings.yaml"
+    return project_folder() / path_of(SETTINGS_FILE_VARIABLE, given)
 
 
 def load() -> Settings:
     """Read all settings. Raises SettingsError: one line with key, value and what is allowed."""
-    _refuse_unknown_sections(environment())
+    _refuse_unknown_names(environment())
     try:
         return Settings()
     except ValidationError as exc:
@@ -213,12 +235,18 @@ def _refuse_secrets(document: Mapping[str, Any], file_name: str, path: str = "")
             _refuse_secrets(value, file_name, f"{path}{name}.")
 
 
-def _refuse_unknown_sections(known: Mapping[str, str]) -> None:
+def _refuse_unknown_names(known: Mapping[str, str]) -> None:
     sections = sorted(Settings.model_fields)
     for variable in sorted(known):
-        section = variable.removeprefix(ENV_PREFIX).split("__")[0].lower()
-        if variable.startswith(ENV_PREFIX) and section not in sections:
-            raise SettingsError(f"{variable} names no setting: sections are {', '.join(sections)}.")
+        name = variable.upper()
+        if name.startswith(ENV_PREFIX):
+            if name.removeprefix(ENV_PREFIX).split("__")[0].lower() not in sections:
+                raise SettingsError(f"{variable} names no setting: sections are {', '.join(sections)}.")
+        elif name.startswith("MARKETLAKE_") and variable not in _PLAIN_VARIABLES:
+            raise SettingsError(
+                f"{variable} names no setting: those are {ENV_PREFIX}SECTION__NAME, with two underscores each time;"
+                f" beside them there are {', '.join(_PLAIN_VARIABLES)}."
+            )
 
 
 def _explained(error: ErrorDetails) -> str:
@@ -241,7 +269,7 @@ def _shown(given: object) -> object:
     """A wrong value as it may be told: of what may be an address, without its secrets, which may be its path."""
     if not {"@", "?", "/"} & set(str(given)):
         return given
-    parts = urlsplit(redacted_url(str(given)))
+    parts = urlsplit(redacted_url(str(given)))  # which is an address, or hidden
     path = "/****" if parts.netloc and parts.path.strip("/") else parts.path
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
