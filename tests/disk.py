@@ -61,7 +61,7 @@ def intercepted(meet: Meet) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patched:
         for name in ("mkdir", "open", "fsync", "replace", "link", "unlink"):
             patched.setattr(os, name, watched(name, getattr(os, name)))
-        for name in ("rmtree", "copy2"):
+        for name in ("rmtree", "copyfile"):
             patched.setattr(shutil, name, watched(name, getattr(shutil, name)))
         patched.setattr(pathlib.Path, "write_bytes", write_bytes)
         yield made

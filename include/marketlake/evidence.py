@@ -32,7 +32,7 @@ class Judged:
 
 def judged(lake: Lake, request: BarRequest, fetch: Fetch, pages: list[parse.Page], *, final: bool) -> Judged:
     """Judge the pages of a fetch. Raises InvalidBars, with the bodies, on bars that must not enter."""
-    bars = _with_ticker(pages, request.ticker)
+    bars = rows_of(pages, request.ticker)
     checks = validate.judge(bars, request, lake.settings.quality.max_silence_s if final else None)
     try:
         waived = validate.require_acceptable(checks, request, lake.settings.waivers(request.ticker, request.session))
@@ -104,7 +104,8 @@ def _state(compared: Reconciliation, *, final: bool, waived: bool) -> State:
     return State.SUSPECT if waived or compared.is_suspicious else State.COMPLETE
 
 
-def _with_ticker(pages: list[parse.Page], ticker: str) -> pa.Table:
+def rows_of(pages: list[parse.Page], ticker: str) -> pa.Table:
+    """The bars of all pages of a listing, in the schema of a partition."""
     bars = pa.concat_tables([page.bars for page in pages]).combine_chunks()
     column = pa.DictionaryArray.from_arrays(np.zeros(bars.num_rows, np.int32), [ticker]).cast(pa.string())
     return bars.add_column(BARS.get_field_index("ticker"), BARS.field("ticker"), column).cast(BARS)

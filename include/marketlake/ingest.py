@@ -14,14 +14,15 @@ from marketlake import parse, validate
 from marketlake.certificate import Certificate, raw_digest
 from marketlake.changes import Changes, changes
 from marketlake.client import PolygonClient
-from marketlake.errors import ComparisonLost, RawPagesUnusable, RefusedData, StorageError
-from marketlake.evidence import certified, judged, numbered, renewed
+from marketlake.errors import ComparisonLost, RawPagesUnusable, RefusedData, Retryable, StorageError
+from marketlake.evidence import certified, judged, numbered, renewed, rows_of
 from marketlake.lake import Lake
 from marketlake.model import BarRequest, Fetch, Reference, State, Timespan, is_vendor
 from marketlake.partitions import Held, Outcome, require_same_kind
 from marketlake.raw_pages import FETCH_INSTEAD
 from marketlake.reconciliation import NOT_FINAL, SWITCHED_OFF, Reconciliation
 from marketlake.references import fetch_references, without_references
+from marketlake.schema import content_hash
 from marketlake.sessions import final_from
 from marketlake.storage import Writer
 
@@ -150,8 +151,7 @@ def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificat
             return _told(Outcome.UNCHANGED, old)
         outcome = Outcome.RENEWED
     else:
-        last = max(lake.partitions.last_revision(held, ticker, session), lake.raw_pages.last_revision(ticker, session))
-        certificate = numbered(certificate, last + 1, lake.now())
+        certificate = numbered(certificate, _next_revision(lake, held, certificate), lake.now())
         certificate = msgspec.structs.replace(certificate, changes=_changes(lake, held, ticker, session, bars))
         _require_comparison(certificate, old)
         outcome = Outcome.REVISED if held else Outcome.CREATED
@@ -159,6 +159,29 @@ def _publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificat
         lake.raw_pages.put(writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch)
     lake.partitions.publish(writer, bars, certificate, held)
     return _told(outcome, certificate)
+
+
+def _next_revision(lake: Lake, held: Held | None, certificate: Certificate) -> int:
+    """The number of rows that are new to ``processed/``.
+
+    Pages of a later revision than any that is known were left by a publication that failed behind them, or their
+    partition is lost. Made of the same rows, they are of this revision: failing again and again adds none.
+    """
+    ticker, session = certificate.ticker, certificate.session
+    known = lake.partitions.last_revision(held, ticker, session)
+    left = lake.raw_pages.last_revision(ticker, session)
+    if left <= known:
+        return known + 1
+    return left if _hash_of_pages(lake, ticker, session, left) == certificate.content_hash else left + 1
+
+
+def _hash_of_pages(lake: Lake, ticker: str, session: dt.date, revision: int) -> str | None:
+    """The content hash of the rows that stored pages hold; None if they cannot be read."""
+    try:
+        bodies = lake.raw_pages.get(ticker, session, revision).fetch.bodies
+        return content_hash(rows_of([parse.decode(body) for body in bodies], ticker))
+    except (RefusedData, Retryable, pa.ArrowException):
+        return None
 
 
 def _require_comparison(certificate: Certificate, old: Certificate | None) -> None:

@@ -6,6 +6,8 @@ A key is a relative POSIX path. Writing is one atomic act a key, and only within
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import stat
@@ -13,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -22,6 +25,17 @@ from marketlake.errors import LakeBusy, StorageError
 
 _STAGING = ".staging"
 _LOCKS = "locks"
+# What a file system answers that cannot sync a folder: shared folders of virtual machines, CIFS, some of FUSE.
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_NO_ROOM = "Free some room, or move storage.root."
+_NOT_ALLOWED = "Check who may read and write in storage.root, and whether it is mounted read-only."
+_BROKEN = "The disk of storage.root, or the connection to it, fails: see the machine's own log (dmesg), mend it."
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _NO_ROOM),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _NOT_ALLOWED),
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT), _BROKEN),
+}
+_log = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
@@ -95,9 +109,8 @@ def _told(action: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise StorageError(
-            f"cannot {action} {path}: {exc.strerror or exc}. Check that storage.root exists, is writable and has room."
-        ) from exc
+        advice = _ADVICE.get(exc.errno or 0, "Check that storage.root exists, is writable and has room.")
+        raise StorageError(f"cannot {action} {path}: {exc.strerror or exc}. {advice}") from exc
 
 
 class LocalStorage:
@@ -248,8 +261,8 @@ class _LocalWriter:
             staged.unlink(missing_ok=True)
             try:
                 os.link(source, staged)
-            except OSError:  # a file system without hard links
-                shutil.copy2(source, staged)
+            except OSError:  # a file system without hard links, which may have no owners or modes to copy either
+                shutil.copyfile(source, staged)
             self._move(staged, target)
 
     def _staged(self, key: str) -> Path:
@@ -262,7 +275,12 @@ class _LocalWriter:
         _sync(staged)
         os.replace(staged, target)
         for folder in {target.parent, *(folder.parent for folder in made)}:
-            _sync(folder)
+            try:
+                _sync(folder)
+            except OSError as exc:
+                if exc.errno not in _UNSUPPORTED:
+                    raise
+                _tell_unsynced(self._storage.root, exc.strerror)
 
 
 def _sync(path: Path) -> None:
@@ -272,3 +290,13 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@lru_cache(maxsize=8)  # once a process
+def _tell_unsynced(root: Path, reason: str) -> None:
+    _log.warning(
+        "the file system of %s cannot sync folders (%s): files are published whole all the same, but a power failure"
+        " may take back the last ones. make verify names what is missing.",
+        root,
+        reason,
+    )
