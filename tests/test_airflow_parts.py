@@ -61,6 +61,24 @@ def test_a_backfill_includes_both_ends_and_no_holiday(sunday: None, enabled: boo
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "America/Los_Angeles", "Europe/Berlin", "Asia/Tokyo", "UTC"])
+@pytest.mark.parametrize("told_in", ["the zone", "UTC"])
+def test_a_backfill_from_midnight_to_midnight_of_any_zone_includes_both_ends(
+    sunday: None, zone: str, told_in: str
+) -> None:
+    first, last = (pendulum.datetime(2024, 11, date, tz=zone) for date in (25, 27))
+    if told_in == "UTC":
+        first, last = first.in_timezone("UTC"), last.in_timezone("UTC")
+    assert backfilled(SessionTimetable("11:30"), first, last) == ["2024-11-25", "2024-11-26", "2024-11-27"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "UTC"])
+def test_a_manual_run_of_a_zones_midnight_is_of_its_date(zone: str) -> None:
+    given = pendulum.datetime(2024, 11, 26, tz=zone).in_timezone("UTC")
+    interval = SessionTimetable("11:30").infer_manual_data_interval(run_after=given)
+    assert (interval.start, interval.end) == (day(2024, 11, 26), day(2024, 11, 27))
+
+
 def test_no_run_is_later_than_the_end_date(sunday: None) -> None:
     timetable = SessionTimetable("11:30", end_date="2013-10-08")
     assert backfilled(timetable, day(2013, 10, 5), day(2013, 10, 9)) == ["2013-10-07", "2013-10-08"]

@@ -286,10 +286,13 @@ def test_a_refetching_backfill_takes_over_a_manual_run_without_its_dates(rig: Ri
     assert rig.partition("2024-06-04").exists()
 
 
-def test_airflows_own_command_reads_the_dag_and_its_timetable(rig: Rig, api: AirflowApi) -> None:
+@pytest.mark.parametrize("zone", ["utc", "America/New_York", "Asia/Tokyo"])
+def test_airflows_own_command_reads_the_dag_and_its_timetable_whatever_its_zone(
+    rig: Rig, api: AirflowApi, zone: str
+) -> None:
     # Dates of this test alone: a dry run lists only those without a run.
     asked = "backfill create --dag-id spy_second_bars --from-date 2021-11-24 --to-date 2021-11-26 --dry-run"
-    done = rig.make("airflow", f"ARGS={asked}")
+    done = rig.make("airflow", f"ARGS={asked}", AIRFLOW__CORE__DEFAULT_TIMEZONE=zone)
     assert done.returncode == 0, done.stdout
     attempted = done.stdout.partition("Runs to be attempted")[2]
     assert [day for day in ("2021-11-24", "2021-11-25", "2021-11-26") if day in attempted] == [

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from marketlake.errors import NotASession, NotFinal
-from marketlake.sessions import SessionCalendar, final_from
+from marketlake.sessions import SessionCalendar, date_meant, final_from
 
 CALENDAR = SessionCalendar(dt.date(2026, 11, 20))
 D = dt.date
@@ -105,6 +105,47 @@ def test_a_session_of_today_is_refused_unless_provisional_is_allowed() -> None:
         CALENDAR.require_final(D(2026, 11, 20), NOON, allow_provisional=False)
     assert CALENDAR.require_final(D(2026, 11, 20), NOON, allow_provisional=True) is False
     assert CALENDAR.require_final(D(2026, 11, 19), NOON, allow_provisional=False) is True
+
+
+MIDNIGHTS = {
+    "UTC": "2024-11-26T00:00:00+00:00",
+    "New York in winter": "2024-11-26T00:00:00-05:00",
+    "New York in winter, in UTC": "2024-11-26T05:00:00+00:00",
+    "New York in summer, in UTC": "2024-11-26T04:00:00+00:00",
+    "Los Angeles, in UTC": "2024-11-26T08:00:00+00:00",
+    "Honolulu, in UTC": "2024-11-26T10:00:00+00:00",
+    "Marquesas, in UTC": "2024-11-26T09:30:00+00:00",
+    "Berlin": "2024-11-26T00:00:00+01:00",
+    "Berlin, in UTC": "2024-11-25T23:00:00+00:00",
+    "Berlin in summer, in UTC": "2024-11-25T22:00:00+00:00",
+    "Kolkata, in UTC": "2024-11-25T18:30:00+00:00",
+    "Kathmandu, in UTC": "2024-11-25T18:15:00+00:00",
+    "Tokyo, in UTC": "2024-11-25T15:00:00+00:00",
+    "Sydney in summer, in UTC": "2024-11-25T13:00:00+00:00",
+    "Auckland in summer": "2024-11-26T00:00:00+13:00",
+    "Auckland in summer, in UTC": "2024-11-25T11:00:00+00:00",
+    "Kiritimati": "2024-11-26T00:00:00+14:00",
+    "Berlin's, in New York": "2024-11-25T18:00:00-05:00",
+}
+
+
+@pytest.mark.parametrize("moment", MIDNIGHTS.values(), ids=MIDNIGHTS)
+def test_a_midnight_of_any_zone_stands_for_the_date_that_begins_with_it(moment: str) -> None:
+    assert date_meant(dt.datetime.fromisoformat(moment)) == D(2024, 11, 26)
+
+
+@pytest.mark.parametrize(
+    ("moment", "date"),
+    [
+        ("2024-11-26T03:12:45+00:00", D(2024, 11, 25)),  # the evening before in New York
+        ("2024-11-26T05:00:01+00:00", D(2024, 11, 26)),
+        ("2024-11-26T14:03:00+00:00", D(2024, 11, 26)),
+        ("2024-11-26T09:31:07.5-05:00", D(2024, 11, 26)),
+        ("2024-11-26T23:59:59+09:00", D(2024, 11, 26)),
+    ],
+)
+def test_any_other_moment_is_one_of_a_new_york_date(moment: str, date: dt.date) -> None:
+    assert date_meant(dt.datetime.fromisoformat(moment)) == date
 
 
 def test_the_last_sessions_are_as_many_as_asked_for() -> None:

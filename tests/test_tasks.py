@@ -62,6 +62,9 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
         (context("scheduled", "2013-10-09T00:00:00+00:00"), ["2013-10-09", "2013-10-08"]),
         (context("backfill", "2013-10-09T00:00:00+00:00"), ["2013-10-09"]),
         (context("manual", "2013-10-09T00:00:00+00:00"), ["2013-10-09"]),
+        (context("manual", "2013-10-09T04:00:00+00:00"), ["2013-10-09"]),
+        (context("manual", "2013-10-08T15:00:00+00:00"), ["2013-10-09"]),
+        (context("manual", "2013-10-09T01:02:03+00:00"), ["2013-10-08"]),
         (context("manual", None, start_date="2013-10-04", end_date="2013-10-07"), ["2013-10-04", "2013-10-07"]),
     ],
 )

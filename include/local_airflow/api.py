@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from local_airflow.home import AirflowTrouble
+from marketlake.sessions import date_meant
 
 _PAGE = 100
 _TIMEOUT_S = 600
@@ -165,7 +166,7 @@ class AirflowApi:
 
 def dates_of(backfill: Mapping[str, Any]) -> tuple[dt.date, dt.date]:
     """The first and the last date of a backfill, or of the request for one."""
-    first, last = (dt.datetime.fromisoformat(backfill[name]).date() for name in ("from_date", "to_date"))
+    first, last = (date_meant(dt.datetime.fromisoformat(backfill[name])) for name in ("from_date", "to_date"))
     return first, last
 
 

@@ -22,6 +22,10 @@ NEW_YORK = ZoneInfo("America/New_York")
 FINAL_AT = dt.time(11, 0)
 """New York time, on the day after a session, from which its bars no longer change of themselves."""
 
+# Zones differ from UTC by whole hours, half hours, and in Nepal and the Chatham Islands by three quarters of one.
+_MIDNIGHT_MINUTES = frozenset({0, 15, 30})
+_NEXT_DATE_FROM = dt.time(11, 0)
+
 
 @lru_cache(maxsize=2)
 def _exchange_calendar(last_year: int) -> ExchangeCalendar:
@@ -43,6 +47,21 @@ def clock_time(at_ms: int) -> str:
 def final_from(session: dt.date) -> dt.datetime:
     """The instant from which a session's bars are final: 11:00 New York on the following day."""
     return dt.datetime.combine(session + dt.timedelta(days=1), FINAL_AT, NEW_YORK)
+
+
+def date_meant(moment: dt.datetime) -> dt.date:
+    """The date that a person means who gives a moment in the place of a date. ``moment`` has a zone.
+
+    A midnight stands for the date that begins with it: where it was written in, or, told in UTC, the midnight of
+    some zone, which is the nearest one to UTC's (from 11:00 UTC on, that of the next date: New Zealand's summer
+    belongs to it, and of Samoa and further east of there only UTC can be told). Any other moment is one of New York.
+    """
+    if moment.time() == dt.time(0):
+        return dt.date(moment.year, moment.month, moment.day)
+    at = dt.datetime.fromtimestamp(moment.timestamp(), dt.UTC)
+    if at.time() == dt.time(at.hour, at.minute) and at.minute in _MIDNIGHT_MINUTES:
+        return at.date() + dt.timedelta(days=1 if at.time() >= _NEXT_DATE_FROM else 0)
+    return at.astimezone(NEW_YORK).date()
 
 
 class SessionCalendar:

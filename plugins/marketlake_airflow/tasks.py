@@ -17,6 +17,7 @@ from marketlake.errors import SettingsError
 from marketlake.ingest import ingest
 from marketlake.lake import Lake, system_clock
 from marketlake.model import Source
+from marketlake.sessions import date_meant
 from marketlake_airflow.hook import PolygonHook
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _kept_plan(ticker: str, context: Mapping[str, Any], make: Callable[[Lake], l
 
 def _plan(lake: Lake, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
     run, params = context["dag_run"], context["params"]
-    logical_date = run.logical_date.date() if run.logical_date else None
+    logical_date = date_meant(run.logical_date) if run.logical_date else None
     if run.run_type == "manual":
         return planning.manual_plan(
             lake,

@@ -15,7 +15,7 @@ class SessionTimetable(Timetable):
 
     Both ends of a backfill are included, and no run exists for a weekend, holiday or closure. With
     ``enabled=False`` the scheduler is given nothing, while backfills are still served. No run is later
-    than ``end_date``.
+    than ``end_date``. A date that Airflow hands over as a midnight of some zone is that date: see ``date_meant``.
     """
 
     description = "every session of the New York Stock Exchange, when its bars are final"
@@ -49,8 +49,10 @@ class SessionTimetable(Timetable):
         return cls(**data)
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
-        """The UTC day of the logical date, or of the trigger: a manual run's plan reads its own dates."""
-        return _interval(run_after.in_timezone("UTC").date())
+        """The UTC day of the date that is meant by the logical date, or of the trigger."""
+        from marketlake.sessions import date_meant
+
+        return _interval(date_meant(run_after))
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
@@ -65,18 +67,23 @@ class SessionTimetable(Timetable):
         if session is None or session > self._end_date:
             return None
         info = self._info(session)
-        if restriction.latest is not None and info.logical_date > restriction.latest:
-            return None
-        return info
+        return None if self._is_beyond(session, restriction) else info
+
+    def _is_beyond(self, session: dt.date, restriction: TimeRestriction) -> bool:
+        """Whether the end of a backfill is an earlier date: a zone's midnight is not cut off as a moment would be."""
+        from marketlake.sessions import date_meant
+
+        return restriction.latest is not None and session > date_meant(restriction.latest)
 
     def _earliest(self, last: DataInterval | None, restriction: TimeRestriction) -> dt.date | None:
         """The first date that the next run may be of; None if nothing bounds it."""
+        from marketlake.sessions import date_meant
+
         candidates = []
         if last is not None:
             candidates.append(last.start.in_timezone("UTC").date() + dt.timedelta(days=1))
         elif restriction.earliest is not None:
-            first = restriction.earliest.in_timezone("UTC")
-            candidates.append(first.date() + dt.timedelta(days=0 if first.time() == dt.time(0) else 1))
+            candidates.append(date_meant(restriction.earliest))
         if not restriction.catchup:
             candidates.append(self._last_due(pendulum.now("UTC")))
         return max(candidates, default=None)
