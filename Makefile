@@ -102,7 +102,7 @@ $(VENV)/.uv: .ci/requirements-uv.txt
 $(VENV)/.runtime: $(VENV)/.uv requirements.txt pyproject.toml
 	@$(call install,$(UV) --compile-bytecode --require-hashes -r requirements.txt)
 	@$(call install,$(UV) --no-deps --no-build-isolation -e .)
-	@rm -f $(LOG); echo "$(CURDIR)" >$@
+	@rm -f $(LOG); pwd -P >$@
 
 $(VENV)/.development: $(VENV)/.runtime .ci/requirements-dev.txt
 	@$(call install,$(UV) --compile-bytecode --require-hashes -r .ci/requirements-dev.txt)

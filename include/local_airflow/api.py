@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from local_airflow.cause import cause_in
 from local_airflow.home import AirflowTrouble
 from marketlake.sessions import date_meant
 
@@ -58,7 +59,7 @@ class AirflowApi:
     def import_errors(self) -> list[str]:
         """What went wrong when DAG files were read."""
         found = self._send("GET", "importErrors") or {}
-        return [str(error["stack_trace"]).strip().splitlines()[-1] for error in found.get("import_errors", [])]
+        return [cause_in(str(error["stack_trace"])) for error in found.get("import_errors", [])]
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         """Pause or unpause a DAG."""

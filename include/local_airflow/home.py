@@ -15,16 +15,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from local_airflow.cause import cause_in
+from local_airflow.home_environment import DATABASE, admin, airflow_environment, search_path
 from marketlake import settings
 from marketlake.errors import MarketLakeError
 from marketlake.paths import path_of
 
-_PARALLELISM = 8
 _START_S = 180
 _MIGRATE_S = 600
 _HIGHEST_PORT = 65_535
 _MARK = "home-of-spy-options-intelligence-platform"
-_PASSWORDS = "simple_auth_manager_passwords.json.generated"
 
 
 class AirflowTrouble(MarketLakeError):
@@ -44,25 +44,23 @@ class Home:
         project = settings.project_folder()
         given = settings.environment()
         folder = (project / path_of("AIRFLOW_HOME", given.get("AIRFLOW_HOME") or ".airflow")).absolute()
-        environment = {**_defaults(project, folder, configured, given), **given}
-        environment |= {
-            "AIRFLOW_HOME": str(folder),
-            "PYTHONPATH": os.pathsep.join([str(project / "include"), *filter(None, [given.get("PYTHONPATH")])]),
+        environment = airflow_environment(project, folder, configured, given) | {
+            "PYTHONPATH": search_path(project / "include", given.get("PYTHONPATH", "")),
             **_past_proxies(given),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
+            "PATH": search_path(Path(sys.executable).parent, given.get("PATH", os.defpath)),
         }
         return cls(folder, environment)
 
     @property
     def database(self) -> str:
         """What the metadata database is, without user or password."""
-        url = self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        url = self.environment[DATABASE]
         return "embedded SQLite" if url.startswith("sqlite") else url.partition("://")[0].partition("+")[0]
 
     @property
     def user(self) -> str:
-        """The name to log in with."""
-        return self.environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].partition(":")[0]
+        """The name to log in with. Raises SettingsError if nobody may do everything."""
+        return admin(self.environment)
 
     @property
     def port(self) -> int:
@@ -150,10 +148,10 @@ class Home:
                     f" locked or out of reach. What was printed: {output.name}"
                 ) from exc
         if done.returncode:
-            printed = Path(output.name).read_text().strip().splitlines() or ["nothing was printed"]
+            cause = cause_in(Path(output.name).read_text(errors="replace")) or "nothing was printed"
             raise AirflowTrouble(
-                f"the metadata database ({self.database}) could not be prepared: {printed[-1].strip()[-200:]}."
-                f" All of it: {output.name}"
+                f"the metadata database ({self.database}) could not be prepared: {cause.rstrip('.?')}. See"
+                f" {DATABASE}, and all that was printed: {output.name}"
             )
 
 
@@ -162,31 +160,3 @@ def _past_proxies(given: dict[str, str]) -> dict[str, str]:
     known = given.get("no_proxy") or given.get("NO_PROXY") or ""
     hosts = ",".join([*filter(None, [known]), "127.0.0.1", "localhost"])
     return {"NO_PROXY": hosts, "no_proxy": hosts}
-
-
-def _defaults(project: Path, folder: Path, configured: settings.Settings, given: dict[str, str]) -> dict[str, str]:
-    database = given.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or f"sqlite:///{folder / 'airflow.db'}"
-    return {
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": str(_PARALLELISM),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DEFAULT_TIMEZONE": "utc",  # what Airflow's commands take a date to begin in
-        "AIRFLOW__CORE__MAX_MAP_LENGTH": "10000",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / _PASSWORDS),
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(configured.logging_folder),
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": configured.logging.level,
-        # A task whose process died with a stopped scheduler is noticed within a minute, not after five.
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
-        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
-        # A run passes from task to task in a third of a second, for two hundredths of an idle machine's core.
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-    }
