@@ -38,6 +38,9 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 $(foreach flag,REFETCH KEEP DEMO,$(if $(filter-out 0 1 no yes false true,$($(flag))),$(error \
   $(flag)=$($(flag)) is neither 1 nor 0: write $(flag)=1)))
 
+$(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar sign, which the programs that install \
+  packages take for a variable: move or rename it))
+
 .PHONY: help demo backfill dates verify up down airflow env test bench check audit-dependencies lock readme
 
 help: ## list the commands
@@ -71,7 +74,7 @@ test: $(VENV)/.development ## [JOBS=2 ARGS="-m 'not airflow'"]: run the tests wi
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
 
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
-	@cd tests && PYTHONPATH="$(CURDIR)/plugins" "$(CURDIR)/$(VENV)/bin/python" -m benchmark $(CASES)
+	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins" "$$here/$(VENV)/bin/python" -m benchmark $(CASES)
 
 check: $(VENV)/.development ## format, lint, types
 	@$(VENV)/bin/ruff format --check .
@@ -89,7 +92,7 @@ lock: $(VENV)/.development ## resolve the dependencies anew and pin them with ha
 	@$(COMPILE) --group dev -c requirements.txt -o .ci/requirements-dev.txt
 
 $(VENV)/.uv: .ci/requirements-uv.txt
-	@[ -w . ] || { echo "$(CURDIR) cannot be written: clone the repository to where you may write." >&2; exit 1; }
+	@[ -w . ] || { echo "$$(pwd -P) cannot be written: clone the repository to where you may write." >&2; exit 1; }
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.13 is needed, and none was found: install one, or name it with \
 	make ... PYTHON=/path/to/python3.11" | tr -d '\t' >&2; exit 1; }
 	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) is no Python here: Python 3.11 to 3.13 is needed" >&2; exit 1; }
