@@ -24,10 +24,23 @@ from rig import Rig, processes_in, rows, until
 pytestmark = pytest.mark.airflow
 
 
+OF_ANOTHER_AIRFLOW = {
+    "AIRFLOW_CONFIG": "/srv/other/airflow.cfg",
+    "AIRFLOW__API__SSL_CERT": "/srv/other/certificate.pem",
+    "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+    "AIRFLOW__CORE__DAGS_FOLDER": "/srv/other/dags",
+    "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "True",
+    "AIRFLOW__CORE__PLUGINS_FOLDER": "/srv/other/plugins",
+}
+"""What may stand in the shell of somebody who has another Airflow."""
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with Simulator(RecordedElseSparse(), KEY) as simulator:
-        rig = Rig(tmp_path, simulator)
+        rig = Rig(tmp_path / "a folder of %41 ? and 'quotes'", simulator, dict(OF_ANOTHER_AIRFLOW))
+        rig.folder.mkdir()
         yield rig
         rig.make("down")
         assert rig.processes() == []
