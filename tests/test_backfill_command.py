@@ -9,11 +9,11 @@ import pytest
 from conftest import KEY, NOW, a_client
 from local_airflow import backfill_run, up, vendor
 from local_airflow.asked_range import ask_first, asked_range, estimate_line
-from local_airflow.exit_codes import COMPLETE, INCOMPLETE
 from local_airflow.home import Home
 from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.client import PolygonClient
+from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.errors import SettingsError
 from marketlake.ingest import ingest
 from marketlake.lake import Lake

@@ -25,7 +25,7 @@ SECRETS = (
 )  # fmt: skip
 
 
-OF_THE_LAKE = [f"marketlake/{name}.py" for name in ("__init__", "env_lines", "errors", "paths")]
+OF_THE_LAKE = [f"marketlake/{name}.py" for name in ("__init__", "console", "env_lines", "errors", "paths")]
 
 
 @pytest.fixture

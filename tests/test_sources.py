@@ -14,10 +14,10 @@ from requests.adapters import HTTPAdapter
 
 from conftest import KEY, NOW, a_client
 from local_airflow.asked_range import asked_range
-from local_airflow.exit_codes import COMPLETE, INCOMPLETE
 from local_airflow.verdict import verdict
 from marketlake import preflight, settings
 from marketlake.client import PolygonClient
+from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.credentials import ApiKey
 from marketlake.errors import SettingsError
 from marketlake.ingest import ingest

@@ -9,10 +9,9 @@ import sys
 from typing import NoReturn
 
 from local_airflow import backfill, demo, up
-from local_airflow.exit_codes import INTERRUPTED, UNUSABLE
 from local_airflow.home import Home
 from marketlake import settings
-from marketlake.errors import MarketLakeError
+from marketlake.console import ended
 
 
 def airflow(arguments: list[str]) -> NoReturn:
@@ -22,8 +21,7 @@ def airflow(arguments: list[str]) -> NoReturn:
     os.execve(sys.executable, [sys.executable, "-m", "airflow", *arguments], home.environment)  # noqa: S606 (no shell is the point)
 
 
-def main() -> int:
-    """Run one command; every known error is one line and exit code 2."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="local_airflow", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo").add_argument("--keep", action="store_true")
@@ -34,23 +32,25 @@ def main() -> int:
     filling.add_argument("--to", dest="last", required=True)
     filling.add_argument("--refetch", action="store_true")
     commands.add_parser("airflow").add_argument("arguments", nargs=argparse.REMAINDER)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def _run() -> int:
+    given = _arguments()
     for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_end, signal.default_int_handler)
-    try:
-        if given.command == "airflow":
-            airflow(given.arguments)
-        if given.command == "backfill":
-            return backfill.run(given.first, given.last, refetch=given.refetch)
-        if given.command == "demo":
-            return demo.run(keep=given.keep)
-        return up.up() if given.command == "up" else up.down()
-    except MarketLakeError as exc:
-        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
-        return UNUSABLE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    if given.command == "airflow":
+        airflow(given.arguments)
+    if given.command == "backfill":
+        return backfill.run(given.first, given.last, refetch=given.refetch)
+    if given.command == "demo":
+        return demo.run(keep=given.keep)
+    return up.up() if given.command == "up" else up.down()
+
+
+def main() -> int:
+    """Run one command."""
+    return ended(_run)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from local_airflow import vendor
 from local_airflow.asked_range import Range, ask_first, asked_range, estimate_line, require_lake
 from local_airflow.backfill_run import BackfillRun
-from local_airflow.exit_codes import INTERRUPTED
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler
 from local_airflow.stack import Keeper, Stack, dag_id, scheduled_dag_ids, stack
-from local_airflow.terminal import say
 from local_airflow.verdict import verdict
 from marketlake import settings
+from marketlake.console import INTERRUPTED, say
 from marketlake.lake import Lake, system_clock
 
 

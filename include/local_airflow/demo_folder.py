@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 from local_airflow.home import AirflowTrouble
 from local_airflow.processes import Processes, stop_strays
 from local_airflow.stack import end, wait_for
-from local_airflow.terminal import say
 from marketlake import settings
+from marketlake.console import say
 from marketlake.paths import path_of
 
 FOLDER_VARIABLE = "MARKETLAKE_DEMO_FOLDER"

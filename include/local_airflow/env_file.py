@@ -17,8 +17,9 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from marketlake.console import complain, say
 from marketlake.env_lines import assignments, text_of
-from marketlake.errors import SettingsError
+from marketlake.errors import StopAndTell
 from marketlake.paths import path_of
 
 _IMAGE_UID = 50000
@@ -150,9 +151,9 @@ def main() -> int:
     parser.add_argument("--demo", action="store_true", help="write .env.demo, for a demo without a key")
     given = parser.parse_args()
     try:
-        print(run(Path(__file__).resolve().parents[2], demo=given.demo))
-    except (OSError, ValueError, SettingsError) as exc:
-        print(f"make env: {exc}", file=sys.stderr)
+        say(run(Path(__file__).resolve().parents[2], demo=given.demo))
+    except (OSError, ValueError, StopAndTell) as exc:
+        complain(f"make env: {exc}")
         return 1
     return 0
 

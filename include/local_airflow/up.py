@@ -7,8 +7,8 @@ from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, port_is_free
 from local_airflow.stack import end, find, start_component, started_environment, wait_for
-from local_airflow.terminal import say
 from marketlake import preflight, settings
+from marketlake.console import say
 from marketlake.errors import MarketLakeError, StopAndTell
 from marketlake.lake import Lake, system_clock
 

@@ -10,6 +10,7 @@ import warnings
 from local_airflow.home import Home
 from marketlake import call_budget, settings
 from marketlake.client import PolygonClient
+from marketlake.console import say
 
 
 def client(home: Home, configured: settings.Settings) -> PolygonClient:
@@ -32,4 +33,12 @@ def _say_waits() -> None:
     """A wait for a turn to call is said here, too, where no other log is shown."""
     waits = logging.getLogger(call_budget.__name__)
     waits.setLevel(logging.INFO)
-    waits.addHandler(logging.StreamHandler(sys.stdout))
+    waits.addHandler(_Said())
+
+
+class _Said(logging.Handler):
+    """What is logged is said."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        say(self.format(record))

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Callable
 
 from local_airflow.asked_range import Range
-from local_airflow.exit_codes import COMPLETE, INCOMPLETE
 from marketlake.certificate import Certificate
+from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.lake import Lake
 from marketlake.model import State, is_vendor
 

@@ -11,12 +11,11 @@ from pathlib import Path
 import msgspec
 
 from marketlake import settings
-from marketlake.errors import MarketLakeError, StorageError
+from marketlake.console import COMPLETE, INCOMPLETE, ended, say
+from marketlake.errors import StorageError
 from marketlake.findings import next_step
 from marketlake.lake import Lake, system_clock
 from marketlake.verify import Verification, verify
-
-_SOUND, _FINDINGS, _UNUSABLE, _INTERRUPTED = 0, 1, 2, 130
 
 
 def _date(text: str) -> dt.date:
@@ -44,7 +43,7 @@ def _verify(given: argparse.Namespace) -> int:
     _show(done, lake, time.monotonic() - started)
     if given.json_file is not None:
         _write(given.json_file, done)
-    return _FINDINGS if done.findings else _SOUND
+    return INCOMPLETE if done.findings else COMPLETE
 
 
 def _show(done: Verification, lake: Lake, seconds: float) -> None:
@@ -53,8 +52,8 @@ def _show(done: Verification, lake: Lake, seconds: float) -> None:
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for finding, row in zip(done.findings, rows, strict=True):
         cells = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        print(f"{cells}  {finding.detail.rstrip('.')}: {next_step(finding, lake.settings.tickers)}")
-    print(_summary(done, lake, seconds))
+        say(f"{cells}  {finding.detail.rstrip('.')}: {next_step(finding, lake.settings.tickers)}")
+    say(_summary(done, lake, seconds))
 
 
 def _summary(done: Verification, lake: Lake, seconds: float) -> str:
@@ -75,16 +74,8 @@ def _write(path: Path, done: Verification) -> None:
 
 
 def main() -> int:
-    """Run one command; every known error is one line and exit code 2."""
-    given = _arguments()
-    try:
-        return _verify(given)
-    except MarketLakeError as exc:
-        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
-        return _UNUSABLE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return _INTERRUPTED
+    """Run one command."""
+    return ended(lambda: _verify(_arguments()))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,10 @@ class SettingsError(StopAndTell):
     """A setting is missing, unknown, of the wrong type or out of range."""
 
 
+class OutputLost(StopAndTell):
+    """What a command says could not be written."""
+
+
 class KeyMissing(StopAndTell):
     """No API key was found anywhere."""
 

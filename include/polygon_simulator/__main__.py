@@ -11,6 +11,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from marketlake.console import ended, say
 from polygon_simulator.days import Days, RecordedDays
 from polygon_simulator.faults import KNOWN, Faults
 from polygon_simulator.folds import EXACT, Differences
@@ -76,11 +77,11 @@ def main() -> int:
         simulator.start()
     except (OSError, OverflowError) as exc:
         parser.error(f"cannot listen on {given.host}:{given.port}: {exc}. Choose another --port.")
-    print(f"serving on {simulator.url}", flush=True)
+    say(f"serving on {simulator.url}")
     signal.sigwait(_END)
     simulator.stop()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))
