@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
 
 from conftest import KEY, NOW, a_client, files_under
 from marketlake import parse, settings, validate
@@ -246,6 +248,84 @@ def test_a_session_of_today_is_only_provisional_and_only_on_request(lake: Lake, 
     with pytest.raises(NotFinal):
         ingest(lake, "SPY", dt.date(2026, 11, 20), client)
     assert ingest(lake, "SPY", dt.date(2026, 11, 20), client, allow_provisional=True).state == "provisional"
+
+
+FINAL_FROM = dt.datetime(2024, 11, 27, 16, 0, tzinfo=dt.UTC)
+"""11:00 in New York on the day after DAY."""
+
+
+def seen_at(lake: Lake, simulator: Simulator, here: dt.datetime, there: dt.datetime) -> tuple[Lake, PolygonClient]:
+    """A lake and a client of a machine whose clock shows ``here`` while the API's shows ``there``."""
+    simulator.now_s = there.timestamp
+    of_machine = Lake(lake.settings, now=lambda: here)
+    client = a_client(of_machine, [])
+    client._now_s = here.timestamp
+    return of_machine, client
+
+
+@pytest.mark.parametrize("ahead", [dt.timedelta(minutes=2), dt.timedelta(hours=3), dt.timedelta(days=2)])
+def test_a_clock_that_is_ahead_makes_no_session_final(lake: Lake, simulator: Simulator, ahead: dt.timedelta) -> None:
+    there = FINAL_FROM - dt.timedelta(minutes=1)
+    of_machine, client = seen_at(lake, simulator, there + ahead, there)
+    with pytest.raises(NotFinal) as caught:
+        ingest(of_machine, "SPY", DAY, client)
+    assert f"clock is {ahead.total_seconds() / 3600:.1f} h ahead of {client.host}, by whose clock 2024-11-26 is" in str(
+        caught.value
+    )
+    assert str(caught.value).endswith("Set the clock, and clear the task.")
+    assert files_under(lake.storage.root) == set()
+    report = ingest(of_machine, "SPY", DAY, client, allow_provisional=True)
+    certificate = lake.partitions.certificate("SPY", DAY)
+    assert certificate is not None
+    assert (report.state, certificate.fetched_at_ms) == ("provisional", there.timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "fetched_ahead"),
+    [
+        (dt.timedelta(seconds=59), dt.timedelta(seconds=59)),
+        (dt.timedelta(0), dt.timedelta(0)),
+        (-dt.timedelta(minutes=5), -dt.timedelta(minutes=5)),
+        (dt.timedelta(hours=3), dt.timedelta(0)),
+    ],
+)
+def test_a_session_that_is_final_by_both_clocks_is_complete_with_the_earlier_time(
+    lake: Lake, simulator: Simulator, ahead: dt.timedelta, fetched_ahead: dt.timedelta
+) -> None:
+    there = FINAL_FROM + dt.timedelta(hours=1)
+    of_machine, client = seen_at(lake, simulator, there + ahead, there)
+    assert ingest(of_machine, "SPY", DAY, client).state == "complete"
+    certificate = lake.partitions.certificate("SPY", DAY)
+    assert certificate is not None
+    assert certificate.fetched_at_ms == (there + fetched_ahead).timestamp() * 1000
+
+
+@pytest.mark.parametrize("date", [None, "yesterday", ""])
+def test_an_answer_without_a_date_leaves_the_time_to_this_machine(
+    lake: Lake, client: PolygonClient, monkeypatch: pytest.MonkeyPatch, date: str | None
+) -> None:
+    send = requests.Session.send
+
+    def without_date(self: requests.Session, *given: Any, **more: Any) -> requests.Response:
+        response = send(self, *given, **more)
+        del response.headers["Date"]
+        if date is not None:
+            response.headers["Date"] = date
+        return response
+
+    monkeypatch.setattr(requests.Session, "send", without_date)
+    assert ingest(lake, "SPY", DAY, client).state == "complete"
+    certificate = lake.partitions.certificate("SPY", DAY)
+    assert certificate is not None
+    assert certificate.fetched_at_ms == NOW.timestamp() * 1000
+
+
+@pytest.mark.parametrize(
+    ("request_id", "kept"), [("null", ""), ("17", "17"), ("1.5", "1.5"), ('["a"]', '["a"]'), ('"abc"', "abc")]
+)
+def test_a_request_id_of_any_kind_refuses_no_page(request_id: str, kept: str) -> None:
+    page = parse.decode(f'{{"status": "OK", "request_id": {request_id}, "message": 5, "results": []}}'.encode())
+    assert (page.request_id, page.said) == (kept, "5")
 
 
 def test_a_provisional_partition_becomes_complete_under_the_same_revision(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
@@ -35,6 +37,8 @@ from marketlake.validate import require_echo
 _GOOD_STATUSES = frozenset({"OK", "DELAYED"})
 _MOST_PAGES = 1_000
 _EMPTY_ASKED = 3
+_CLOCK_TOLERANCE_S = 60
+"""``Date`` counts whole seconds, and clocks differ by some: only a clock that is wrong is told."""
 _log = logging.getLogger(__name__)
 
 
@@ -77,6 +81,7 @@ class PolygonClient:
         self._sleep = sleep
         self._now_s = now_s
         self._waits: list[float] = []
+        self._dates_s: list[float] = []
 
     def __str__(self) -> str:
         return f"{self._base_url} with API key {self._key}"
@@ -120,7 +125,7 @@ class PolygonClient:
         """Every page; asked for again, a few times, while none of them holds a bar."""
         self._waits = []
         for asked in range(1, _EMPTY_ASKED + 1):
-            fetched_at_ms = int(self._now_s() * 1000)
+            asked_at_s, self._dates_s = self._now_s(), []
             bodies, pages = self._all_pages(request)
             if any(page.bars.num_rows for page in pages):
                 break
@@ -128,7 +133,18 @@ class PolygonClient:
             if asked < _EMPTY_ASKED:
                 self._wait(min(self._api.backoff_base_s * 2**asked, self._api.backoff_cap_s))
         self._tell_waits(request)
-        return Fetch(bodies, self.host, fetched_at_ms), pages
+        ahead_s = self._clock_ahead_s(asked_at_s, request)
+        return Fetch(bodies, self.host, int((asked_at_s - ahead_s) * 1000), clock_ahead_s=ahead_s), pages
+
+    def _clock_ahead_s(self, asked_at_s: float, request: BarRequest) -> float:
+        """By how much this machine's clock is ahead of what the answers say of their own time; 0 within a minute."""
+        ahead_s = asked_at_s - min(self._dates_s, default=asked_at_s)
+        if ahead_s <= _CLOCK_TOLERANCE_S:
+            return 0.0
+        _log.warning(
+            "%s: this machine's clock is %.0f s ahead of %s, whose time counts: set it", request, ahead_s, self.host
+        )
+        return ahead_s
 
     def _all_pages(self, request: BarRequest) -> tuple[tuple[bytes, ...], list[Page]]:
         bodies: list[bytes] = []
@@ -238,6 +254,8 @@ class PolygonClient:
         timeout = (self._api.connect_timeout_s, self._api.read_timeout_s)
         try:
             with self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False, stream=True) as response:
+                with suppress(ValueError, TypeError):  # no such header, or no date
+                    self._dates_s.append(parsedate_to_datetime(response.headers["Date"]).timestamp())
                 return response, read_within(response, self._api.answer_timeout_s)
         except (requests.exceptions.RequestException, ValueError) as exc:
             cause = without_url_secrets(without_secret(_cause(exc), self._key.value))

@@ -14,7 +14,7 @@ from marketlake import parse, validate
 from marketlake.certificate import Certificate, raw_digest
 from marketlake.changes import Changes, changes
 from marketlake.client import PolygonClient
-from marketlake.errors import ComparisonLost, RawPagesUnusable, RefusedData, Retryable, StorageError
+from marketlake.errors import ComparisonLost, NotFinal, RawPagesUnusable, RefusedData, Retryable, StorageError
 from marketlake.evidence import certified, judged, numbered, renewed, rows_of
 from marketlake.lake import Lake
 from marketlake.model import BarRequest, Fetch, Reference, State, Timespan, is_vendor
@@ -67,12 +67,25 @@ def ingest(
             return _rebuild(lake, writer, request)
         try:
             fetch, pages = client.fetch(request)
+            final = final and _is_final_there(lake, request, fetch, allow_provisional=allow_provisional)
             fit = judged(lake, request, fetch, pages, final=final)
         except RefusedData as exc:
             _keep_evidence(lake, writer, request, exc, client.host)
             raise
         fetch = replace(fetch, references=_references(lake, client, request, final=final))
         return _publish(lake, writer, fit.bars, certified(lake, fit, fetch), fetch)
+
+
+def _is_final_there(lake: Lake, request: BarRequest, fetch: Fetch, *, allow_provisional: bool) -> bool:
+    """Whether the session is final by the answer's own clock, too. Raises NotFinal where it is not and must be."""
+    there = lake.now() - dt.timedelta(seconds=fetch.clock_ahead_s)
+    try:
+        return lake.calendar.require_final(request.session, there, allow_provisional=allow_provisional)
+    except NotFinal as exc:
+        ahead = f"{fetch.clock_ahead_s / 3600:.1f} h ahead of {fetch.source_host}"
+        raise NotFinal(
+            f"{request}: this machine's clock is {ahead}, by whose clock {exc} Set the clock, and clear the task."
+        ) from None
 
 
 def _references(lake: Lake, client: PolygonClient, request: BarRequest, *, final: bool) -> Mapping[Timespan, Reference]:

@@ -98,12 +98,17 @@ class Reference:
 
 @dataclass(frozen=True)
 class Fetch:
-    """Every page body of one session as it came, and where and when from."""
+    """Every page body of one session as it came, and where and when from.
+
+    ``clock_ahead_s``: by how much this machine's clock was ahead of the answers' own time, of which
+    ``fetched_at_ms`` is then; 0 where it was not.
+    """
 
     bodies: tuple[bytes, ...]
     source_host: str
     fetched_at_ms: int
     references: Mapping[Timespan, Reference] = field(default_factory=dict)
+    clock_ahead_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -50,9 +51,10 @@ class _Body(msgspec.Struct):
     results: list[_Bar] | None = None
     results_count: float | None = msgspec.field(default=None, name="resultsCount")
     next_url: str | None = None
-    request_id: str = ""
-    error: str | None = None
-    message: str | None = None
+    # They prove nothing, so they refuse nothing, whatever they are.
+    request_id: Any = ""
+    error: Any = None
+    message: Any = None
 
 
 _NUMBERS = ("t", "o", "h", "l", "c", "v", "vw", "n")
@@ -90,14 +92,18 @@ def decode(body: bytes) -> Page:
         raise UndecodableBody(f"the body of {len(body)} bytes is no JSON ({exc}); it begins {_shown(body)}") from exc
     return Page(
         status=decoded.status,
-        said=decoded.error or decoded.message or "",
+        said=_text(decoded.error or decoded.message),
         ticker=decoded.ticker,
         adjusted=decoded.adjusted,
         results_count=decoded.results_count,
         next_url=decoded.next_url,
-        request_id=decoded.request_id,
+        request_id=_text(decoded.request_id),
         bars=_columns(decoded.results or []),
     )
+
+
+def _text(given: object) -> str:
+    return given if isinstance(given, str) else "" if given is None else msgspec.json.encode(given).decode()
 
 
 def _columns(bars: list[_Bar]) -> pa.Table:

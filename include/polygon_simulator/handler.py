@@ -11,6 +11,7 @@ import struct
 import time
 import uuid
 from contextlib import suppress
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -46,6 +47,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: ``Simulator.requests`` is the log."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """What ``Date`` says: the simulator's clock."""
+        return formatdate(self.simulator.now_s() if timestamp is None else timestamp, usegmt=True)
 
     def do_GET(self) -> None:
         """Answer one request."""
