@@ -254,8 +254,8 @@ class PolygonClient:
         timeout = (self._api.connect_timeout_s, self._api.read_timeout_s)
         try:
             with self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False, stream=True) as response:
-                with suppress(ValueError, TypeError):  # no such header, or no date
-                    self._dates_s.append(parsedate_to_datetime(response.headers["Date"]).timestamp())
+                with suppress(ValueError, TypeError):  # no such header, or none that is a date
+                    self._dates_s.append(parsedate_to_datetime(response.headers.get("Date", "")).timestamp())
                 return response, read_within(response, self._api.answer_timeout_s)
         except (requests.exceptions.RequestException, ValueError) as exc:
             cause = without_url_secrets(without_secret(_cause(exc), self._key.value))
