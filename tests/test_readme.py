@@ -87,14 +87,19 @@ def test_every_other_variable_is_read_somewhere() -> None:
     assert {name for name in variables if not any(name in text for text in SPOKEN)} == set()
 
 
-@pytest.mark.parametrize("message", MESSAGES)
+OF_AIRFLOW = ["'dict' object has no attribute 'hex'"]
+"""What Airflow says, not the code here."""
+
+
+@pytest.mark.parametrize("message", [message for message in MESSAGES if message not in OF_AIRFLOW])
 def test_every_message_of_the_troubleshooting_is_the_codes(message: str) -> None:
     squeezed = " ".join(message.split())
     assert any(squeezed in " ".join(text.split()) for text in SPOKEN)
 
 
 def test_the_troubleshooting_has_its_messages() -> None:
-    assert len(MESSAGES) == 32
+    assert len(MESSAGES) == 38
+    assert set(OF_AIRFLOW) <= set(MESSAGES)
 
 
 def anchors(text: str) -> set[str]:
