@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "errors": 0, "model": 0, "redaction": 0, "settings": 0, "parameters": 0, "schema": 0, "sessions": 0,
     "parse": 0, "validate": 0, "certificate": 0, "credentials": 0, "answers": 0, "reconciliation": 0, "changes": 0,
-    "comparison": 0,
+    "comparison": 0, "proxies": 0,
     "run_summary": 0,
     "seal": 0, "findings": 0,
     "client": 1, "body": 1, "storage": 1, "raw_pages": 1, "partitions": 1, "references": 1, "revisions": 1, "visits": 1,

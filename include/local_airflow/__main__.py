@@ -11,7 +11,7 @@ from typing import NoReturn
 from local_airflow import backfill, demo, up
 from local_airflow.exit_codes import INTERRUPTED, UNUSABLE
 from local_airflow.home import Home
-from marketlake import settings
+from marketlake import proxies, settings
 from marketlake.errors import MarketLakeError
 
 
@@ -40,6 +40,8 @@ def main() -> int:
     try:
         if given.command == "airflow":
             airflow(given.arguments)
+        if given.command in {"backfill", "up"}:  # before anything is created; a demo goes by no proxy
+            proxies.require_usable(settings.environment())
         if given.command == "backfill":
             return backfill.run(given.first, given.last, refetch=given.refetch)
         if given.command == "demo":

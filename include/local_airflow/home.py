@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from marketlake import settings
+from marketlake import proxies, settings
 from marketlake.errors import MarketLakeError
 
 _PARALLELISM = 8
@@ -47,7 +47,7 @@ class Home:
         environment |= {
             "AIRFLOW_HOME": str(folder),
             "PYTHONPATH": os.pathsep.join([str(project / "include"), *filter(None, [given.get("PYTHONPATH")])]),
-            **_past_proxies(given),
+            **proxies.normalised(given, served=[configured.api.base_url]),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
         }
         return cls(folder, environment)
@@ -154,13 +154,6 @@ class Home:
                 f"the metadata database ({self.database}) could not be prepared: {printed[-1].strip()[-200:]}."
                 f" All of it: {output.name}"
             )
-
-
-def _past_proxies(given: dict[str, str]) -> dict[str, str]:
-    """What is said to this machine goes past any proxy that the environment names."""
-    known = given.get("no_proxy") or given.get("NO_PROXY") or ""
-    hosts = ",".join([*filter(None, [known]), "127.0.0.1", "localhost"])
-    return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def _defaults(project: Path, folder: Path, configured: settings.Settings, given: dict[str, str]) -> dict[str, str]:
