@@ -129,7 +129,7 @@ def _written(entry: str) -> str | None:
 def _network(entry: str) -> _Network | None:
     """An address, with or without brackets, or a network of them."""
     bracketed = _BRACKETS.fullmatch(entry)
-    text, slash, bits = (f"{bracketed[1]}{bracketed[2] or ''}" if bracketed else entry).partition("/")
+    text, _, bits = (f"{bracketed[1]}{bracketed[2] or ''}" if bracketed else entry).partition("/")
     if bits and not (bits.isascii() and bits.isdecimal()):
         return None
     with suppress(ValueError):
