@@ -59,10 +59,11 @@ def _prepare_to_fork() -> None:
 
 
 airflow_sqlite.wait_for_turns()
-os.environ.update(proxies.normalised(os.environ, direct=_given(_OWN_ADDRESSES), served=_given(_VENDOR_ADDRESSES)))
-
-if _FORKS_TASKS.intersection(sys.argv[1:4]):
+_forks_tasks = bool(_FORKS_TASKS.intersection(sys.argv[1:4]))
+if _forks_tasks:
     _require_usable_proxies()
+os.environ.update(proxies.normalised(os.environ, direct=_given(_OWN_ADDRESSES), served=_given(_VENDOR_ADDRESSES)))
+if _forks_tasks:
     _prepare_to_fork()
 
 

@@ -25,7 +25,7 @@ _HIGHEST_PORT = 65_535
 _BRACKETS = re.compile(r"\[([^\[\]]+)\](/\d+)?")
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.IGNORECASE)
 _PROXY = re.compile(
-    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*):/{1,3})?"
+    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*):/{1,3}|(?![a-z][a-z0-9+.-]*:/))"
     r"(?:(?P<login>[^/?#]*)@)?"
     r"(?P<host>\[[^\[\]/?#@]+\]|[^\s:/?#@\[\]]+)"
     r"(?::(?P<port>[0-9]*))?"
