@@ -1,14 +1,18 @@
 """Airflow imports this module in every process. Those that fork tasks load the heavy imports once here,
-what tasks print is masked in every log it goes to, and on the embedded SQLite everybody waits for a turn.
+what tasks print is masked in every log it goes to, on the embedded SQLite everybody waits for a turn, and what
+the environment says of proxies is written so that every library reads it.
 
 A task forked from them finds pandas, pyarrow, the HTTP provider and the calendar ready, instead of spending
 a second on its own. No thread, connection or file may be open when a process forks.
 """
 
 import importlib
+import os
 import sys
 
 import airflow_sqlite
+from marketlake import proxies
+from marketlake.errors import SettingsError
 
 _FORKS_TASKS = {"scheduler", "worker", "standalone"}
 
@@ -25,6 +29,22 @@ _HEAVY = (
 )
 
 
+_OWN_ADDRESSES = ("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL")
+_VENDOR_ADDRESSES = ("POLYGON_BASE_URL", "MARKETLAKE__API__BASE_URL")
+
+
+def _given(names: tuple[str, ...]) -> list[str]:
+    return [os.environ[name] for name in names if name in os.environ]
+
+
+def _require_usable_proxies() -> None:
+    """Or every task would end before its own process began, with the cause in the log of this process alone."""
+    try:
+        proxies.require_usable(os.environ)
+    except SettingsError as exc:
+        sys.exit(f"SettingsError: {exc}")
+
+
 def _prepare_to_fork() -> None:
     for module in _HEAVY:
         importlib.import_module(module)
@@ -39,8 +59,11 @@ def _prepare_to_fork() -> None:
 
 
 airflow_sqlite.wait_for_turns()
-
-if _FORKS_TASKS.intersection(sys.argv[1:4]):
+_forks_tasks = bool(_FORKS_TASKS.intersection(sys.argv[1:4]))
+if _forks_tasks:
+    _require_usable_proxies()
+os.environ.update(proxies.normalised(os.environ, direct=_given(_OWN_ADDRESSES), served=_given(_VENDOR_ADDRESSES)))
+if _forks_tasks:
     _prepare_to_fork()
 
 

@@ -16,7 +16,7 @@ FLOORS = {
     "errors": 0, "model": 0, "redaction": 0, "settings": 0, "parameters": 0, "schema": 0, "sessions": 0,
     "parse": 0, "validate": 0, "certificate": 0, "credentials": 0, "answers": 0, "reconciliation": 0, "changes": 0,
     "comparison": 0,
-    "console": 0, "env_lines": 0, "paths": 0,
+    "console": 0, "env_lines": 0, "paths": 0, "proxies": 0,
     "run_summary": 0,
     "seal": 0, "findings": 0,
     "client": 1, "body": 1, "storage": 1, "raw_pages": 1, "partitions": 1, "references": 1, "revisions": 1, "visits": 1,

@@ -41,6 +41,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         "AIRFLOW_CONN_POLYGON_DEFAULT": '{"conn_type": "http", "host": "https://api.massive.com", "password": "real"}',
         "HTTP_PROXY": "http://127.0.0.1:9",
         "ALL_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "localhost,127.0.0.1,[::1],fd00::/8",
     }
     rig.home.mkdir()
     (rig.home / "airflow.cfg").write_text("of another Airflow")

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from local_airflow import backfill, demo, up
 from local_airflow.home import Home
-from marketlake import settings
+from marketlake import proxies, settings
 from marketlake.console import ended
 
 
@@ -41,6 +41,8 @@ def _run() -> int:
         signal.signal(asked_to_end, signal.default_int_handler)
     if given.command == "airflow":
         airflow(given.arguments)
+    if given.command in {"backfill", "up"}:  # before anything is created; a demo goes by no proxy
+        proxies.require_usable(settings.environment())
     if given.command == "backfill":
         return backfill.run(given.first, given.last, refetch=given.refetch)
     if given.command == "demo":

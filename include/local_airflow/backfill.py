@@ -11,6 +11,7 @@ from local_airflow.asked_range import Range, ask_first, asked_range, estimate_li
 from local_airflow.backfill_run import BackfillRun
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler
+from local_airflow.scheduler_log import SchedulerLog
 from local_airflow.stack import Keeper, Stack, dag_id, scheduled_dag_ids, stack
 from local_airflow.verdict import verdict
 from marketlake import settings
@@ -48,7 +49,7 @@ def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: Range, *,
     if airflow.ours:
         for left in airflow.api.unfinished_runs(dag_id(ticker)):
             say(f"also going on with {left}, which was under way when Airflow ended last")
-    run = BackfillRun(airflow.api, dag_id(ticker), wanted, say)
+    run = BackfillRun(airflow.api, dag_id(ticker), wanted, say, SchedulerLog.of(Processes(home.folder)))
     with _unpaused(airflow, dag_id(ticker)):
         try:
             if run.create_or_attach(refetch=refetch):

@@ -10,6 +10,7 @@ from typing import Any
 from local_airflow.api import AirflowApi, dates_of
 from local_airflow.asked_range import Range
 from local_airflow.home import AirflowTrouble
+from local_airflow.scheduler_log import SchedulerLog
 
 _POLL_S = 1.0
 _MOST_REASONS = 50
@@ -22,11 +23,19 @@ _REPORT = "report"  # it fails because another task has
 class BackfillRun:
     """One backfill of one DAG, from creation or re-attachment to its end."""
 
-    def __init__(self, api: AirflowApi, dag_id: str, wanted: Range, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        api: AirflowApi,
+        dag_id: str,
+        wanted: Range,
+        say: Callable[[str], None],
+        scheduler_log: SchedulerLog | None = None,
+    ) -> None:
         self._api = api
         self._dag_id = dag_id
         self._wanted = wanted
         self._say = say
+        self._scheduler_log = scheduler_log
         self.backfill_id: int | None = None
 
     def create_or_attach(self, *, refetch: bool) -> bool:
@@ -136,10 +145,22 @@ class BackfillRun:
         instances = self._api.task_instances(self._dag_id, run_id)
         failed = [one for one in instances if one["state"] == "failed" and one["task_id"] != _REPORT]
         for instance in failed:
-            for event in reversed(self._api.log_events(instance)):
+            events = self._api.log_events(instance)
+            for event in reversed(events):
                 for detail in event.get("error_detail") or []:
                     return f"{detail['exc_type']}: {detail['exc_value']}"
+            if not any(event.get("timestamp") for event in events):  # Airflow's words on why there is no log have none
+                return self._reason_without_log(instance)
         return f"see the log of {failed[0]['task_id'] if failed else 'the run'} in the UI (make up)"
+
+    def _reason_without_log(self, instance: dict[str, Any]) -> str:
+        """What is known of a task that ended before its own process began."""
+        began = f"{instance['task_id']} ended before its own process began"
+        log = self._scheduler_log
+        if log is None:
+            return f"{began}: what the scheduler of the Airflow at {self._api.base_url} printed says why"
+        cause = log.cause_of(instance["id"])
+        return f"{began}: {cause} ({log.path})" if cause else f"{began}: see {log.path}"
 
     def _await_completion(self, backfill_id: int) -> None:
         """Wait until Airflow marks a backfill without runs left as complete: it looks every 30 s.

@@ -13,6 +13,7 @@ from local_airflow.asked_range import Range, asked_range
 from local_airflow.backfill_run import BackfillRun
 from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble, Home
+from local_airflow.scheduler_log import SchedulerLog
 from local_airflow.stack import Keeper, dag_id, scheduled_dag_ids, start_unscheduled
 from local_airflow.stack import end as end_processes
 from local_airflow.verdict import verdict
@@ -46,7 +47,7 @@ def run(*, keep: bool) -> int:
             api = start_unscheduled(home, scheduled_dag_ids(lake.settings), "demo")
         say(f"Airflow is up after {time.monotonic() - started_s:.0f} s at {api.base_url}")
         wanted = asked_range(lake, FIRST, LAST, say)
-        _fill(api, Keeper(home, say), wanted)
+        _fill(api, Keeper(home, say), SchedulerLog.of(stage.airflow), wanted)
         say("the simulator answers properly from now on; clearing that one task instance, as one does in the UI ...")
         stage.heal(simulator_url)
         _mend(api, wanted)
@@ -59,10 +60,10 @@ def run(*, keep: bool) -> int:
     return code
 
 
-def _fill(api: AirflowApi, keep_alive: Keeper, wanted: Range) -> None:
+def _fill(api: AirflowApi, keep_alive: Keeper, scheduler_log: SchedulerLog | None, wanted: Range) -> None:
     """Backfill all sessions, and see one fail."""
     say(f"{FAILING} will fail: the simulator answers it with success and no bars, which is never taken for a holiday")
-    filling = BackfillRun(api, dag_id(TICKER), wanted, say)
+    filling = BackfillRun(api, dag_id(TICKER), wanted, say, scheduler_log)
     filling.create_or_attach(refetch=False)
     filling.watch(keep_alive, ours=True)
     reasons = filling.reasons()

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from local_airflow.cause import cause_in
 from local_airflow.home_environment import DATABASE, admin, airflow_environment, search_path
-from marketlake import settings
+from marketlake import proxies, settings
 from marketlake.errors import MarketLakeError
 from marketlake.paths import path_of
 
@@ -46,7 +46,7 @@ class Home:
         folder = (project / path_of("AIRFLOW_HOME", given.get("AIRFLOW_HOME") or ".airflow")).absolute()
         environment = airflow_environment(project, folder, configured, given) | {
             "PYTHONPATH": search_path(project / "include", given.get("PYTHONPATH", "")),
-            **_past_proxies(given),
+            **proxies.normalised(given, served=[configured.api.base_url]),
             "PATH": search_path(Path(sys.executable).parent, given.get("PATH", os.defpath)),
         }
         return cls(folder, environment)
@@ -153,10 +153,3 @@ class Home:
                 f"the metadata database ({self.database}) could not be prepared: {cause.rstrip('.?')}. See"
                 f" {DATABASE}, and all that was printed: {output.name}"
             )
-
-
-def _past_proxies(given: dict[str, str]) -> dict[str, str]:
-    """What is said to this machine goes past any proxy that the environment names."""
-    known = given.get("no_proxy") or given.get("NO_PROXY") or ""
-    hosts = ",".join([*filter(None, [known]), "127.0.0.1", "localhost"])
-    return {"NO_PROXY": hosts, "no_proxy": hosts}
