@@ -12,7 +12,7 @@ from local_airflow.backfill_run import BackfillRun
 from local_airflow.exit_codes import INTERRUPTED
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler
-from local_airflow.stack import Keeper, Stack, dag_id, scheduled_dag_ids, stack
+from local_airflow.stack import Stack, dag_id, scheduled_dag_ids, stack
 from local_airflow.terminal import say
 from local_airflow.verdict import verdict
 from marketlake import settings
@@ -38,13 +38,13 @@ def run(first: str, last: str, *, refetch: bool) -> int:
     with stack(home, scheduled_dag_ids(configured), say) as airflow:
         codes = []
         for ticker in configured.tickers:
-            codes.append(_fill(home, lake, airflow, ticker, wanted, refetch=refetch))
+            codes.append(_fill(lake, airflow, ticker, wanted, refetch=refetch))
             if codes[-1] == INTERRUPTED:
                 break
     return max(codes)
 
 
-def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: Range, *, refetch: bool) -> int:
+def _fill(lake: Lake, airflow: Stack, ticker: str, wanted: Range, *, refetch: bool) -> int:
     """One ticker's backfill, from creation to the verdict. Its exit code."""
     if airflow.ours:
         for left in airflow.api.unfinished_runs(dag_id(ticker)):
@@ -53,8 +53,7 @@ def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: Range, *,
     with _unpaused(airflow, dag_id(ticker)):
         try:
             if run.create_or_attach(refetch=refetch):
-                known = Processes(home.folder).running() is not None
-                run.watch(Keeper(home, say) if known else None, ours=airflow.ours)
+                run.watch(airflow.keep_alive, ours=airflow.ours)
             reasons = run.reasons()
         except AirflowTrouble as exc:
             if airflow.ours or run.backfill_id is None:
