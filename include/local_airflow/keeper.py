@@ -62,6 +62,7 @@ class Keeper:
         self._patience = Patience(folder, say, now_s)
         self._lock = FileLock(folder / "keeper.lock", timeout=0)
         self._restarts: dict[str, list[float]] = {}
+        self._workers_are_left = False
 
     def is_the_one(self) -> bool:
         """Whether nobody else keeps these processes; as long as this object lives, nobody else will then."""
@@ -83,6 +84,8 @@ class Keeper:
             return
         for name in self._processes.ended():
             self._start_again(name, running)
+        if self._workers_are_left:
+            self._workers_are_left = self._processes.stop_idle_workers()
 
     def _start_again(self, name: str, running: Running) -> None:
         now_s = self._now_s()
@@ -93,6 +96,7 @@ class Keeper:
                 " any more: once the cause is gone,  make up  or the command that was given starts it."
             )
         self._restarts[name] = [*lately, now_s]
+        self._workers_are_left |= name == "scheduler"
         try:
             done = self._processes.start_again(name, command_of(name, running.port), self._environment(running))
         except OSError as exc:  # a full disk, say: it may pass, and each try counts

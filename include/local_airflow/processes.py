@@ -37,6 +37,7 @@ _OF_THE_LAKE = (
 class Running:
     """What was started from one folder. ``port`` is where it serves, on 127.0.0.1. ``given``: the variables of the
     lake that it was started with. ``unscheduled``: without its schedule. ``ending``: on purpose.
+    ``again``: those that were started once more since.
     """
 
     port: int
@@ -45,6 +46,7 @@ class Running:
     given: dict[str, str]
     unscheduled: bool
     ending: bool = False
+    again: tuple[str, ...] = ()
 
     def alive(self) -> list[psutil.Process]:
         """Those that still live: the same process id with the same start time."""
@@ -79,6 +81,7 @@ class Processes:
                 stored.get("given", {}),
                 bool(stored.get("unscheduled", stored["started_by"] != "up")),
                 bool(stored.get("ending")),
+                tuple(stored.get("again", ())),
             )
         except FileNotFoundError:
             return None
@@ -122,7 +125,8 @@ class Processes:
             running = self.running()
             if running is None or running.ending or (name in running.pids and name not in self.ended()):
                 return False
-            self._launch(name, command, running, environment)
+            again = tuple(sorted({*running.again, *({name} & running.pids.keys())}))
+            self._launch(name, command, replace(running, again=again), environment)
         return True
 
     def _launch(self, name: str, command: list[str], beside: Running, environment: dict[str, str]) -> None:
@@ -215,6 +219,14 @@ class Processes:
                 self._file.unlink(missing_ok=True)
         return count
 
+    def stop_idle_workers(self) -> bool:
+        """End the executor's workers of a scheduler that was killed: they would wait for ever. Whether some are left,
+        because they are at a task.
+        """
+        orphans = self._orphans()
+        _stopped([process for process in orphans if _is_idle(process)])
+        return any(_lives(process) for process in orphans)
+
     def _orphans(self) -> list[psutil.Process]:
         """The executor's workers of a scheduler that was killed: nobody else tells them to end."""
         found = []
@@ -232,6 +244,14 @@ class Processes:
 def variables_of_the_lake(environment: Mapping[str, str]) -> dict[str, str]:
     """Those that say which lake tasks write, and where from; none of them is a secret."""
     return {name: environment[name] for name in _OF_THE_LAKE if environment.get(name)}
+
+
+def _is_idle(worker: psutil.Process) -> bool:
+    """Whether a worker of the executor is at no task, by its title."""
+    try:
+        return "<idle>" in "".join(worker.cmdline()[:1])
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _has_no_schedule(environment: Mapping[str, str]) -> bool:
@@ -294,20 +314,37 @@ def _stopped(processes: list[psutil.Process]) -> int:
     family = _with_children(processes)
     for process in processes:
         _signal(process, insist=False)
-    _, left = psutil.wait_procs(family, timeout=_TERM_WAIT_S)
+    left = _living_after(_TERM_WAIT_S, family)
     for process in _with_children(left):
         _signal(process, insist=True)
-    psutil.wait_procs(left, timeout=_KILL_WAIT_S)
+    _living_after(_KILL_WAIT_S, left)
     return len(family)
+
+
+def _living_after(timeout_s: float, processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still live when time is up. One that has ended may stay on as a zombie: the first process of a
+    container need not care for others.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (left := [one for one in processes if _lives(one)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _process(pid: int, started_s: float) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started_s) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - started_s) < 1
     except psutil.NoSuchProcess:
         return None
-    return process if same else None
+    return process if same and _lives(process) else None
 
 
 def _with_children(processes: Iterable[psutil.Process]) -> list[psutil.Process]:

@@ -115,15 +115,16 @@ def mend(home: Home, found: Stack, say: Callable[[str], None]) -> list[str]:
         "Restart it, then call again." if before is None else "To start all of it anew:  make down  and  make up"
     )
     watched = found.keep_alive or (keeper.Patience(home.folder, say) if before else None)
-    require_well(processes, found.api, next_step, watched)
+    ailed = require_well(processes, found.api, next_step, watched)
     if not found.api.log_in():
         raise AirflowTrouble(f"the Airflow at {found.api.base_url} does not know {home.user} of {home.passwords_file}.")
     after = processes.running()
     if before is None or after is None:
         return []
-    again = [name for name, process in after.pids.items() if before.pids.get(name) != process]
+    new = {name for name, process in after.pids.items() if before.pids.get(name) != process}
+    again = sorted(new | (ailed & {*after.again}))
     for name in again:
-        had = "had ended by itself, and is started again" if name in before.pids else "was missing, and is started"
+        had = "had ended by itself, and is started again" if name in after.again else "was missing, and is started"
         say(f"{name} {had}: see {processes.log_of(name).parent}")
     return again
 
