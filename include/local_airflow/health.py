@@ -20,20 +20,15 @@ _POLL_S = 0.5
 
 def require_well(
     processes: Processes, api: AirflowApi, next_step: str, meanwhile: Callable[[], None] | None = None
-) -> set[str]:
-    """Wait until every component is well. Those that were not at first. Raises AirflowTrouble, which names those that
-    are not, when time is up.
-    """
+) -> None:
+    """Wait until every component is well. Raises AirflowTrouble, which names the others, when time is up."""
     deadline = time.monotonic() + _WELL_S
-    seen: set[str] = set()
     while ailing := _ailing(processes, api):
-        seen |= ailing.keys()
         if time.monotonic() > deadline:
             raise AirflowTrouble(f"{'; '.join(ailing.values())}. {next_step}")
         if meanwhile is not None:
             meanwhile()
         time.sleep(_POLL_S)
-    return seen
 
 
 def is_well(processes: Processes, api: AirflowApi) -> bool:

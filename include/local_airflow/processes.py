@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ _OF_THE_LAKE = (
 class Running:
     """What was started from one folder. ``port`` is where it serves, on 127.0.0.1. ``given``: the variables of the
     lake that it was started with. ``unscheduled``: without its schedule. ``ending``: on purpose.
-    ``again``: those that were started once more since.
+    ``again``: those that were started once more, and that nobody was told of.
     """
 
     port: int
@@ -211,7 +211,9 @@ class Processes:
         with self._turn():
             running = self.running()
             if running is not None:
-                self._record(replace(running, ending=True))
+                with suppress(OSError):  # on a full disk, all is ended the same
+                    self._record(replace(running, ending=True))
+        self.stop_idle_workers()
         count = _stopped([*running.alive(), *self._orphans()]) if running else 0
         with self._turn():
             left = self.running()
@@ -220,12 +222,24 @@ class Processes:
         return count
 
     def stop_idle_workers(self) -> bool:
-        """End the executor's workers of a scheduler that was killed: they would wait for ever. Whether some are left,
-        because they are at a task.
+        """End the executor's workers of a scheduler that was killed, which would wait for ever and which no request
+        to end reaches. Whether some are left, because they are at a task.
         """
         orphans = self._orphans()
-        _stopped([process for process in orphans if _is_idle(process)])
-        return any(_lives(process) for process in orphans)
+        idle = [process for process in orphans if _is_idle(process)]
+        for process in idle:
+            _signal(process, insist=True)
+        return len(idle) < len(orphans)
+
+    def take_again(self) -> tuple[str, ...]:
+        """Those that were started again since this was asked last."""
+        with self._turn():
+            running = self.running()
+            if running is None or not running.again:
+                return ()
+            with suppress(OSError):  # on a full disk, they are told once more
+                self._record(replace(running, again=()))
+            return running.again
 
     def _orphans(self) -> list[psutil.Process]:
         """The executor's workers of a scheduler that was killed: nobody else tells them to end."""

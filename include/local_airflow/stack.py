@@ -102,31 +102,24 @@ def find(home: Home) -> Stack | None:
     return Stack(api, ours=False, started_by=None)
 
 
-def mend(home: Home, found: Stack, say: Callable[[str], None]) -> list[str]:
+def mend(home: Home, found: Stack, say: Callable[[str], None]) -> bool:
     """Wait, within ``home.starting``, until every component of an Airflow that is up is well, and be logged in: of
-    that of ``make up``, what has ended is started again. Those that were, by name. Raises AirflowTrouble.
+    that of ``make up``, what has ended is started again. Whether anything was. Raises AirflowTrouble.
     """
     processes = Processes(home.folder)
-    before = processes.running()
-    if found.started_by == "up" and before is not None and KEEPER not in before.living():
+    running = processes.running()
+    if running is not None and found.started_by == "up" and KEEPER not in running.living():
         _require_same_lake(home)
-        processes.start_again(KEEPER, command_of(KEEPER, before.port), environment_again(home, before))
-    next_step = (
-        "Restart it, then call again." if before is None else "To start all of it anew:  make down  and  make up"
-    )
-    watched = found.keep_alive or (keeper.Patience(home.folder, say) if before else None)
-    ailed = require_well(processes, found.api, next_step, watched)
+        processes.start_again(KEEPER, command_of(KEEPER, running.port), environment_again(home, running))
+    next_step = "To start all of it anew:  make down  and  make up" if running else "Restart it, then call again."
+    watched = found.keep_alive or (keeper.Patience(home.folder, say) if running else None)
+    require_well(processes, found.api, next_step, watched)
     if not found.api.log_in():
         raise AirflowTrouble(f"the Airflow at {found.api.base_url} does not know {home.user} of {home.passwords_file}.")
-    after = processes.running()
-    if before is None or after is None:
-        return []
-    new = {name for name, process in after.pids.items() if before.pids.get(name) != process}
-    again = sorted(new | (ailed & {*after.again}))
+    again = processes.take_again()
     for name in again:
-        had = "had ended by itself, and is started again" if name in after.again else "was missing, and is started"
-        say(f"{name} {had}: see {processes.log_of(name).parent}")
-    return again
+        say(f"{name} had ended by itself, and is started again: its logs are in {processes.log_of(name).parent}")
+    return bool(again)
 
 
 def _require_same_lake(home: Home) -> None:
