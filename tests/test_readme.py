@@ -94,7 +94,7 @@ def test_every_message_of_the_troubleshooting_is_the_codes(message: str) -> None
 
 
 def test_the_troubleshooting_has_its_messages() -> None:
-    assert len(MESSAGES) == 32
+    assert len(MESSAGES) == 33
 
 
 def anchors(text: str) -> set[str]:

@@ -33,6 +33,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "5",
             "MARKETLAKE__SCHEDULE__ENABLED": "false",
+            "MARKETLAKE__TASKS__RETRIES": "4",  # a task that starts while the API server is down needs another try
         }
         rig = Rig(tmp_path_factory.mktemp("up"), simulator, extra)
         done = rig.make("up")
