@@ -201,7 +201,7 @@ def test_what_was_started_anew_since_stays_on_record_when_an_end_is_through(
         return len(processes)
 
     with monkeypatch.context() as patched:
-        patched.setattr("local_airflow.processes._stopped", ended_and_another_started)
+        patched.setattr("local_airflow.processes.stopped", ended_and_another_started)
         assert made.processes.stop() == 1
     assert made.record().started_by == "backfill"
 

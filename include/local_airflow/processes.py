@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,11 +17,10 @@ from filelock import FileLock, Timeout
 
 from local_airflow.cause import cause_in
 from local_airflow.home import AirflowTrouble
+from local_airflow.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stopped
 
-_TERM_WAIT_S = 10
-_KILL_WAIT_S = 5
 _TURN_S = 30
-_ENDING_S = _TERM_WAIT_S + _KILL_WAIT_S + 5
+_ENDING_S = TERM_WAIT_S + KILL_WAIT_S + 5
 _TAIL_BYTES = 65_536
 _OF_THE_LAKE = (
     "MARKETLAKE_SETTINGS_FILE",
@@ -50,11 +49,11 @@ class Running:
 
     def alive(self) -> list[psutil.Process]:
         """Those that still live: the same process id with the same start time."""
-        return [process for pid, started_s in self.pids.values() if (process := _process(pid, started_s))]
+        return [process for pid, started_s in self.pids.values() if (process := process_of(pid, started_s))]
 
     def living(self) -> list[str]:
         """The names of those that still live."""
-        return [name for name, (pid, started_s) in self.pids.items() if _process(pid, started_s)]
+        return [name for name, (pid, started_s) in self.pids.items() if process_of(pid, started_s)]
 
 
 class Processes:
@@ -170,7 +169,7 @@ class Processes:
         """The names of those that have ended while others live."""
         running = self.running()
         pids = running.pids if running else {}
-        return [name for name, (pid, started_s) in pids.items() if _process(pid, started_s) is None]
+        return [name for name, (pid, started_s) in pids.items() if process_of(pid, started_s) is None]
 
     def is_on_record(self, name: str, pid: int) -> bool:
         """Whether that process is the one that was started under that name, and nothing is being ended."""
@@ -214,7 +213,7 @@ class Processes:
                 with suppress(OSError):  # on a full disk, all is ended the same
                     self._record(replace(running, ending=True))
         self.stop_idle_workers()
-        count = _stopped([*running.alive(), *self._orphans()]) if running else 0
+        count = stopped([*running.alive(), *orphans(self._folder)]) if running else 0
         with self._turn():
             left = self.running()
             if left is None or left.ending:  # else, another command has started anew since
@@ -222,14 +221,10 @@ class Processes:
         return count
 
     def stop_idle_workers(self) -> bool:
-        """End the executor's workers of a scheduler that was killed, which would wait for ever and which no request
-        to end reaches. Whether some are left, because they are at a task.
+        """End the executor's workers of a scheduler that was killed, which would wait for ever. Whether some are left,
+        because they are at a task.
         """
-        orphans = self._orphans()
-        idle = [process for process in orphans if _is_idle(process)]
-        for process in idle:
-            _signal(process, insist=True)
-        return len(idle) < len(orphans)
+        return end_idle(orphans(self._folder))
 
     def take_again(self) -> tuple[str, ...]:
         """Those that were started again since this was asked last."""
@@ -241,31 +236,10 @@ class Processes:
                 self._record(replace(running, again=()))
             return running.again
 
-    def _orphans(self) -> list[psutil.Process]:
-        """The executor's workers of a scheduler that was killed: nobody else tells them to end."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                title = "".join(process.cmdline()[:1])
-                if title.startswith("airflow worker") and process.cwd() == str(self._folder):
-                    parent = process.parent()
-                    found += [] if parent and "scheduler" in " ".join(parent.cmdline()) else [process]
-            except psutil.Error:
-                continue
-        return found
-
 
 def variables_of_the_lake(environment: Mapping[str, str]) -> dict[str, str]:
     """Those that say which lake tasks write, and where from; none of them is a secret."""
     return {name: environment[name] for name in _OF_THE_LAKE if environment.get(name)}
-
-
-def _is_idle(worker: psutil.Process) -> bool:
-    """Whether a worker of the executor is at no task, by its title."""
-    try:
-        return "<idle>" in "".join(worker.cmdline()[:1])
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _has_no_schedule(environment: Mapping[str, str]) -> bool:
@@ -288,7 +262,7 @@ def stop_strays(folder: Path) -> int:
                 strays.append(process)
         except psutil.Error:
             continue
-    return _stopped(strays)
+    return stopped(strays)
 
 
 def free_port() -> int:
@@ -321,59 +295,3 @@ def foreign_scheduler(folder: Path) -> int | None:
         except psutil.Error:
             continue
     return None
-
-
-def _stopped(processes: list[psutil.Process]) -> int:
-    """Ask first, then insist; how many they were, with all below them."""
-    family = _with_children(processes)
-    for process in processes:
-        _signal(process, insist=False)
-    left = _living_after(_TERM_WAIT_S, family)
-    for process in _with_children(left):
-        _signal(process, insist=True)
-    _living_after(_KILL_WAIT_S, left)
-    return len(family)
-
-
-def _living_after(timeout_s: float, processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still live when time is up. One that has ended may stay on as a zombie: the first process of a
-    container need not care for others.
-    """
-    deadline = time.monotonic() + timeout_s
-    while (left := [one for one in processes if _lives(one)]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _process(pid: int, started_s: float) -> psutil.Process | None:
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started_s) < 1
-    except psutil.NoSuchProcess:
-        return None
-    return process if same and _lives(process) else None
-
-
-def _with_children(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    family: dict[int, psutil.Process] = {}
-    for process in processes:
-        family[process.pid] = process
-        try:
-            family.update({child.pid: child for child in process.children(recursive=True)})
-        except psutil.NoSuchProcess:
-            continue
-    return list(family.values())
-
-
-def _signal(process: psutil.Process, *, insist: bool) -> None:
-    try:
-        process.kill() if insist else process.terminate()
-    except psutil.NoSuchProcess:
-        return
