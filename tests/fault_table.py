@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from local_airflow.components import OF_UP
 from marketlake.errors import (
     BadRequest,
     InvalidBars,
@@ -33,6 +34,8 @@ class Then(Enum):
     BACKFILL = "what passes is green, what stays is red with its reason; the same backfill again completes all"
     RETRIED = "Airflow tries it again, and it ends complete"
     STARTED = "started again; the backfill ends complete"
+    KEPT = "started again by itself; `make up` says so, and a run completes"
+    NAMED = "`make up` names it, and ends with 2"
     GOES_ON = "its lock is free at once, and the other goes on"
 
 
@@ -251,4 +254,7 @@ def rows() -> list[Row]:
         Row("`kill -9` of the task's process, in Airflow", Then.RETRIED.value, 1),
         Row("a backfill and a manual run on the same date at once, in Airflow", Then.TURNS.value, 1),
         Row("`kill -9` of the scheduler during a backfill", Then.STARTED.value, 1),
+        Row("`kill -9` of the API server during a backfill over an Airflow that is up", Then.STARTED.value, 1),
+        Row("`kill -9` of every component of an Airflow that is up", Then.KEPT.value, len(OF_UP)),
+        Row("a scheduler that is stopped, but not dead", Then.NAMED.value, 1),
     ]

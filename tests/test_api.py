@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from local_airflow import api as module
-from local_airflow.api import AirflowApi
+from local_airflow.api import AirflowApi, ApiSilent
 from local_airflow.home import AirflowTrouble
 
 LOCKED = (500, {"detail": {"reason": "Database error"}})
@@ -55,3 +55,56 @@ def test_a_backfill_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, refusal: 
     with pytest.raises(AirflowTrouble, match=f"Airflow refused POST backfills: HTTP {refusal[0]}"):
         api.create_backfill(BODY)
     assert asked == ["POST"]
+
+
+REFUSED = requests.ConnectionError("NewConnectionError: Connection refused")
+CUT_OFF = requests.ConnectionError("Connection aborted.")
+
+
+def silent(monkeypatch: pytest.MonkeyPatch, *silence: requests.RequestException) -> tuple[AirflowApi, list[str]]:
+    """An API that does not answer so many times, and then does."""
+    api, asked = answering(monkeypatch, (200, {"id": 7, "backfills": []}))
+    left, answer = list(silence), api._http.request
+
+    def request(method: str, url: str, **given: Any) -> requests.Response:
+        if left:
+            asked.append(f"{method} in vain")
+            raise left.pop(0)
+        return answer(method, url, **given)
+
+    monkeypatch.setattr(api._http, "request", request)
+    return api, asked
+
+
+def test_a_server_that_is_started_again_is_waited_for_and_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, asked = silent(monkeypatch, CUT_OFF, REFUSED)
+    looked: list[int] = []
+    api.be_patient(lambda: looked.append(len(asked)))
+    assert api.active_backfill("spy_second_bars") is None
+    assert asked == ["GET in vain", "GET in vain", "GET"]
+    assert looked == [1, 2]
+
+
+def test_a_server_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, asked = silent(monkeypatch, *[REFUSED] * 9)
+    monkeypatch.setattr(module, "_SILENCE_S", 0)
+    api.be_patient(lambda: None)
+    with pytest.raises(ApiSilent, match=r"does not answer \(GET backfills: ConnectionError\): its log is"):
+        api.active_backfill("spy_second_bars")
+    assert asked == ["GET in vain"]
+
+
+def test_nobody_waits_for_a_server_that_nobody_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, asked = silent(monkeypatch, REFUSED)
+    with pytest.raises(ApiSilent):
+        api.active_backfill("spy_second_bars")
+    assert asked == ["GET in vain"]
+
+
+def test_what_may_have_been_created_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, asked = silent(monkeypatch, REFUSED, CUT_OFF)
+    api.be_patient(lambda: None)
+    with pytest.raises(ApiSilent, match="POST backfills"):
+        api.create_backfill(BODY)
+    assert asked == ["POST in vain", "POST in vain"]
+    assert api.create_backfill(BODY) == 7

@@ -98,7 +98,7 @@ def test_every_message_of_the_troubleshooting_is_the_codes(message: str) -> None
 
 
 def test_the_troubleshooting_has_its_messages() -> None:
-    assert len(MESSAGES) == 41
+    assert len(MESSAGES) == 42
     assert set(OF_AIRFLOW) <= set(MESSAGES)
 
 

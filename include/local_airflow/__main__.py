@@ -1,4 +1,4 @@
-"""``python -m local_airflow demo|up|down|backfill|airflow``: what ``make`` calls."""
+"""``python -m local_airflow demo|up|down|backfill|airflow``: what ``make`` calls; and the keeper that ``up`` starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from local_airflow import backfill, demo, up
+from local_airflow import keeper
 from local_airflow.home import Home
 from marketlake import proxies, settings
 from marketlake.console import ended
@@ -31,6 +31,7 @@ def _arguments() -> argparse.Namespace:
     filling.add_argument("--from", dest="first", required=True)
     filling.add_argument("--to", dest="last", required=True)
     filling.add_argument("--refetch", action="store_true")
+    commands.add_parser("keep")
     commands.add_parser("airflow").add_argument("arguments", nargs=argparse.REMAINDER)
     return parser.parse_args()
 
@@ -39,10 +40,14 @@ def _run() -> int:
     given = _arguments()
     for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_end, signal.default_int_handler)
+    if given.command == "keep":  # it stays for days, with a third of the memory of what the others import
+        return keeper.keep()
     if given.command == "airflow":
         airflow(given.arguments)
     if given.command in {"backfill", "up"}:  # before anything is created; a demo goes by no proxy
         proxies.require_usable(settings.environment())
+    from local_airflow import backfill, demo, up
+
     if given.command == "backfill":
         return backfill.run(given.first, given.last, refetch=given.refetch)
     if given.command == "demo":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import requests
@@ -16,6 +16,12 @@ from marketlake.sessions import date_meant
 _PAGE = 100
 _TIMEOUT_S = 600
 _LOCKED_TRIES = 10
+_SILENCE_S = 120
+_POLL_S = 1.0
+
+
+class ApiSilent(AirflowTrouble):
+    """The API server does not answer."""
 
 
 class AirflowApi:
@@ -27,6 +33,13 @@ class AirflowApi:
         self._password = password
         self._http = requests.Session()
         self._http.trust_env = False
+        self._meanwhile: Callable[[], None] | None = None
+
+    def be_patient(self, meanwhile: Callable[[], None]) -> None:
+        """From now on, wait for a server that does not answer: it is started again, for which ``meanwhile`` is called,
+        which raises where that is in vain.
+        """
+        self._meanwhile = meanwhile
 
     def healthy(self) -> dict[str, Any] | None:
         """The state of the components; None while nobody answers."""
@@ -141,15 +154,8 @@ class AirflowApi:
         conflict_ok: bool = False,
         **given: Any,
     ) -> dict[str, Any] | None:
-        url = f"{self.base_url}/api/v2/{path}"
         for attempt in range(1, _LOCKED_TRIES + 1):
-            try:
-                response = self._http.request(method, url, timeout=_TIMEOUT_S, **given)
-            except requests.RequestException as exc:
-                raise AirflowTrouble(
-                    f"Airflow's API does not answer ({method} {path}: {type(exc).__name__}): its log is"
-                    " process-logs/api-server.log in AIRFLOW_HOME. Then call again."
-                ) from exc
+            response = self._answer(method, path, given)
             if response.status_code == requests.codes.unauthorized and attempt == 1 and self.log_in():
                 continue
             if not _is_locked(method, response.status_code):
@@ -164,6 +170,22 @@ class AirflowApi:
             raise AirflowTrouble(f"Airflow refused {method} {path}: HTTP {response.status_code} {response.text[:300]}")
         return dict(response.json()) if response.content else None
 
+    def _answer(self, method: str, path: str, given: Mapping[str, Any]) -> requests.Response:
+        """What the server answers. Raises ApiSilent where it does not, for as long as it is waited for."""
+        deadline = time.monotonic() + _SILENCE_S
+        while True:
+            try:
+                return self._http.request(method, f"{self.base_url}/api/v2/{path}", timeout=_TIMEOUT_S, **given)
+            except requests.RequestException as exc:
+                silent = ApiSilent(
+                    f"Airflow's API does not answer ({method} {path}: {type(exc).__name__}): its log is"
+                    " process-logs/api-server.log in AIRFLOW_HOME. Then call again."
+                )
+                if self._meanwhile is None or time.monotonic() > deadline or not _was_not_sent(method, exc):
+                    raise silent from exc
+            self._meanwhile()
+            time.sleep(_POLL_S)
+
 
 def dates_of(backfill: Mapping[str, Any]) -> tuple[dt.date, dt.date]:
     """The first and the last date of a backfill, or of the request for one."""
@@ -174,6 +196,12 @@ def dates_of(backfill: Mapping[str, Any]) -> tuple[dt.date, dt.date]:
 def _is_locked(method: str, code: int) -> bool:
     """Whether the database may have been locked for a moment, and the request does no harm when sent twice."""
     return method != "POST" and code in (requests.codes.service_unavailable, requests.codes.internal_server_error)
+
+
+def _was_not_sent(method: str, exc: requests.RequestException) -> bool:
+    """Whether a request does no harm when it is sent again: it creates nothing, or nobody was there to take it."""
+    refused = isinstance(exc, requests.ConnectionError) and "NewConnectionError" in repr(exc)
+    return method != "POST" or refused
 
 
 def _range(first: dt.date, last: dt.date) -> dict[str, str]:

@@ -12,7 +12,7 @@ from local_airflow.backfill_run import BackfillRun
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler
 from local_airflow.scheduler_log import SchedulerLog
-from local_airflow.stack import Keeper, Stack, dag_id, scheduled_dag_ids, stack
+from local_airflow.stack import Stack, dag_id, scheduled_dag_ids, stack
 from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.console import INTERRUPTED, say
@@ -53,8 +53,7 @@ def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: Range, *,
     with _unpaused(airflow, dag_id(ticker)):
         try:
             if run.create_or_attach(refetch=refetch):
-                known = Processes(home.folder).running() is not None
-                run.watch(Keeper(home, say) if known else None, ours=airflow.ours)
+                run.watch(airflow.keep_alive, ours=airflow.ours)
             reasons = run.reasons()
         except AirflowTrouble as exc:
             if airflow.ours or run.backfill_id is None:

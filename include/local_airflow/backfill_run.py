@@ -17,6 +17,7 @@ _MOST_REASONS = 50
 _MAX_ACTIVE_RUNS = 16
 _CLOSING_S = 90
 _LOOK_S = 30
+_MOST_SILENT_LOOKS = 3
 _REPORT = "report"  # it fails because another task has
 
 
@@ -37,6 +38,7 @@ class BackfillRun:
         self._say = say
         self._scheduler_log = scheduler_log
         self.backfill_id: int | None = None
+        self._silent_looks = 0
 
     def create_or_attach(self, *, refetch: bool) -> bool:
         """Whether there is anything to watch. Raises AirflowTrouble where another range is active."""
@@ -116,7 +118,9 @@ class BackfillRun:
         health = self._api.healthy()
         if (active and active["is_paused"]) or (dag and dag["is_paused"]):
             raise AirflowTrouble(f"the backfill, or {self._dag_id}, was paused: unpause it in the UI, then call again.")
-        if health is not None and health["scheduler"]["status"] != "healthy":
+        silent = health is not None and health["scheduler"]["status"] != "healthy"
+        self._silent_looks = self._silent_looks + 1 if silent else 0  # one that is started again needs a while
+        if self._silent_looks > _MOST_SILENT_LOOKS:
             raise AirflowTrouble(
                 "the scheduler of the Airflow that is up gives no sign of life: restart it, then call again."
             )

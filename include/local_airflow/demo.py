@@ -13,8 +13,9 @@ from local_airflow.asked_range import Range, asked_range
 from local_airflow.backfill_run import BackfillRun
 from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble, Home
+from local_airflow.keeper import Keeper, of_home
 from local_airflow.scheduler_log import SchedulerLog
-from local_airflow.stack import Keeper, dag_id, scheduled_dag_ids, start_unscheduled
+from local_airflow.stack import dag_id, scheduled_dag_ids, start_unscheduled
 from local_airflow.stack import end as end_processes
 from local_airflow.verdict import verdict
 from marketlake import settings
@@ -47,7 +48,9 @@ def run(*, keep: bool) -> int:
             api = start_unscheduled(home, scheduled_dag_ids(lake.settings), "demo")
         say(f"Airflow is up after {time.monotonic() - started_s:.0f} s at {api.base_url}")
         wanted = asked_range(lake, FIRST, LAST, say)
-        _fill(api, Keeper(home, say), SchedulerLog.of(stage.airflow), wanted)
+        keep_alive = of_home(home, say)
+        api.be_patient(keep_alive)
+        _fill(api, keep_alive, SchedulerLog.of(stage.airflow), wanted)
         say("the simulator answers properly from now on; clearing that one task instance, as one does in the UI ...")
         stage.heal(simulator_url)
         _mend(api, wanted)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
+from filelock import FileLock, Timeout
 
+from local_airflow.cause import cause_in
 from local_airflow.home import AirflowTrouble
+from local_airflow.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stopped
 
-_TERM_WAIT_S = 10
-_KILL_WAIT_S = 5
+_TURN_S = 30
+_ENDING_S = TERM_WAIT_S + KILL_WAIT_S + 5
+_TAIL_BYTES = 65_536
 _OF_THE_LAKE = (
     "MARKETLAKE_SETTINGS_FILE",
     "MARKETLAKE__API__BASE_URL",
@@ -28,26 +35,38 @@ _OF_THE_LAKE = (
 @dataclass(frozen=True)
 class Running:
     """What was started from one folder. ``port`` is where it serves, on 127.0.0.1. ``given``: the variables of the
-    lake that it was started with. ``ending``: on purpose.
+    lake that it was started with. ``unscheduled``: without its schedule. ``ending``: on purpose.
+    ``again``: those that were started once more, and that nobody was told of.
     """
 
     port: int
     started_by: str
     pids: dict[str, tuple[int, float]]
     given: dict[str, str]
+    unscheduled: bool
     ending: bool = False
+    again: tuple[str, ...] = ()
 
     def alive(self) -> list[psutil.Process]:
         """Those that still live: the same process id with the same start time."""
-        return [process for pid, started_s in self.pids.values() if (process := _process(pid, started_s))]
+        return [process for pid, started_s in self.pids.values() if (process := process_of(pid, started_s))]
+
+    def living(self) -> list[str]:
+        """The names of those that still live."""
+        return [name for name, (pid, started_s) in self.pids.items() if process_of(pid, started_s)]
 
 
 class Processes:
-    """Starts, finds and stops the processes of one folder, which holds their ids and what they print."""
+    """Starts, finds and stops the processes of one folder, which holds their ids and what they print.
+
+    The record and what it names change together, within a lock that is held for moments: so nothing is started
+    while everything is being ended, and nothing that was started stays unknown.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / "processes.json"
+        self._begun = False
 
     def running(self) -> Running | None:
         """What was started before and lives; None where nothing does."""
@@ -55,7 +74,13 @@ class Processes:
             stored = json.loads(self._file.read_text())
             pids = {name: (int(pid), float(started_s)) for name, (pid, started_s) in stored["pids"].items()}
             running = Running(
-                stored["port"], stored["started_by"], pids, stored.get("given", {}), bool(stored.get("ending"))
+                stored["port"],
+                stored["started_by"],
+                pids,
+                stored.get("given", {}),
+                bool(stored.get("unscheduled", stored["started_by"] != "up")),
+                bool(stored.get("ending")),
+                tuple(stored.get("again", ())),
             )
         except FileNotFoundError:
             return None
@@ -63,10 +88,47 @@ class Processes:
             return None
         return running if running.alive() else None
 
+    def settled(self) -> Running | None:
+        """The same, once nothing is being ended any more. Raises AirflowTrouble where that takes too long."""
+        deadline = time.monotonic() + _ENDING_S
+        while (running := self.running()) is not None and running.ending:
+            if time.monotonic() > deadline:
+                raise AirflowTrouble(
+                    f"the Airflow of {self._folder} is being ended, and is not gone after {_ENDING_S} s:  make down"
+                    "  again, and then the same command."
+                )
+            time.sleep(0.2)
+        return running
+
     def start(self, name: str, command: list[str], port: int, started_by: str, environment: dict[str, str]) -> None:
-        """Start one process in a group of its own."""
-        before = self.running()
-        self.log_of(name).parent.mkdir(parents=True, exist_ok=True)
+        """Start one process in a group of its own. Raises AirflowTrouble where those that this object has started
+        before were ended meanwhile, or are being ended.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with self._turn():
+            before = self.running()
+            if before.ending if before else self._begun:
+                self.require_alive()
+                raise AirflowTrouble(
+                    f"{name} is not started: the Airflow of {self._folder} is being ended. Call again."
+                )
+            new = Running(port, started_by, {}, variables_of_the_lake(environment), _has_no_schedule(environment))
+            self._launch(name, command, replace(new, pids=before.pids if before else {}), environment)
+            self._begun = True
+
+    def start_again(self, name: str, command: list[str], environment: dict[str, str]) -> bool:
+        """Start one that has ended, or that is missing, beside those that live. False if there is nothing to do: it
+        lives, nothing does, or everything is being ended.
+        """
+        with self._turn():
+            running = self.running()
+            if running is None or running.ending or (name in running.pids and name not in self.ended()):
+                return False
+            again = tuple(sorted({*running.again, *({name} & running.pids.keys())}))
+            self._launch(name, command, replace(running, again=again), environment)
+        return True
+
+    def _launch(self, name: str, command: list[str], beside: Running, environment: dict[str, str]) -> None:
         if self.log_of(name).exists():
             self.log_of(name).replace(self.log_of(f"{name}-before"))
         with self.log_of(name).open("w") as output:
@@ -80,12 +142,23 @@ class Processes:
                 cwd=self._folder,
             )
         try:
-            pids = dict(before.pids) if before else {}
-            pids[name] = (process.pid, psutil.Process(process.pid).create_time())
-            self._record(Running(port, started_by, pids, variables_of_the_lake(environment)))
+            started = (process.pid, psutil.Process(process.pid).create_time())
+            self._record(replace(beside, pids={**beside.pids, name: started}))
         except BaseException:  # an interrupt, say: nobody else would know of it
             process.kill()
             raise
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Held while the record and the processes change. Only for moments, since ``stop`` waits for it."""
+        try:
+            with FileLock(self._folder / "processes.lock", timeout=_TURN_S):
+                yield
+        except Timeout as exc:
+            raise AirflowTrouble(
+                f"another command has held {exc.lock_file} for {_TURN_S} s, which takes moments: see whether one hangs,"
+                " then call again."
+            ) from exc
 
     def _record(self, running: Running) -> None:
         staged = self._file.with_suffix(".new")
@@ -96,45 +169,81 @@ class Processes:
         """The names of those that have ended while others live."""
         running = self.running()
         pids = running.pids if running else {}
-        return [name for name, (pid, started_s) in pids.items() if _process(pid, started_s) is None]
+        return [name for name, (pid, started_s) in pids.items() if process_of(pid, started_s) is None]
+
+    def is_on_record(self, name: str, pid: int) -> bool:
+        """Whether that process is the one that was started under that name, and nothing is being ended."""
+        with self._turn():  # whoever starts a process writes its record within one
+            running = self.running()
+        return running is not None and not running.ending and running.pids.get(name, (0, 0.0))[0] == pid
+
+    def end_of(self, name: str) -> str:
+        """That a process has ended, its log, and the cause as far as the log says it. One line."""
+        log = self.log_of(name)
+        try:
+            with log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                cause = cause_in(file.read().decode(errors="replace"))
+        except OSError:
+            cause = ""
+        return f"{name} has ended: see {log}" + (f", which says last: {cause}" if cause else "")
 
     def require_alive(self) -> None:
         """Raise AirflowTrouble where one of the started processes has ended."""
         for name in self.ended():
-            raise AirflowTrouble(f"{name} has ended: see {self.log_of(name)}.")
+            raise AirflowTrouble(f"{self.end_of(name)}.")
         if self.running() is None:
-            raise AirflowTrouble(f"no process of {self._folder} is alive: see {self._folder / 'process-logs'}.")
+            raise AirflowTrouble(f"no process of {self._folder} is alive: see {self._logs}.")
+
+    @property
+    def _logs(self) -> Path:
+        return self._folder / "process-logs"
 
     def log_of(self, name: str) -> Path:
         """Where a process writes what it prints."""
-        return self._folder / "process-logs" / f"{name}.log"
+        return self._logs / f"{name}.log"
 
     def stop(self) -> int:
         """End every process of ``running`` and all below them: ask first, then insist. How many there were."""
-        running = self.running()
-        if running is not None:
-            self._record(replace(running, ending=True))
-        count = _stopped([*running.alive(), *self._orphans()]) if running else 0
-        self._file.unlink(missing_ok=True)
+        if not self._file.exists():
+            return 0
+        with self._turn():
+            running = self.running()
+            if running is not None:
+                with suppress(OSError):  # on a full disk, all is ended the same
+                    self._record(replace(running, ending=True))
+        self.stop_idle_workers()
+        count = stopped([*running.alive(), *orphans(self._folder)]) if running else 0
+        with self._turn():
+            left = self.running()
+            if left is None or left.ending:  # else, another command has started anew since
+                self._file.unlink(missing_ok=True)
         return count
 
-    def _orphans(self) -> list[psutil.Process]:
-        """The executor's workers of a scheduler that was killed: nobody else tells them to end."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                title = "".join(process.cmdline()[:1])
-                if title.startswith("airflow worker") and process.cwd() == str(self._folder):
-                    parent = process.parent()
-                    found += [] if parent and "scheduler" in " ".join(parent.cmdline()) else [process]
-            except psutil.Error:
-                continue
-        return found
+    def stop_idle_workers(self) -> bool:
+        """End the executor's workers of a scheduler that was killed, which would wait for ever. Whether some are left,
+        because they are at a task.
+        """
+        return end_idle(orphans(self._folder))
+
+    def take_again(self) -> tuple[str, ...]:
+        """Those that were started again since this was asked last."""
+        with self._turn():
+            running = self.running()
+            if running is None or not running.again:
+                return ()
+            with suppress(OSError):  # on a full disk, they are told once more
+                self._record(replace(running, again=()))
+            return running.again
 
 
 def variables_of_the_lake(environment: Mapping[str, str]) -> dict[str, str]:
     """Those that say which lake tasks write, and where from; none of them is a secret."""
     return {name: environment[name] for name in _OF_THE_LAKE if environment.get(name)}
+
+
+def _has_no_schedule(environment: Mapping[str, str]) -> bool:
+    return environment.get("MARKETLAKE__SCHEDULE__ENABLED", "").lower() == "false"
 
 
 def stop_strays(folder: Path) -> int:
@@ -153,7 +262,7 @@ def stop_strays(folder: Path) -> int:
                 strays.append(process)
         except psutil.Error:
             continue
-    return _stopped(strays)
+    return stopped(strays)
 
 
 def free_port() -> int:
@@ -186,42 +295,3 @@ def foreign_scheduler(folder: Path) -> int | None:
         except psutil.Error:
             continue
     return None
-
-
-def _stopped(processes: list[psutil.Process]) -> int:
-    """Ask first, then insist; how many they were, with all below them."""
-    family = _with_children(processes)
-    for process in processes:
-        _signal(process, insist=False)
-    _, left = psutil.wait_procs(family, timeout=_TERM_WAIT_S)
-    for process in _with_children(left):
-        _signal(process, insist=True)
-    psutil.wait_procs(left, timeout=_KILL_WAIT_S)
-    return len(family)
-
-
-def _process(pid: int, started_s: float) -> psutil.Process | None:
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started_s) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return None
-    return process if same else None
-
-
-def _with_children(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    family: dict[int, psutil.Process] = {}
-    for process in processes:
-        family[process.pid] = process
-        try:
-            family.update({child.pid: child for child in process.children(recursive=True)})
-        except psutil.NoSuchProcess:
-            continue
-    return list(family.values())
-
-
-def _signal(process: psutil.Process, *, insist: bool) -> None:
-    try:
-        process.kill() if insist else process.terminate()
-    except psutil.NoSuchProcess:
-        return

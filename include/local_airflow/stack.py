@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import datetime as dt
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from local_airflow import keeper
 from local_airflow.api import AirflowApi
+from local_airflow.components import (
+    KEEPER,
+    UNSCHEDULED,
+    command_of,
+    environment_again,
+    start_component,
+    started_environment,
+)
+from local_airflow.health import require_well
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler, free_port, variables_of_the_lake
 from marketlake.redaction import redacted_url
 from marketlake.settings import Settings
 
 _START_S = 180
-_MOST_RESTARTS = 3
-_UNSCHEDULED = {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A running Airflow. ``ours`` says that this process started it and will end it."""
+    """A running Airflow. ``ours`` says that this process started it and will end it. ``started_by``: which command,
+    None for an Airflow of somebody else's. ``keep_alive`` is to be called now and then.
+    """
 
     api: AirflowApi
     ours: bool
+    started_by: str | None
+    keep_alive: Callable[[], None] | None = None
 
 
 def dag_id(ticker: str) -> str:
@@ -47,10 +58,12 @@ def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterato
         found = find(home)
         if found is None:
             say(f"starting Airflow ({home.database}) ...")
-            found = Stack(start_unscheduled(home, dag_ids), ours=True)
-    if not found.ours:
-        _require_same_lake(home)
-        say(f"using the Airflow that is up at {found.api.base_url}")
+            found = Stack(start_unscheduled(home, dag_ids), ours=True, started_by="backfill")
+        found = _kept(home, found, say)
+        if not found.ours:
+            _require_same_lake(home)
+            mend(home, found, say)
+            say(f"using the Airflow that is up at {found.api.base_url}")
     try:
         yield found
     finally:
@@ -58,16 +71,26 @@ def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterato
             end(Processes(home.folder))
 
 
+def _kept(home: Home, found: Stack, say: Callable[[str], None]) -> Stack:
+    """With what keeps it alive from here: nothing that somebody else has started, nor a second time what has its
+    own keeper.
+    """
+    if found.started_by is None:
+        return found
+    kept = keeper.Patience(home.folder, say) if found.started_by == "up" else keeper.of_home(home, say)
+    found.api.be_patient(kept)
+    return replace(found, keep_alive=kept)
+
+
 def find(home: Home) -> Stack | None:
-    """The Airflow that is up on this home; None where there is none. Raises AirflowTrouble if it is unusable."""
-    running = Processes(home.folder).running()
+    """The Airflow that is up on this home, well or not; None where there is none. Raises AirflowTrouble if it is
+    somebody else's and out of reach.
+    """
+    running = Processes(home.folder).settled()
     port = running.port if running else home.port
     api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
     if running:
-        wait_for(lambda: api.healthy() is not None, "the API server that is up", Processes(home.folder), _START_S)
-        if not api.log_in():
-            raise AirflowTrouble(f"the Airflow at {api.base_url} does not know {home.user} of {home.passwords_file}.")
-        return Stack(api, ours=False)
+        return Stack(api, ours=False, started_by=running.started_by)
     pid = foreign_scheduler(home.folder)
     if pid is None:
         return None
@@ -76,7 +99,27 @@ def find(home: Home) -> Stack | None:
             f"process {pid} runs Airflow on {home.folder}, but its API on port {port} does not take the password in"
             f" {home.passwords_file}. Set AIRFLOW__API__PORT to its port, or stop it."
         )
-    return Stack(api, ours=False)
+    return Stack(api, ours=False, started_by=None)
+
+
+def mend(home: Home, found: Stack, say: Callable[[str], None]) -> bool:
+    """Wait, within ``home.starting``, until every component of an Airflow that is up is well, and be logged in: of
+    that of ``make up``, what has ended is started again. Whether anything was. Raises AirflowTrouble.
+    """
+    processes = Processes(home.folder)
+    running = processes.running()
+    if running is not None and found.started_by == "up" and KEEPER not in running.living():
+        _require_same_lake(home)
+        processes.start_again(KEEPER, command_of(KEEPER, running.port), environment_again(home, running))
+    next_step = "To start all of it anew:  make down  and  make up" if running else "Restart it, then call again."
+    watched = found.keep_alive or (keeper.Patience(home.folder, say) if running else None)
+    require_well(processes, found.api, next_step, watched)
+    if not found.api.log_in():
+        raise AirflowTrouble(f"the Airflow at {found.api.base_url} does not know {home.user} of {home.passwords_file}.")
+    again = processes.take_again()
+    for name in again:
+        say(f"{name} had ended by itself, and is started again: its logs are in {processes.log_of(name).parent}")
+    return bool(again)
 
 
 def _require_same_lake(home: Home) -> None:
@@ -104,7 +147,7 @@ def start_unscheduled(home: Home, dag_ids: list[str], started_by: str = "backfil
     processes = Processes(home.folder)
     started = dt.datetime.now(dt.UTC)
     port = free_port()
-    environment = started_environment(home, port) | _UNSCHEDULED
+    environment = started_environment(home, port) | UNSCHEDULED
     try:
         for component in ("api-server", "dag-processor"):
             start_component(processes, component, port, started_by, environment)
@@ -118,47 +161,6 @@ def start_unscheduled(home: Home, dag_ids: list[str], started_by: str = "backfil
     return api
 
 
-class Keeper:
-    """Starts again what has ended by itself, a few times: on SQLite, a lock at the wrong moment ends a scheduler."""
-
-    def __init__(self, home: Home, say: Callable[[str], None]) -> None:
-        self._home = home
-        self._say = say
-        self._left = _MOST_RESTARTS
-
-    def __call__(self) -> None:
-        """Look after the processes of the home. Raises AirflowTrouble where they end too often, or on purpose."""
-        processes = Processes(self._home.folder)
-        if not processes.ended():
-            processes.require_alive()
-            return
-        with self._home.starting():
-            for name in processes.ended():
-                running = processes.running()
-                if running is None or running.ending or self._left == 0:
-                    processes.require_alive()
-                    return
-                self._left -= 1
-                environment = started_environment(self._home, running.port)
-                environment |= {} if running.started_by == "up" else _UNSCHEDULED
-                start_component(processes, name, running.port, running.started_by, environment)
-                self._say(f"{name} has ended by itself, and is started again: see {processes.log_of(f'{name}-before')}")
-
-
-def start_component(
-    processes: Processes, component: str, port: int, started_by: str, environment: dict[str, str]
-) -> None:
-    """Start one component (``api-server``, ``scheduler``, ...). Only the API server listens, on 127.0.0.1."""
-    arguments = {
-        "api-server": ["--port", str(port)],
-        # Their log servers listen on every address; logs lie on this machine, where the API server reads them.
-        "scheduler": ["--skip-serve-logs"],
-        "triggerer": ["--skip-serve-logs"],
-    }
-    command = [sys.executable, "-m", "airflow", component, *arguments.get(component, [])]
-    processes.start(component, command, port, started_by, environment)
-
-
 def end(processes: Processes) -> int:
     """Stop everything, and let no second Ctrl-C, or closed terminal, leave half of it behind."""
     before = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -167,15 +169,6 @@ def end(processes: Processes) -> int:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-
-
-def started_environment(home: Home, port: int) -> dict[str, str]:
-    """The environment of every process of one stack: they find the API server at that port."""
-    return home.environment | {
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-    }
 
 
 def _unscheduled(api: AirflowApi, dag_ids: list[str], since: dt.datetime) -> bool:

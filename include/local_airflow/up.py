@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from local_airflow import vendor
+from local_airflow.api import AirflowApi
+from local_airflow.components import KEEPER, OF_UP, UNSCHEDULED, start_component, started_environment
 from local_airflow.demo_folder import DemoFolder
+from local_airflow.health import is_well
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, port_is_free
-from local_airflow.stack import end, find, start_component, started_environment, wait_for
+from local_airflow.stack import end, find, mend, wait_for
 from marketlake import preflight, settings
 from marketlake.console import say
 from marketlake.errors import MarketLakeError, StopAndTell
 from marketlake.lake import Lake, system_clock
 
-_COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
 _START_S = 180
 
 
 def up() -> int:
-    """Start Airflow with its schedule and leave it running."""
+    """Start Airflow with its schedule and leave it running; of one that is up, whatever has ended."""
     configured = settings.load()
     lake = Lake(configured, now=system_clock)
     home = Home.of(configured)
@@ -25,10 +27,12 @@ def up() -> int:
         already = find(home)
         if already is None:
             port = _start(home, lake)
+        else:
+            mended = mend(home, already, say)
     if already is not None:
-        say(f"Airflow is up already at {already.api.base_url}; user {home.user}, password in {home.passwords_file}")
-        running = Processes(home.folder).running()
-        if running is not None and running.started_by != "up":
+        how = "again" if mended else "already"
+        say(f"Airflow is up {how} at {already.api.base_url}; user {home.user}, password in {home.passwords_file}")
+        if already.started_by not in {"up", None}:
             say("a backfill started it, so it schedules nothing:  make down  and  make up  again once that has ended")
         return 0
     say(f"Airflow is up at http://127.0.0.1:{port} on {home.database}, this machine only")
@@ -43,25 +47,22 @@ def _start(home: Home, lake: Lake) -> int:
     for ticker in lake.settings.tickers:
         preflight.require_lake(lake, ticker)
     home.migrate()
-    environment = {} if _key_works(home, lake) else {"MARKETLAKE__SCHEDULE__ENABLED": "false"}
+    unscheduled = {} if _key_works(home, lake) else UNSCHEDULED
     port = home.port
     if not port_is_free(port):
         raise AirflowTrouble(f"port {port} of 127.0.0.1 is taken: set AIRFLOW__API__PORT to another one.")
     processes = Processes(home.folder)
+    environment = started_environment(home, port) | unscheduled
+    api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
     try:
-        for component in _COMPONENTS:
-            start_component(processes, component, port, "up", started_environment(home, port) | environment)
-        wait_for(lambda: _all_healthy(home), "Airflow", processes, _START_S)
+        for component in OF_UP:
+            start_component(processes, component, port, "up", environment)
+        wait_for(lambda: is_well(processes, api) and api.log_in(), "Airflow", processes, _START_S)
+        start_component(processes, KEEPER, port, "up", environment)
     except BaseException:
         end(processes)
         raise
     return port
-
-
-def _all_healthy(home: Home) -> bool:
-    found = find(home)
-    health = found.api.healthy() if found else None
-    return health is not None and all(health[name]["status"] == "healthy" for name in ("scheduler", "dag_processor"))
 
 
 def _key_works(home: Home, lake: Lake) -> bool:
