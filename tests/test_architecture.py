@@ -17,7 +17,7 @@ FLOORS = {
     "parse": 0, "validate": 0, "certificate": 0, "credentials": 0, "answers": 0, "reconciliation": 0, "changes": 0,
     "comparison": 0,
     "run_summary": 0,
-    "seal": 0, "findings": 0,
+    "seal": 0, "findings": 0, "dataset_names": 0, "commands": 0,
     "client": 1, "body": 1, "storage": 1, "raw_pages": 1, "partitions": 1, "references": 1, "revisions": 1, "visits": 1,
     "call_budget": 1,
     "lake": 2, "evidence": 2, "ingest": 2, "due": 2, "audit": 2, "planning": 2, "preflight": 2,

@@ -12,10 +12,11 @@ from local_airflow.backfill_run import BackfillRun
 from local_airflow.exit_codes import INTERRUPTED
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler
-from local_airflow.stack import Keeper, Stack, dag_id, scheduled_dag_ids, stack
+from local_airflow.stack import Keeper, Stack, scheduled_dag_ids, stack
 from local_airflow.terminal import say
 from local_airflow.verdict import verdict
 from marketlake import settings
+from marketlake.dataset_names import dag_id
 from marketlake.lake import Lake, system_clock
 
 

@@ -13,11 +13,12 @@ from local_airflow.asked_range import Range, asked_range
 from local_airflow.backfill_run import BackfillRun
 from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble, Home
-from local_airflow.stack import Keeper, dag_id, scheduled_dag_ids, start_unscheduled
+from local_airflow.stack import Keeper, scheduled_dag_ids, start_unscheduled
 from local_airflow.stack import end as end_processes
 from local_airflow.terminal import say
 from local_airflow.verdict import verdict
 from marketlake import settings
+from marketlake.dataset_names import dag_id
 from marketlake.lake import Lake, system_clock
 
 TICKER = "SPY"

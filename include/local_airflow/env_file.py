@@ -46,16 +46,21 @@ _CONTAINERS: dict[str, Callable[[], str]] = {
     "AIRFLOW_UID": _uid,
 }
 
-_DEMO: dict[str, Callable[[], str]] = {
-    "COMPOSE_PROJECT_NAME": lambda: "spy-second-bars-demo",
-    "COMPOSE_PROFILES": lambda: "demo",
-    "CONTAINERS_ENV_FILE": lambda: ".env.demo",
-    "LAKE_FOLDER": lambda: "./.demo/containers/data",
-    "AIRFLOW_PORT": lambda: "8081",
-    "POLYGON_BASE_URL": lambda: "http://simulator:8000",
-    "POLYGON_API_KEY": lambda: f"demo-{secrets.token_urlsafe(12)}",
-    **_CONTAINERS,
-}
+
+def _demo(known: Mapping[str, str]) -> dict[str, Callable[[], str]]:
+    """What the demo asks for beside. One key under two names: the tasks', and that of the simulator's service."""
+    key = known.get("POLYGON_API_KEY") or f"demo-{secrets.token_urlsafe(12)}"
+    return {
+        "COMPOSE_PROJECT_NAME": lambda: "spy-second-bars-demo",
+        "COMPOSE_PROFILES": lambda: "demo",
+        "CONTAINERS_ENV_FILE": lambda: ".env.demo",
+        "LAKE_FOLDER": lambda: "./.demo/containers/data",
+        "AIRFLOW_PORT": lambda: "8081",
+        "POLYGON_BASE_URL": lambda: "http://simulator:8000",
+        "POLYGON_API_KEY": lambda: key,
+        "SIMULATOR_KEY": lambda: key,
+        **_CONTAINERS,
+    }
 
 
 def values(text: str) -> dict[str, str]:
@@ -111,13 +116,13 @@ def prepare_lake(folder: Path, uid: int) -> str:
 def run(project: Path, *, demo: bool) -> str:
     """Complete the file of a project folder. Returns what was done and what is left to do, without a secret."""
     path = (project / (".env.demo" if demo else ".env")).resolve()
-    wanted = _DEMO if demo else _CONTAINERS
     fresh = not path.exists()
-    if fresh:
-        template = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
-        text, added = completed(filled_in(template, wanted), wanted)
+    if not fresh:
+        text = path.read_text(encoding="utf-8")
     else:
-        text, added = completed(path.read_text(encoding="utf-8"), wanted)
+        text = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
+    wanted = _demo(values(text)) if demo else _CONTAINERS
+    text, added = completed(filled_in(text, wanted) if fresh else text, wanted)
     if fresh or added:
         write_private(path, text)
     path.chmod(0o600)
