@@ -17,6 +17,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, get_current_context, task, teardown
 
 from marketlake import settings
+from marketlake.dataset_names import audit_dag_id
 from marketlake_airflow.session_dag import session_dag
 
 PARAMS = {
@@ -28,7 +29,7 @@ PARAMS = {
 def bars_audit(ticker: str, configured: settings.Settings) -> DAG:
     """The audit DAG of one ticker."""
     with session_dag(
-        f"{ticker.lower()}_bars_audit",
+        audit_dag_id(ticker),
         ticker,
         configured,
         ready_time=configured.audit.ready_time,
@@ -67,4 +68,4 @@ def bars_audit(ticker: str, configured: settings.Settings) -> DAG:
 
 if (_settings := settings.load()).audit.enabled:
     for _ticker in _settings.tickers:
-        globals()[f"{_ticker.lower()}_bars_audit"] = bars_audit(_ticker, _settings)
+        globals()[audit_dag_id(_ticker)] = bars_audit(_ticker, _settings)

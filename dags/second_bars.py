@@ -24,6 +24,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, Param, get_current_context, task, teardown
 
 from marketlake import settings
+from marketlake.dataset_names import dag_id
 from marketlake_airflow.deadline import overdue_alert
 from marketlake_airflow.session_dag import session_dag
 
@@ -38,7 +39,7 @@ PARAMS = {
 
 def second_bars(ticker: str, configured: settings.Settings) -> DAG:
     """The DAG of one ticker."""
-    name = f"{ticker.lower()}_second_bars"
+    name = dag_id(ticker)
     bars = Asset(name, group="marketlake")
     with session_dag(
         name,
@@ -86,4 +87,4 @@ def second_bars(ticker: str, configured: settings.Settings) -> DAG:
 
 
 for _ticker in (_settings := settings.load()).tickers:
-    globals()[f"{_ticker.lower()}_second_bars"] = second_bars(_ticker, _settings)
+    globals()[dag_id(_ticker)] = second_bars(_ticker, _settings)

@@ -11,7 +11,7 @@ import pytest
 from airflow.timetables.base import DataInterval, TimeRestriction
 
 from conftest import KEY
-from marketlake import settings
+from marketlake import commands, settings
 from marketlake.errors import (
     InvalidBars,
     KeyMissing,
@@ -239,6 +239,16 @@ def test_without_a_key_the_error_says_where_to_put_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
     with pytest.raises(KeyMissing, match=r"put POLYGON_API_KEY=... into .env .*connection polygon_default"):
         PolygonHook().client(settings.load())
+
+
+def test_without_a_key_in_a_container_the_error_names_no_make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
+    monkeypatch.setattr(commands, "project_folder", lambda: tmp_path)
+    with pytest.raises(
+        KeyMissing, match=r"give every container POLYGON_API_KEY .*connection polygon_default"
+    ) as caught:
+        PolygonHook().client(settings.load())
+    assert "make" not in str(caught.value)
 
 
 def load_dags(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

@@ -18,7 +18,7 @@ FLOORS = {
     "comparison": 0,
     "console": 0, "env_lines": 0, "paths": 0, "proxies": 0,
     "run_summary": 0,
-    "seal": 0, "findings": 0,
+    "seal": 0, "findings": 0, "dataset_names": 0, "commands": 0,
     "client": 1, "body": 1, "storage": 1, "raw_pages": 1, "partitions": 1, "references": 1, "revisions": 1, "visits": 1,
     "call_budget": 1,
     "lake": 2, "evidence": 2, "ingest": 2, "due": 2, "audit": 2, "planning": 2, "preflight": 2,

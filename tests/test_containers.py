@@ -58,7 +58,7 @@ def test_whatever_has_no_default_is_written_by_make_env() -> None:
 
 def test_every_value_of_make_env_is_asked_for_or_read_by_compose_itself() -> None:
     asked = {name for name, *_ in VARIABLES} | {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"}
-    assert set(env_file._DEMO) - asked == {"POLYGON_API_KEY", "POLYGON_BASE_URL"}  # by the env_file of the services
+    assert set(env_file._demo({})) - asked == {"POLYGON_API_KEY", "POLYGON_BASE_URL"}  # by the env_file of the services
 
 
 def test_no_password_stands_in_the_files() -> None:
@@ -67,6 +67,73 @@ def test_no_password_stands_in_the_files() -> None:
             if re.search(r"PASSWORD$|SECRET|FERNET|_KEY$|CONN$|BROKER_URL|BACKEND", name) and value:
                 assert _VARIABLE.search(value), name
     assert not re.search(r"(?i)^(ENV|ARG) .*(key|secret|passw|token)", DOCKERFILE, re.MULTILINE)
+
+
+BESIDE_THE_FILE = {
+    "postgres": {"POSTGRES_PASSWORD"},
+    "redis": {"REDIS_PASSWORD"},
+    "airflow-init": {*SECRETS},
+    "airflow-apiserver": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD"},
+    "airflow-scheduler": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD"},
+    "airflow-dag-processor": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD"},
+    "airflow-triggerer": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD"},
+    # What a task does could sign other tasks' tokens with the one, and read every stored connection by the other.
+    "airflow-worker": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET", "AIRFLOW_FERNET_KEY"},
+    "simulator": {"SIMULATOR_KEY"},
+}
+"""The secrets of the environment file that compose puts into each service."""
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_gets_the_secrets_that_it_needs_and_no_other(name: str) -> None:
+    found = {variable for text in texts(SERVICES[name]) for variable, *_ in _VARIABLE.findall(text)}
+    assert found & {*SECRETS, "SIMULATOR_KEY"} == BESIDE_THE_FILE[name]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_with_the_whole_file_hides_the_files_own_names_of_its_secrets(name: str) -> None:
+    if "env_file" not in SERVICES[name]:
+        return
+    own = {"AIRFLOW_ADMIN_PASSWORD"} if name == "airflow-init" else set()
+    hidden = {variable for variable, value in SERVICES[name]["environment"].items() if value == ""}
+    assert hidden >= {*SECRETS, "SIMULATOR_KEY"} - own
+
+
+def test_the_whole_file_is_for_airflow_alone() -> None:
+    assert {name for name, service in SERVICES.items() if "env_file" in service} == set(AIRFLOW)
+    assert set(SERVICES["simulator"]["environment"]) == {"PYTHONPATH", "POLYGON_API_KEY"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_secret_is_an_argument_that_every_user_of_the_host_sees(name: str) -> None:
+    service = SERVICES[name]
+    for words in (service.get("command", ""), service.get("healthcheck", {}).get("test", "")):
+        filled_in = {variable for text in texts(words) for variable, *_ in _VARIABLE.findall(text)}
+        by_a_shell = set(re.findall(r"\$\$\{?([A-Z_]+)", " ".join(texts(words))))
+        assert filled_in <= {"LAKE_FOLDER"}
+        assert by_a_shell <= {"REDIS_PASSWORD"}  # by standard input, and by the environment of one command
+        assert "--key" not in words
+
+
+def test_what_is_queued_on_a_dead_worker_is_put_back_after_a_minute_and_waits_as_long_as_by_default() -> None:
+    given = AIRFLOW["airflow-scheduler"]["environment"]
+    timeout_s = int(given["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
+    tries = 1 + int(given["AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES"])
+    assert (timeout_s, timeout_s * tries) == (60, 3 * 600)
+    # A task's token ends with the timeout and Airflow's leeway of 10 s: taken from the queue after that and before it
+    # is put back, the task would lose a try.
+    assert int(given["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL"]) < 10
+    code = (
+        "from airflow.jobs.scheduler_job_runner import SchedulerJobRunner; from airflow.jobs.job import Job;"
+        "one = SchedulerJobRunner(Job(), executors=[__import__('unittest.mock').mock.Mock()]);"
+        "print(one._task_queued_timeout, one._num_stuck_queued_retries)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {name: value for name, value in given.items() if name.startswith("AIRFLOW__SCHEDULER__")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "60.0 29"
 
 
 def test_only_the_ui_is_published_and_only_on_loopback() -> None:
@@ -148,8 +215,8 @@ def test_only_code_enters_the_build(path: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize("name", AIRFLOW)
-def test_every_airflow_process_has_the_same_environment(name: str) -> None:
-    own = {"AIRFLOW_ADMIN_PASSWORD", "DUMB_INIT_SETSID"}
+def test_every_airflow_process_has_the_same_environment_but_for_what_few_may_know(name: str) -> None:
+    own = {"AIRFLOW_ADMIN_PASSWORD", "DUMB_INIT_SETSID", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET"}
     first = AIRFLOW["airflow-apiserver"]["environment"]
     given = AIRFLOW[name]["environment"]
     assert {k: v for k, v in given.items() if k not in own} == {k: v for k, v in first.items() if k not in own}

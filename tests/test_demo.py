@@ -20,6 +20,7 @@ from local_airflow.api import AirflowApi
 from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble
 from local_airflow.processes import Processes, stop_strays
+from local_airflow.stack import end
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
 from rig import PROJECT, Rig, processes_in, until
@@ -156,6 +157,23 @@ def test_an_interrupt_while_a_process_starts_leaves_none(monkeypatch: pytest.Mon
     with pytest.raises(KeyboardInterrupt):
         Processes(tmp_path).start("sleep", ["sleep", "60"], 0, "a test", dict(os.environ))
     until(lambda: processes_in(tmp_path) == [], timeout_s=5)
+
+
+def test_the_key_of_the_demos_simulator_is_no_argument_of_its_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("POLYGON_BASE_URL", "http://127.0.0.1:9")  # which it replaces
+    stage = DemoFolder(tmp_path)
+    try:
+        url = stage.start_simulator({})
+        commands = [" ".join(one.cmdline()) for one in processes_in(tmp_path / "simulator")]
+        held = {"Authorization": "Bearer key-of-the-demo-only"}
+        answer = requests.get(f"{url}/v1/open-close/SPY/2025-11-25", headers=held, timeout=30)
+    finally:
+        end(stage.simulator)
+    assert answer.status_code == 200
+    assert [command for command in commands if "polygon_simulator" in command]
+    assert not [command for command in commands if "key-of-the-demo-only" in command]
 
 
 def test_strays_of_a_folder_are_ended_and_others_are_not(tmp_path: Path) -> None:

@@ -146,6 +146,16 @@ def test_a_file_that_cannot_be_used_is_one_line_and_a_failure(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("before", "expected"), [("", "demo-"), ("POLYGON_API_KEY=one-of-an-older-file\n", "one-of-")])
+def test_the_demos_simulator_has_the_key_of_its_tasks(project: Path, before: str, expected: str) -> None:
+    if before:
+        (project / ".env.demo").write_text(before)
+    env_file.run(project, demo=True)
+    values = read(project, ".env.demo")
+    assert values["SIMULATOR_KEY"] == values["POLYGON_API_KEY"]
+    assert values["SIMULATOR_KEY"].startswith(expected)
+
+
 def test_the_demo_has_a_key_a_project_and_a_lake_of_its_own(project: Path) -> None:
     env_file.run(project, demo=True)
     values = read(project, ".env.demo")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import KEY, NOW, RecordedElseSparse, a_client
-from marketlake import planning, settings
+from marketlake import commands, planning, settings
 from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.ingest import ingest
 from marketlake.lake import Lake
@@ -94,6 +95,18 @@ def test_older_gaps_are_counted_with_the_command_that_fills_them(
     planning.scheduled_plan(lake, "SPY", D(2013, 10, 9))
     assert "5 sessions before the catch-up window" in caplog.text
     assert "make backfill FROM=2013-10-01 TO=2013-10-07" in caplog.text
+
+
+def test_in_a_container_older_gaps_are_filled_by_airflows_own_command(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(commands, "project_folder", lambda: tmp_path)
+    lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="1", HISTORY__START_DATE="2013-10-01")
+    planning.scheduled_plan(lake, "SPY", D(2013, 10, 9))
+    assert caplog.messages[-1] == (
+        "SPY: 5 sessions before the catch-up window have no partition; fill them with  airflow backfill create"
+        " --dag-id spy_second_bars --from-date 2013-10-01 --to-date 2013-10-07 --reprocess-behavior failed"
+    )
 
 
 def test_no_plan_reaches_outside_the_history(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -419,9 +420,10 @@ def test_health_needs_no_key_and_is_not_logged(sparse: Simulator) -> None:
 # --- the command ------------------------------------------------------------------------------------------------
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "polygon_simulator", *arguments],
+        env=os.environ | environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -438,6 +440,20 @@ def test_the_command_prints_its_address_serves_and_ends_when_asked_to() -> None:
         assert process.wait(timeout=10) == 0
     assert answer["resultsCount"] == 5_000
     assert refused.status_code == 429
+
+
+def test_the_key_comes_from_the_environment_and_not_only_as_an_argument() -> None:
+    with started(POLYGON_API_KEY=KEY) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().removeprefix("serving on ").strip()
+        try:
+            codes = [
+                requests.get(f"{url}{aggregates(DAY, DAY)}", params={"apiKey": key}, timeout=10).status_code
+                for key in (KEY, "another")
+            ]
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert codes == [200, 401]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import KEY, NOW, a_client
-from marketlake import settings
+from marketlake import commands, settings
 from marketlake.certificate import Certificate
 from marketlake.errors import SettingsError
 from marketlake.examination import examined
@@ -71,6 +71,11 @@ def lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator, 
     monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "lake"))
     monkeypatch.setenv("POLYGON_BASE_URL", simulator.url)
     return Lake(settings.load(), now=lambda: NOW)
+
+
+def fetching_again(ticker: str, first: dt.date, last: dt.date) -> str:
+    """The command in a checkout that has a DAG for SPY alone."""
+    return commands.fetching(ticker, first, last, tickers=["SPY"], again=True)
 
 
 def path_of(lake: Lake, session: dt.date = TUESDAY) -> Path:
@@ -375,7 +380,7 @@ def test_what_a_finding_says_to_do_mends_it(lake: Lake, tmp_path: Path, name: st
     DAMAGE[name][0](lake)
     before = lake.partitions.held("SPY", MONDAY)
     for finding in verify(lake).findings:
-        step = next_step(finding, lake.settings.tickers)
+        step = next_step(finding, fetching_again)
         if "move " in step:
             named = re.search(r"move (processed/\S+) out", step)
             key = named[1] if named else eval(finding.detail[: finding.detail.rindex("'") + 1])
@@ -443,7 +448,9 @@ def test_a_file_that_may_not_be_read_is_named_and_the_others_are_verified(
     assert found(done) == [("SPY", TUESDAY, "unreadable")]
     assert f"cannot read {path_of(lake)}: Permission denied" in done.findings[0].detail
     assert done.states == {"complete": 3}
-    assert next_step(done.findings[0], ["SPY"]) == ("see who may read processed/spy/date=2024-11-26, then verify again")
+    assert next_step(done.findings[0], fetching_again) == (
+        "see who may read processed/spy/date=2024-11-26, then verify again"
+    )
 
 
 def test_a_partition_before_the_history_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -536,7 +543,7 @@ def test_what_mends_a_ticker_without_a_dag_names_it(lake: Lake) -> None:
     shutil.copytree(lake.storage.root.parent / "qqq/processed/qqq", lake.storage.root / "processed/qqq")
     (lake.storage.root / "processed/qqq/date=2024-11-26/bars.parquet").write_bytes(b"")
     finding = verify(lake).findings[0]
-    assert next_step(finding, lake.settings.tickers) == (
+    assert next_step(finding, fetching_again) == (
         "MARKETLAKE__TICKERS='[\"QQQ\"]' make backfill FROM=2024-11-26 TO=2024-11-26 REFETCH=1"
     )
 

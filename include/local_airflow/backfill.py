@@ -12,10 +12,11 @@ from local_airflow.backfill_run import BackfillRun
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler
 from local_airflow.scheduler_log import SchedulerLog
-from local_airflow.stack import Stack, dag_id, scheduled_dag_ids, stack
+from local_airflow.stack import Stack, scheduled_dag_ids, stack
 from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.console import INTERRUPTED, say
+from marketlake.dataset_names import dag_id
 from marketlake.lake import Lake, system_clock
 
 

@@ -15,11 +15,12 @@ from local_airflow.demo_folder import DemoFolder
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.keeper import Keeper, of_home
 from local_airflow.scheduler_log import SchedulerLog
-from local_airflow.stack import dag_id, scheduled_dag_ids, start_unscheduled
 from local_airflow.stack import end as end_processes
+from local_airflow.stack import scheduled_dag_ids, start_unscheduled
 from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.console import say
+from marketlake.dataset_names import dag_id
 from marketlake.lake import Lake, system_clock
 
 TICKER = "SPY"

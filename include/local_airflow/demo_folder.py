@@ -122,9 +122,11 @@ class DemoFolder:
 
     def start_simulator(self, faults: dict[str, list[dict[str, Any]]]) -> str:
         """Start the simulator on a port that it finds free, and configure its address, which is returned."""
-        command = [sys.executable, "-m", "polygon_simulator", "--key", _KEY, "--faults", json.dumps(faults)]
+        command = [sys.executable, "-m", "polygon_simulator", "--faults", json.dumps(faults)]
         python_path = os.pathsep.join([str(settings.project_folder() / "include"), os.environ.get("PYTHONPATH", "")])
-        self.simulator.start("simulator", command, 0, "demo", {**os.environ, "PYTHONPATH": python_path})
+        # Not as an argument: those are seen by every user of the machine.
+        environment = {**os.environ, "PYTHONPATH": python_path, "POLYGON_API_KEY": _KEY}
+        self.simulator.start("simulator", command, 0, "demo", environment)
         wait_for(lambda: self._address() is not None, "the simulator", self.simulator, _START_S)
         address = str(self._address())
         os.environ[settings.BASE_URL_VARIABLE] = address

@@ -51,16 +51,21 @@ _CONTAINERS: dict[str, Callable[[], str]] = {
     "AIRFLOW_UID": _uid,
 }
 
-_DEMO: dict[str, Callable[[], str]] = {
-    "COMPOSE_PROJECT_NAME": lambda: "spy-second-bars-demo",
-    "COMPOSE_PROFILES": lambda: "demo",
-    "CONTAINERS_ENV_FILE": lambda: ".env.demo",
-    "LAKE_FOLDER": lambda: "./.demo/containers/data",
-    "AIRFLOW_PORT": lambda: "8081",
-    "POLYGON_BASE_URL": lambda: "http://simulator:8000",
-    "POLYGON_API_KEY": lambda: f"demo-{secrets.token_urlsafe(12)}",
-    **_CONTAINERS,
-}
+
+def _demo(known: Mapping[str, str]) -> dict[str, Callable[[], str]]:
+    """What the demo asks for beside. One key under two names: the tasks', and that of the simulator's service."""
+    key = known.get("POLYGON_API_KEY") or f"demo-{secrets.token_urlsafe(12)}"
+    return {
+        "COMPOSE_PROJECT_NAME": lambda: "spy-second-bars-demo",
+        "COMPOSE_PROFILES": lambda: "demo",
+        "CONTAINERS_ENV_FILE": lambda: ".env.demo",
+        "LAKE_FOLDER": lambda: "./.demo/containers/data",
+        "AIRFLOW_PORT": lambda: "8081",
+        "POLYGON_BASE_URL": lambda: "http://simulator:8000",
+        "POLYGON_API_KEY": lambda: key,
+        "SIMULATOR_KEY": lambda: key,
+        **_CONTAINERS,
+    }
 
 
 def completed(text: str, known: Mapping[str, str], wanted: Mapping[str, Callable[[], str]]) -> tuple[str, list[str]]:
@@ -116,12 +121,12 @@ def run(project: Path, *, demo: bool) -> str:
     Raises SettingsError for a line that cannot be read, ValueError for a value that is no use.
     """
     path = (project / (".env.demo" if demo else ".env")).resolve()
-    wanted = _DEMO if demo else _CONTAINERS
-    before = text_of(path)
-    fresh = before is None
-    if before is None:
-        template = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
-        before = filled_in(template, wanted)
+    found = text_of(path)
+    fresh = found is None
+    if found is None:
+        found = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
+    wanted = _demo(assignments(found, path.name, os.environ)) if demo else _CONTAINERS
+    before = filled_in(found, wanted) if fresh else found
     text, added = completed(before, assignments(before, path.name, os.environ), wanted)
     if fresh or added:
         write_private(path, text)

@@ -22,6 +22,7 @@ from local_airflow.components import (
 from local_airflow.health import require_well
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, foreign_scheduler, free_port, variables_of_the_lake
+from marketlake.dataset_names import audit_dag_id, dag_id
 from marketlake.redaction import redacted_url
 from marketlake.settings import Settings
 
@@ -40,14 +41,9 @@ class Stack:
     keep_alive: Callable[[], None] | None = None
 
 
-def dag_id(ticker: str) -> str:
-    """The DAG of a ticker."""
-    return f"{ticker.lower()}_second_bars"
-
-
 def scheduled_dag_ids(configured: Settings) -> list[str]:
     """Every DAG that has a schedule: of each ticker its bars and, unless that is switched off, their audit."""
-    audits = [f"{ticker.lower()}_bars_audit" for ticker in configured.tickers if configured.audit.enabled]
+    audits = [audit_dag_id(ticker) for ticker in configured.tickers if configured.audit.enabled]
     return [*(dag_id(ticker) for ticker in configured.tickers), *audits]
 
 
@@ -173,7 +169,7 @@ def end(processes: Processes) -> int:
 
 def _unscheduled(api: AirflowApi, dag_ids: list[str], since: dt.datetime) -> bool:
     """Whether every DAG was read again since then, and gives the scheduler nothing."""
-    for dag in (api.dag(dag_id) for dag_id in dag_ids):
+    for dag in (api.dag(one) for one in dag_ids):
         if dag is None or not dag["last_parsed_time"] or dag["next_dagrun_run_after"] is not None:
             return False
         if dt.datetime.fromisoformat(dag["last_parsed_time"]) < since:

@@ -6,11 +6,12 @@ import argparse
 import datetime as dt
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from marketlake import settings
+from marketlake import commands, settings
 from marketlake.console import COMPLETE, INCOMPLETE, ended, say
 from marketlake.errors import StorageError
 from marketlake.findings import next_step
@@ -49,10 +50,11 @@ def _verify(given: argparse.Namespace) -> int:
 def _show(done: Verification, lake: Lake, seconds: float) -> None:
     """A line a finding, and a line that sums up."""
     rows = [(one.ticker or "-", str(one.session or "-"), one.kind.value) for one in done.findings]
+    again = partial(commands.fetching, tickers=lake.settings.tickers, again=True)
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for finding, row in zip(done.findings, rows, strict=True):
         cells = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        say(f"{cells}  {finding.detail.rstrip('.')}: {next_step(finding, lake.settings.tickers)}")
+        say(f"{cells}  {finding.detail.rstrip('.')}: {next_step(finding, again)}")
     say(_summary(done, lake, seconds))
 
 

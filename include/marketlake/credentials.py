@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from marketlake.errors import KeyMissing, KeyUnusable
+from marketlake.errors import KeyUnusable
 from marketlake.redaction import redacted
 
 KEY_VARIABLES = ("POLYGON_API_KEY", "MASSIVE_API_KEY")
@@ -38,13 +38,7 @@ def key_of(text: str, origin: str) -> ApiKey | None:
     return ApiKey(value, origin)
 
 
-def key_from_environment(environment: Mapping[str, str]) -> ApiKey:
-    """The key in ``POLYGON_API_KEY``, else in ``MASSIVE_API_KEY``. Raises KeyMissing or KeyUnusable."""
-    for name in KEY_VARIABLES:
-        key = key_of(environment.get(name, ""), name)
-        if key is not None:
-            return key
-    raise KeyMissing(
-        "no API key: put POLYGON_API_KEY=... into .env (make env writes one), or set the password of the"
-        " Airflow connection polygon_default."
-    )
+def key_from_environment(environment: Mapping[str, str]) -> ApiKey | None:
+    """The key in ``POLYGON_API_KEY``, else in ``MASSIVE_API_KEY``; None without both. Raises KeyUnusable."""
+    keys = (key_of(environment.get(name, ""), name) for name in KEY_VARIABLES)
+    return next((key for key in keys if key is not None), None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import json
-from collections.abc import Container
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -56,8 +55,8 @@ class Finding:
     last: dt.date | None = None
 
 
-def next_step(finding: Finding, configured: Container[str]) -> str:
-    """What mends it. ``configured``: the tickers that the settings have a DAG for."""
+def next_step(finding: Finding, fetching_again: Callable[[str, dt.date, dt.date], str]) -> str:
+    """What mends it. ``fetching_again``: the command for a ticker's sessions from one to another, both included."""
     if finding.kind in _TO_REMOVE or finding.session is None:
         return "move it out of processed/"
     folder = f"processed/{finding.ticker.lower()}/date={finding.session}"
@@ -69,5 +68,4 @@ def next_step(finding: Finding, configured: Container[str]) -> str:
         return f"see who may read {folder}, then verify again"
     out = f"move {folder} out of processed/, then "
     first = {Kind.MIXED: f"if it is the odd one, {out}", **dict.fromkeys(_PUBLISHED_SO, out)}.get(finding.kind, "")
-    own = "" if finding.ticker in configured else f"MARKETLAKE__TICKERS='{json.dumps([finding.ticker])}' "
-    return f"{first}{own}make backfill FROM={finding.session} TO={finding.last or finding.session} REFETCH=1"
+    return f"{first}{fetching_again(finding.ticker, finding.session, finding.last or finding.session)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 
+from marketlake import commands
 from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.lake import Lake
 from marketlake.model import Source
@@ -25,9 +26,9 @@ def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
     recent = lake.partitions.unfinished(ticker, window, present)
     if older:
         _log.warning(
-            "%s: %d sessions before the catch-up window have no partition; fill them with"
-            "  make backfill FROM=%s TO=%s",
-            ticker, len(older), older[0], older[-1],
+            "%s: %d sessions before the catch-up window have no partition; fill them with  %s",
+            ticker, len(older),
+            commands.fetching(ticker, older[0], older[-1], tickers=lake.settings.tickers, again=False),
         )  # fmt: skip
     return sorted({*recent, *({own} & set(known))}, reverse=True)
 

@@ -1,4 +1,4 @@
-"""``python -m polygon_simulator --key KEY``: a stand-in for the vendor's API, until it is interrupted."""
+"""``python -m polygon_simulator``: a stand-in for the vendor's API, until it is interrupted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="0: a free one, printed")
     parser.add_argument(
-        "--key", default=os.environ.get(KEY_VARIABLE), help=f"the key that requests must carry (else {KEY_VARIABLE})"
+        "--key",
+        default=os.environ.get(KEY_VARIABLE),
+        help=f"the key that requests must carry (else {KEY_VARIABLE}, which no list of processes shows)",
     )
     parser.add_argument("--plan", choices=NAMES, default="advanced", help="what the key may see (default: %(default)s)")
     parser.add_argument("--calls-a-minute", type=_positive, help="answer 429 beyond them")

@@ -14,10 +14,11 @@ from airflow.sdk.log import mask_secret
 from requests.exceptions import InvalidHeader
 from requests.utils import check_header_validity
 
+from marketlake import commands
 from marketlake.call_budget import call_budget
 from marketlake.client import PolygonClient
 from marketlake.credentials import key_from_environment, key_of
-from marketlake.errors import SettingsError
+from marketlake.errors import KeyMissing, SettingsError
 from marketlake.parameters import Api, checked_base_url
 from marketlake.settings import Settings, environment
 
@@ -54,6 +55,8 @@ class PolygonHook(HttpHook):
             base_url = host or api.base_url
         else:
             key, base_url = key_from_environment(environment()), api.base_url
+        if key is None:
+            raise KeyMissing(commands.no_key())
         mask_secret(key.value)
         session = self._session(api, connection)
         self.log.info("API key %s, host %s", key, base_url)

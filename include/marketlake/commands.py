@@ -1,0 +1,49 @@
+"""The commands that messages name, as the place where they are read has them.
+
+In a checkout that is ``make``. An image holds no Makefile: there it is Airflow's own command, and what ``make`` would
+have said before and after stays unsaid.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+
+from marketlake.dataset_names import dag_id
+from marketlake.settings import project_folder
+
+_NO_KEY_HERE = (
+    "no API key: put POLYGON_API_KEY=... into .env (make env writes one), or set the password of the"
+    " Airflow connection polygon_default."
+)
+_NO_KEY_IN_A_CONTAINER = (
+    "no API key: give every container POLYGON_API_KEY (with Docker Compose: in .env, then  docker compose up -d), or"
+    " set the password of the Airflow connection polygon_default."
+)
+
+
+def in_a_checkout() -> bool:
+    """Whether ``make`` can be called where this runs."""
+    return (project_folder() / "Makefile").is_file()
+
+
+def fetching(ticker: str, first: dt.date, last: dt.date, *, tickers: Sequence[str], again: bool) -> str:
+    """The command that fetches the sessions from ``first`` to ``last``, both included.
+
+    ``tickers``: those that the settings have a DAG for. ``again``: also sessions whose run succeeded.
+    """
+    if in_a_checkout():
+        own = "" if ticker in tickers else f"MARKETLAKE__TICKERS='{json.dumps([ticker])}' "
+        return f"{own}make backfill FROM={first} TO={last}{' REFETCH=1' if again else ''}"
+    with_it = json.dumps([*tickers, ticker])
+    own = "" if ticker in tickers else f"give every container MARKETLAKE__TICKERS='{with_it}', then "
+    return (
+        f"{own}airflow backfill create --dag-id {dag_id(ticker)} --from-date {first} --to-date {last}"
+        f" --reprocess-behavior {'completed' if again else 'failed'}"
+    )
+
+
+def no_key() -> str:
+    """What is wrong without a key, and where one goes."""
+    return _NO_KEY_HERE if in_a_checkout() else _NO_KEY_IN_A_CONTAINER
