@@ -51,7 +51,7 @@ def test_a_file_system_that_cannot_sync_a_folder_is_said_once_and_lived_with(
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert said == [
         f"the file system of {lake.storage.root} cannot sync folders ({os.strerror(number)}): files are published whole"
-        " all the same, but a power failure may take back the last ones. make verify names what is missing."
+        " all the same, but a power failure may take back the last ones: verify the lake after one."
     ]
     assert files_under(lake.storage.root) == {PARTITION, f"raw/spy/date={DAY}/rev=1/pages.tar"}
 

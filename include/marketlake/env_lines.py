@@ -2,8 +2,8 @@
 
 ``NAME=value`` a line, with ``export`` before it or not; ``#`` begins a comment, at the start of a line or behind a
 space. A value in quotes may hold anything, line breaks included. ``${NAME}`` and ``${NAME:-default}`` are replaced
-but in single quotes; ``$`` without braces is a ``$``. Only the standard library is needed: ``make env`` reads with
-it before anything is installed.
+but in single quotes; ``$`` without braces is a ``$``. Only the standard library is needed: what writes `.env` reads
+with it before anything is installed.
 """
 
 from __future__ import annotations

@@ -296,7 +296,7 @@ def _sync(path: Path) -> None:
 def _tell_unsynced(root: Path, reason: str) -> None:
     _log.warning(
         "the file system of %s cannot sync folders (%s): files are published whole all the same, but a power failure"
-        " may take back the last ones. make verify names what is missing.",
+        " may take back the last ones: verify the lake after one.",
         root,
         reason,
     )
