@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fault_table import rows
-from marketlake.parameters import Section
 from marketlake.settings import Settings
+from marketlake.settings.sections import Section
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}

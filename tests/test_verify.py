@@ -22,16 +22,15 @@ import pytest
 
 from conftest import KEY, NOW, a_client
 from marketlake import commands, settings
-from marketlake.certificate import Certificate
 from marketlake.errors import SettingsError
-from marketlake.examination import examined
-from marketlake.findings import Kind, next_step
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.model import State
-from marketlake.schema import content_hash
-from marketlake.seal import SEAL_KEY, Seal, seal_of
-from marketlake.verify import Verification, verify
+from marketlake.partitions.certificate import Certificate, State
+from marketlake.partitions.seal import SEAL_KEY, Seal, seal_of
+from marketlake.rows.bars import content_hash
+from marketlake.verify.examination import examined
+from marketlake.verify.findings import Kind, next_step
+from marketlake.verify.verify import Verification, verify
 from polygon_simulator.server import Simulator
 from readme_tables import README
 from sparse_days import SparseDays
