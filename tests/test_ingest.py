@@ -39,6 +39,7 @@ from marketlake.partitions.certificate import State
 from marketlake.polygon import aggregates
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.listing import followed
 from marketlake.polygon.refusals import Answer, meaning
 from marketlake.quality.checks import CheckResult, judge, require_acceptable
 from polygon_simulator.plan import Plan
@@ -261,7 +262,7 @@ def seen_at(lake: Lake, simulator: Simulator, here: dt.datetime, there: dt.datet
     simulator.now_s = there.timestamp
     of_machine = Lake(lake.settings, now=lambda: here)
     client = a_client(of_machine, [])
-    client._now_s = here.timestamp
+    client.transport.now_s = here.timestamp
     return of_machine, client
 
 
@@ -420,7 +421,7 @@ def test_an_unsuccessful_answer_has_its_meaning(code: int, status: str, said: st
 
 def test_a_next_url_that_is_no_address_is_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(MalformedPage, match="no address"):
-        client._followed("https://[bad/v2", lake.request("SPY", DAY))
+        followed(client.transport, "https://[bad/v2", lake.request("SPY", DAY))
 
 
 def test_a_waived_session_that_is_not_final_stays_provisional(
@@ -529,7 +530,7 @@ def test_the_key_is_nowhere_but_in_the_header(
     assert {request["authorization"] for request in simulator.requests} == {f"Bearer {KEY}"}
     assert all(KEY not in request["path"] for request in simulator.requests)
     assert KEY not in caplog.text
-    assert KEY not in repr(client.__dict__)
+    assert KEY not in repr(client.transport.__dict__)
     for name in files_under(lake.storage.root):
         assert KEY.encode() not in (lake.storage.root / name).read_bytes()
 
@@ -548,8 +549,8 @@ def test_a_vendors_next_url_is_followed_on_the_configured_host(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     path = "/v2/aggs/ticker/SPY/range/1/second/1/2?cursor=abc"
-    followed = client._followed(f"https://api.polygon.io{path}&apiKey=leak", lake.request("SPY", DAY))
-    assert followed == f"{simulator.url}{path}"
+    found = followed(client.transport, f"https://api.polygon.io{path}&apiKey=leak", lake.request("SPY", DAY))
+    assert found == f"{simulator.url}{path}"
 
 
 def test_the_footer_is_json_that_anybody_can_read(lake: Lake, client: PolygonClient) -> None:

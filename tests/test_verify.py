@@ -494,7 +494,7 @@ def test_a_session_that_lacks_minutes_is_suspect_and_may_not_pass_for_complete(
 
 def a_client_at(lake: Lake, instant: dt.datetime) -> Any:
     client = a_client(lake, [])
-    client._now_s = instant.timestamp
+    client.transport.now_s = instant.timestamp
     return client
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import numpy as np
@@ -168,3 +169,15 @@ def require_echo(page: Page, request: BarRequest, number: int) -> None:
             f"{where} announces {page.results_count} bars and holds {page.bars.num_rows}, so it is not what was sent."
             " Ask again later; if it stays, ask the vendor."
         )
+
+
+def path(request: BarRequest) -> str:
+    """The path under which all pages of a request lie."""
+    return f"/v2/aggs/ticker/{request.ticker}/range/1/{request.timespan.value}"
+
+
+def first_path(request: BarRequest, limit: int) -> str:
+    """Path and query of the first page."""
+    hours = request.hours
+    query = {"adjusted": str(request.adjusted).lower(), "sort": "asc", "limit": limit}
+    return f"{path(request)}/{hours.day_start_ms}/{hours.day_end_ms - 1}?{urlencode(query)}"
