@@ -1,8 +1,8 @@
-"""Airflow's scheduler looks every 30 s whether a backfill has ended, and until then no other of that DAG can be created:
-here it looks every second.
+"""Airflow's scheduler looks every 30 s whether a backfill has ended, and until then no other one of that DAG can be
+created: here it looks every second.
 
-It is a fixed number of Airflow's, and the look one query of a small table. A backfill's runs are created in one
-transaction, so that none is taken for ended while it is being created.
+The 30 s are fixed, and the look is one query of a small table. A backfill's runs are created in one transaction, so
+that none is taken for ended while it is being created.
 """
 
 import functools
@@ -13,7 +13,7 @@ _LOOK = "_mark_backfills_complete"
 
 
 def close_soon() -> None:
-    """From now on, a scheduler in this process looks for ended backfills often. Without such a look, all stays as is."""
+    """From now on, a scheduler of this process looks for ended backfills often. One without such a look stays as is."""
     from airflow.utils.event_scheduler import EventScheduler
 
     at_its_interval = EventScheduler.call_regular_interval

@@ -6,6 +6,7 @@ A task forked from them finds pandas, pyarrow, the HTTP provider and the calenda
 a second on its own. No thread, connection or file may be open when a process forks.
 """
 
+import atexit
 import gc
 import importlib
 import os
@@ -60,9 +61,10 @@ def _prepare_to_fork() -> None:
     pyarrow.array([0]).cast(pyarrow.float64())  # the first use of a kernel sets up all of them, in 8 ms
 
 
-# A process of Airflow makes some million objects while it starts, all of which stay: looking through them every 700 new
-# ones takes a quarter of a start.
+# A process of Airflow makes some million objects while it starts, which all stay: Python's looks for unused ones among
+# them take a fifth of a start, and the last look, when all is gone anyway, two seconds of an API server's end.
 gc.set_threshold(50_000, 20, 50)
+atexit.register(gc.freeze)
 airflow_sqlite.wait_for_turns()
 _forks_tasks = bool(_FORKS_TASKS.intersection(sys.argv[1:4]))
 if _forks_tasks:

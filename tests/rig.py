@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pytest
 from conftest import KEY
 from local_airflow.api import AirflowApi
 from local_airflow.home import Home
+from local_airflow.migration import Migration
 from local_airflow.processes import Processes
 from local_airflow.stack import scheduled_dag_ids, stack
 from marketlake import settings
@@ -100,15 +102,32 @@ class Rig:
     def partition(self, day: str) -> Path:
         return self.lake / "processed" / "spy" / f"date={day}" / "bars.parquet"
 
+    def with_database(self, migrated: Path) -> Rig:
+        """With the empty database of another home, as if it had been made in this one."""
+        with home_of(self) as home:
+            home.claim()
+            shutil.copy(migrated / "airflow.db", home.folder)
+            text = (migrated / "airflow.cfg").read_text().replace(str(migrated), str(home.folder))
+            (home.folder / "airflow.cfg").touch(mode=0o600)
+            (home.folder / "airflow.cfg").write_text(text)
+            Migration(home.folder, home.environment).note()
+        return self
+
 
 @contextmanager
-def airflow_of(rig: Rig) -> Iterator[AirflowApi]:
-    """An Airflow that is up, schedules nothing, and is ended with the block, with every process of it."""
+def home_of(rig: Rig) -> Iterator[Home]:
+    """The home of a rig, with the rig's environment around it."""
     with pytest.MonkeyPatch.context() as patched:
         for name, value in rig.environment.items():
             patched.setenv(name, value)
         patched.setenv("MARKETLAKE_ENV_FILE", "")
-        home = Home.of(settings.load())
+        yield Home.of(settings.load())
+
+
+@contextmanager
+def airflow_of(rig: Rig) -> Iterator[AirflowApi]:
+    """An Airflow that is up, schedules nothing, and is ended with the block, with every process of it."""
+    with home_of(rig) as home:
         with home.starting():
             home.migrate()
         with stack(home, scheduled_dag_ids(settings.load()), lambda line: warnings.warn(line, stacklevel=1)) as up:
@@ -143,7 +162,7 @@ def until(condition: Callable[[], Any], timeout_s: float = 120) -> Any:
         found = condition()
         if found:
             return found
-        time.sleep(0.5)
+        time.sleep(0.1)
     raise AssertionError("the condition did not come true in time")
 
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from local_airflow.cause import cause_in
 from local_airflow.home_environment import DATABASE, admin, airflow_environment, search_path
+from local_airflow.migration import Migration
 from marketlake import proxies, settings
 from marketlake.errors import MarketLakeError
 from marketlake.paths import path_of
@@ -129,8 +130,13 @@ class Home:
             ) from exc
 
     def migrate(self) -> None:
-        """Create or update the metadata database, within ``starting``. Raises AirflowTrouble."""
+        """Create or update the metadata database, within ``starting``; there is nothing to do where the last time is
+        still good. Raises AirflowTrouble.
+        """
         self.claim()
+        migration = Migration(self.folder, self.environment)
+        if migration.is_done():
+            return
         with (self.folder / "migrate.log").open("w") as output:
             try:
                 done = subprocess.run(
@@ -153,3 +159,4 @@ class Home:
                 f"the metadata database ({self.database}) could not be prepared: {cause.rstrip('.?')}. See"
                 f" {DATABASE}, and all that was printed: {output.name}"
             )
+        migration.note()
