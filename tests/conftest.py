@@ -58,14 +58,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (-of_airflow[item.path], -in_all[item.path]))
 
 
+def forget_the_machine(patched: pytest.MonkeyPatch) -> None:
+    """Take from this process what a shell may say of Airflow or the lake: a database, say."""
+    for name in list(os.environ):
+        if name.startswith(("AIRFLOW", "MARKETLAKE", "POLYGON", "MASSIVE")):
+            patched.delenv(name)
+    patched.setenv("MARKETLAKE_ENV_FILE", "")
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with Airflow's empty database, made once for all workers of a session."""
     folder = tmp_path_factory.getbasetemp()
     home = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "migrated"
     with FileLock(f"{home}.lock"), pytest.MonkeyPatch.context() as patched:
+        forget_the_machine(patched)
         patched.setenv("AIRFLOW_HOME", str(home))
-        patched.setenv("MARKETLAKE_ENV_FILE", "")
         Home.of(settings.load()).migrate()
     return home
 

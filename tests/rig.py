@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from conftest import KEY
+from conftest import KEY, forget_the_machine
 from local_airflow.api import AirflowApi
 from local_airflow.home import Home
 from local_airflow.migration import Migration
@@ -117,10 +117,11 @@ class Rig:
 @contextmanager
 def home_of(rig: Rig) -> Iterator[Home]:
     """The home of a rig, with the rig's environment around it."""
+    environment = rig.environment
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in rig.environment.items():
+        forget_the_machine(patched)
+        for name, value in environment.items():
             patched.setenv(name, value)
-        patched.setenv("MARKETLAKE_ENV_FILE", "")
         yield Home.of(settings.load())
 
 
