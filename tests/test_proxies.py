@@ -250,6 +250,12 @@ def test_a_proxy_that_curl_refuses_is_refused_by_name(variable: str, address: st
     assert SECRET not in told
 
 
+def test_a_password_of_digits_and_a_slash_is_not_taken_for_a_port_which_would_show_the_user() -> None:
+    with pytest.raises(SettingsError) as caught:
+        proxies.require_usable({"HTTP_PROXY": f"http://somebody:1080/{SECRET}@127.0.0.1:3128"})
+    assert str(caught.value) == f"HTTP_PROXY=**** is no address of a proxy: {APART}{FORM}"
+
+
 @needs_curl
 @pytest.mark.parametrize(("address", "told"), REFUSED)
 def test_curl_refuses_it_too(address: str, told: str) -> None:
