@@ -11,6 +11,7 @@ import pytest
 from conftest import NOW, a_client
 from marketlake import settings
 from marketlake.errors import RawPagesUnusable, StorageError
+from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
@@ -27,7 +28,7 @@ def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
     first = ingest(lake, "SPY", DAY, client)
     (lake.storage.root / PARTITION).unlink()
     asked = len(simulator.requests)
-    rebuilt = ingest(lake, "SPY", DAY, None)
+    rebuilt = rebuild(lake, "SPY", DAY)
     assert (rebuilt.outcome, rebuilt.content_hash, rebuilt.state) == ("created", first.content_hash, "complete")
     assert len(simulator.requests) == asked
 
@@ -41,18 +42,18 @@ def test_a_damaged_partition_is_rebuilt_from_its_raw_pages_as_the_same_revision(
     damaged[200] ^= 0xFF
     path.write_bytes(bytes(damaged))
     for outcome in ("renewed", "unchanged"):
-        rebuilt = ingest(lake, "SPY", DAY, None)
+        rebuilt = rebuild(lake, "SPY", DAY)
         assert (rebuilt.outcome, rebuilt.revision, rebuilt.content_hash) == (outcome, 1, first.content_hash)
 
 
 def test_raw_pages_that_are_absent_or_damaged_are_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(RawPagesUnusable, match="no raw pages of revision 1 are stored"):
-        ingest(lake, "SPY", DAY, None)
+        rebuild(lake, "SPY", DAY)
     ingest(lake, "SPY", DAY, client)
     raw = lake.storage.root / RAW
     raw.write_bytes(raw.read_bytes()[:-20_000] + b"x" * 20_000)
     with pytest.raises(RawPagesUnusable, match="raw pages"):
-        ingest(lake, "SPY", DAY, None)
+        rebuild(lake, "SPY", DAY)
 
 
 def test_raw_pages_of_another_fetch_do_not_replace_a_partition(
@@ -64,7 +65,7 @@ def test_raw_pages_of_another_fetch_do_not_replace_a_partition(
     later = Lake(settings.load(), now=lambda: NOW + dt.timedelta(days=1))
     assert ingest(later, "SPY", today, a_client(later, waits)).state == "complete"
     with pytest.raises(RawPagesUnusable, match="of another fetch than the partition"):
-        ingest(later, "SPY", today, None)
+        rebuild(later, "SPY", today)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def break_seal(lake: Lake) -> None:
 def test_a_lost_partition_comes_back_with_its_last_rows_though_older_revisions_were_pruned(revised: Lake) -> None:
     shutil.rmtree(revised.storage.root / "revisions")
     lose(revised)
-    report = ingest(revised, "SPY", DAY, None)
+    report = rebuild(revised, "SPY", DAY)
     assert (report.outcome, report.revision, report.rows) == ("renewed", 3, 387)
 
 
@@ -109,7 +110,7 @@ def test_a_fetch_cut_off_before_it_was_published_does_not_bring_older_rows_back(
         with pytest.raises(StorageError, match="cut off"):
             ingest(revised, "SPY", DAY, client)
     lose(revised)
-    report = ingest(revised, "SPY", DAY, None)
+    report = rebuild(revised, "SPY", DAY)
     assert (report.revision, report.rows) == (4, 390)
 
 
@@ -123,7 +124,7 @@ def test_pages_of_a_superseded_revision_bring_no_rows_back(
     if pruned:
         shutil.rmtree(revised.storage.root / "revisions")
     with pytest.raises(RawPagesUnusable, match="are of revision 2, but revision 3 was published since"):
-        ingest(revised, "SPY", DAY, None)
+        rebuild(revised, "SPY", DAY)
     assert (revised.storage.root / PARTITION).read_bytes() == before
 
 

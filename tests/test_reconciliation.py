@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings
 from marketlake.errors import ComparisonLost, RawPagesUnusable
+from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
@@ -343,7 +344,7 @@ def test_a_rebuild_from_raw_pages_compares_as_the_fetch_did(
     before = certificate(lake)
     (lake.storage.root / lake.partitions.key("SPY", DAY)).unlink()
     asked = len(simulator.requests)
-    assert ingest(lake, "SPY", DAY, None).state == "suspect"
+    assert rebuild(lake, "SPY", DAY).state == "suspect"
     assert certificate(lake).reconciliation == before.reconciliation
     assert len(simulator.requests) == asked
 
@@ -373,7 +374,7 @@ def test_longer_bars_that_are_not_those_that_were_kept_are_refused(lake: Lake, c
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     with pytest.raises(RawPagesUnusable, match="do not match their manifest"):
-        ingest(lake, "SPY", DAY, None)
+        rebuild(lake, "SPY", DAY)
 
 
 def test_a_certificate_from_before_reconciliation_is_read(lake: Lake, client: PolygonClient) -> None:

@@ -19,6 +19,7 @@ from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.errors import SettingsError
 from marketlake.ingest import preflight
+from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
@@ -98,7 +99,7 @@ def test_raw_pages_of_another_kind_are_not_rebuilt_into_the_lake(
     (lake.storage.root / "processed/spy/date=2024-11-25/bars.parquet").unlink()
     ingest(lake, "SPY", TUESDAY, of_vendor)
     with pytest.raises(SettingsError, match="but the lake holds SPY 2024-11-26 from api.massive.com"):
-        ingest(lake, "SPY", MONDAY, None)
+        rebuild(lake, "SPY", MONDAY)
 
 
 def copied_from_another_lake(lake: Lake, client: PolygonClient, day: dt.date, tmp_path: Path) -> None:

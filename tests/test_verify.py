@@ -23,6 +23,7 @@ import pytest
 from conftest import KEY, NOW, a_client
 from marketlake import commands, settings
 from marketlake.errors import SettingsError
+from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
@@ -428,7 +429,7 @@ def test_a_partition_whose_seal_is_broken_proves_nothing(lake: Lake) -> None:
     held = lake.partitions.held("SPY", TUESDAY)
     assert held is not None
     assert held.certificate is None
-    assert ingest(lake, "SPY", TUESDAY, None).outcome == "renewed"  # from its raw pages
+    assert rebuild(lake, "SPY", TUESDAY).outcome == "renewed"  # from its raw pages
     assert verify(lake).findings == ()
 
 

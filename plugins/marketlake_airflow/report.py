@@ -18,9 +18,9 @@ from marketlake.audit.audit import summarise
 from marketlake.audit.visits import Visit
 from marketlake.errors import MarketLakeError
 from marketlake.ingest import planning
+from marketlake.ingest.report import Outcome
 from marketlake.ingest.run_summary import RunSummary
 from marketlake.lake import Lake, system_clock
-from marketlake.partitions.store import Outcome
 from marketlake_airflow import notify
 
 _log = logging.getLogger(__name__)

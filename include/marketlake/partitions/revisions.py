@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from marketlake.errors import DamagedPartition, NoSuchRevision
 from marketlake.partitions.certificate import Certificate
-from marketlake.partitions.store import PartitionStore, certificate_in, rows_in
+from marketlake.partitions.parquet_file import certificate_in, rows_in
+from marketlake.partitions.store import PartitionStore
 from marketlake.rows.bars import content_hash
 from marketlake.storage.storage import Storage
 

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from marketlake.errors import DamagedPartition
 from marketlake.partitions.certificate import Certificate, Check, Hours, State
+from marketlake.partitions.parquet_file import certificate_in, table_in
 from marketlake.partitions.seal import Seal, seal_of
-from marketlake.partitions.store import certificate_in, table_in
 from marketlake.polygon.hosts import source_kind
 from marketlake.polygon.request import BarRequest
 from marketlake.quality.checks import CheckResult, judge, max_silence_in, totals
