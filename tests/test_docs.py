@@ -277,6 +277,7 @@ def test_the_lines_of_python_run_as_they_stand() -> None:
     assert rows > 0
     assert len(found["README.md"]["relation"].fetchall()) == rows
     assert {len(data["df"]), data["table"].num_rows, data["frame"].height, len(data["relation"].fetchall())} == {rows}
+    assert (len(data["some"]), list(data["some"].columns)) == (rows, ["timestamp", "close"])
     times = data["regular"]["timestamp"]
     assert dt.datetime(2024, 11, 29, 14, 30, tzinfo=dt.UTC).timestamp() * 1000 <= times.min()
     assert times.max() < dt.datetime(2024, 11, 29, 21, 0, tzinfo=dt.UTC).timestamp() * 1000
