@@ -76,10 +76,11 @@ test: $(VENV)/.development ## [JOBS=2 ARGS="-m 'not airflow'"]: run the tests wi
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
 	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins" "$$here/$(VENV)/bin/python" -m benchmark $(CASES)
 
-check: $(VENV)/.development ## format, lint, types
+check: $(VENV)/.development ## format, lint, types, import rules
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+	@PYTHONPATH=plugins $(VENV)/bin/lint-imports --no-logo
 
 audit-dependencies: $(VENV)/.development ## look the locked packages up among known vulnerabilities, where that can be reached
 	@$(VENV)/bin/python .ci/audit_dependencies.py

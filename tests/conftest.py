@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from marketlake import settings
-from marketlake.client import PolygonClient
-from marketlake.credentials import ApiKey
 from marketlake.lake import Lake
+from marketlake.polygon.api_key import ApiKey
+from marketlake.polygon.client import PolygonClient
 from polygon_simulator.days import Bar, RecordedDays
 from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
@@ -54,7 +54,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("MARKETLAKE", "POLYGON", "MASSIVE")):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(settings, "env_file", lambda: tmp_path / "absent.env")
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", "")
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fault_table import rows
-from marketlake.parameters import Section
 from marketlake.settings import Settings
+from marketlake.settings.sections import Section
 
 PROJECT = Path(__file__).resolve().parents[1]
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}

@@ -21,11 +21,11 @@ import requests
 
 from conftest import KEY, NOW
 from marketlake import settings
-from marketlake.client import PolygonClient
-from marketlake.credentials import ApiKey
-from marketlake.ingest import Report, ingest
+from marketlake.ingest.session import Report, ingest
 from marketlake.lake import Lake
-from marketlake.schema import BARS, content_hash
+from marketlake.polygon.api_key import ApiKey
+from marketlake.polygon.client import PolygonClient
+from marketlake.rows.bars import BARS, content_hash
 from marketlake.settings import Settings
 from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
@@ -111,7 +111,7 @@ def ground(folder: Path) -> Iterator[Ground]:
         patched.setenv("POLYGON_BASE_URL", vendor.url)
         patched.setenv("MARKETLAKE__API__PAGE_LIMIT", str(PAGE_LIMIT))
         patched.setenv("MARKETLAKE__STORAGE__LOCK_TIMEOUT_S", "30")
-        patched.setattr(settings, "env_file", lambda: folder / "absent.env")
+        patched.setenv("MARKETLAKE_ENV_FILE", "")
         made = Ground(folder, vendor, settings.load())
         made.prepare()
         yield made

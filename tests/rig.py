@@ -107,7 +107,7 @@ def airflow_of(rig: Rig) -> Iterator[AirflowApi]:
     with pytest.MonkeyPatch.context() as patched:
         for name, value in rig.environment.items():
             patched.setenv(name, value)
-        patched.setattr(settings, "env_file", lambda: rig.folder / "absent.env")
+        patched.setenv("MARKETLAKE_ENV_FILE", "")
         home = Home.of(settings.load())
         with home.starting():
             home.migrate()

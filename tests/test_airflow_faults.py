@@ -13,7 +13,7 @@ from fault_lake import Ground, ground, require_whole, seen
 from fault_table import FAULTS, THROUGH_AIRFLOW
 from local_airflow.api import AirflowApi
 from local_airflow.processes import Processes
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from polygon_simulator.server import Simulator
 from rig import DAG, Rig, airflow_of, ended, instances, trigger, until

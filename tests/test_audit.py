@@ -9,9 +9,10 @@ import logging
 import pytest
 
 from conftest import NOW, a_client, files_under
-from marketlake.audit import audit_session, summarise
+from marketlake.audit.audit import audit_session, summarise
+from marketlake.audit.visits import Visits
 from marketlake.errors import NotEntitled, ServerTrouble
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from polygon_simulator.server import Simulator
 
@@ -69,7 +70,7 @@ def test_a_failed_look_keeps_the_partition_and_the_last_visit_and_notes_that_it_
     with pytest.raises(ServerTrouble):
         audit_session(later(lake), "SPY", DAY, a_client(lake, waits))
     assert files_under(lake.storage.root) == before
-    found = lake.visits.last("SPY", DAY)
+    found = Visits(lake.storage).last("SPY", DAY)
     assert found is not None
     now_ms = int(NOW.timestamp() * 1000)
     assert (found.outcome, found.visited_at_ms, found.failed_at_ms) == ("unchanged", now_ms, now_ms + 86_400_000)
@@ -80,7 +81,7 @@ def test_a_first_look_that_fails_is_no_visit(lake: Lake, simulator: Simulator, w
     simulator.faults.set(str(DAY), [{"fault": "not_entitled", "times": 0}])
     with pytest.raises(NotEntitled):
         audit_session(lake, "SPY", DAY, a_client(lake, waits))
-    found = lake.visits.last("SPY", DAY)
+    found = Visits(lake.storage).last("SPY", DAY)
     assert found is not None
     assert (found.outcome, found.visited_at_ms, found.failed_at_ms) == ("failed", 0, int(NOW.timestamp() * 1000))
 

@@ -12,11 +12,11 @@ from local_airflow.asked_range import ask_first, asked_range, estimate_line
 from local_airflow.home import Home
 from local_airflow.verdict import verdict
 from marketlake import settings
-from marketlake.client import PolygonClient
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.errors import SettingsError
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
 
 D = dt.date

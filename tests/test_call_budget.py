@@ -30,13 +30,14 @@ from conftest import KEY, NOW
 from local_airflow import vendor
 from local_airflow.asked_range import asked_range, estimate_line
 from local_airflow.home import Home
-from marketlake import call_budget, settings
-from marketlake.call_budget import CallBudget
-from marketlake.client import PolygonClient
-from marketlake.credentials import ApiKey
+from marketlake import settings
 from marketlake.errors import BudgetSpent, MarketLakeError, StorageError
 from marketlake.lake import Lake
-from marketlake.model import BarRequest, Timespan
+from marketlake.polygon import call_budget
+from marketlake.polygon.api_key import ApiKey
+from marketlake.polygon.call_budget import CallBudget
+from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.request import BarRequest, Timespan
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.server import Simulator
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketlake.changes import Changes, changed_rows, changes
-from marketlake.client import PolygonClient
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.schema import BARS
+from marketlake.partitions.changes import Changes, changed_rows, changes
+from marketlake.polygon.client import PolygonClient
+from marketlake.rows.bars import BARS
 from polygon_simulator.server import Simulator
 
 DAY = dt.date(2024, 11, 26)

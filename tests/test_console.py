@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from marketlake.client import PolygonClient
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
 from test_ingest import DAY
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -280,4 +280,4 @@ def test_the_worker_preloads_what_its_tasks_import_and_a_health_check_does_not(
         text=True,
         check=True,
     )
-    assert ({"marketlake.ingest", "pyarrow.parquet"} <= set(done.stdout.split())) is expected
+    assert ({"marketlake.ingest.session", "pyarrow.parquet"} <= set(done.stdout.split())) is expected

@@ -24,7 +24,7 @@ from fault_table import (
     disk_cases,
 )
 from marketlake.errors import InvalidBars, StorageError
-from marketlake.ingest import Report
+from marketlake.ingest.session import Report
 from marketlake.lake import Lake
 
 PARTITION = f"processed/spy/date={DAY}"

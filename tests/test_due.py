@@ -9,13 +9,12 @@ import pytest
 
 from conftest import NOW, a_client
 from marketlake import settings
-from marketlake.certificate import Certificate
-from marketlake.due import Because, audit_plan, because, due
-from marketlake.ingest import ingest
+from marketlake.audit.due import Because, audit_plan, because, due
+from marketlake.audit.visits import Visit, Visits
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.model import State
-from marketlake.reconciliation import Reconciliation
-from marketlake.visits import Visit
+from marketlake.partitions.certificate import Certificate, State
+from marketlake.quality.reconciliation import Reconciliation
 from polygon_simulator.server import Simulator
 
 LAST = dt.date(2026, 11, 19)
@@ -42,7 +41,7 @@ def hold(lake: Lake, session: dt.date, waits: list[float], fetched_at: dt.dateti
 
 def visited(lake: Lake, session: dt.date, at: dt.datetime) -> None:
     with lake.storage.exclusive("a test", 1) as writer:
-        lake.visits.note(
+        Visits(lake.storage).note(
             writer, "SPY", Visit(session, "revisit", "unchanged", "complete", 1, int(at.timestamp() * 1000))
         )
 
@@ -136,7 +135,9 @@ def test_what_failed_last_comes_behind_everything_else_and_takes_turns(lake: Lak
     for session, hours in ((first, 2), (second, 3)):
         with lake.storage.exclusive("a test", 1) as writer:
             failed_at_ms = int((NOW - hours * HOUR).timestamp() * 1000)
-            lake.visits.note(writer, "SPY", Visit(session, "revisit", "failed", "", 0, 0, failed_at_ms=failed_at_ms))
+            Visits(lake.storage).note(
+                writer, "SPY", Visit(session, "revisit", "failed", "", 0, 0, failed_at_ms=failed_at_ms)
+            )
     assert [one.session for one in due(lake, "SPY")] == [third, second, first]
 
 

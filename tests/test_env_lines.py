@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from marketlake import settings
 from marketlake.env_lines import assignments, read_file
 from marketlake.errors import SettingsError
+from marketlake.settings import variables
 
 SHELL = {"HOME": "/home/someone", "EMPTY": "", "BOTH": "of the shell"}
 
@@ -114,7 +115,7 @@ def test_whatever_stands_in_a_file_it_is_read_or_told_in_one_line(text: str) -> 
 def test_the_settings_are_refused_as_a_whole_where_a_line_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text('MARKETLAKE__API__ATTEMPTS=7\nMARKETLAKE__STORAGE__ROOT="/somewhere/my-lake\n')
-    monkeypatch.setattr(settings, "env_file", lambda: path)
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", str(path))
     with pytest.raises(SettingsError, match=r"\.env, line 2: MARKETLAKE__STORAGE__ROOT: the \" that opens its value"):
         settings.load()
 
@@ -127,7 +128,7 @@ def test_another_file_is_read_from_the_project_folder_or_a_home(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, name: str
 ) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(settings, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr(variables, "project_folder", lambda: tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MARKETLAKE_ENV_FILE", given)
     (tmp_path / "home").mkdir()

@@ -18,10 +18,7 @@ import pytest
 import requests
 
 from conftest import KEY, NOW, a_client, files_under
-from marketlake import parse, settings, validate
-from marketlake.answers import Answer, meaning
-from marketlake.client import PolygonClient
-from marketlake.credentials import ApiKey
+from marketlake import settings
 from marketlake.errors import (
     BadRequest,
     InvalidBars,
@@ -36,9 +33,15 @@ from marketlake.errors import (
     SettingsError,
     StorageError,
 )
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.model import CheckResult, State
+from marketlake.partitions.certificate import State
+from marketlake.polygon import aggregates
+from marketlake.polygon.api_key import ApiKey
+from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.listing import followed
+from marketlake.polygon.refusals import Answer, meaning
+from marketlake.quality.checks import CheckResult, judge, require_acceptable
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
 
@@ -150,7 +153,7 @@ def test_the_waiver_line_keeps_what_was_accepted_before(lake: Lake) -> None:
         for name in ("low_above_open", "high_below_close")
     ]
     with pytest.raises(InvalidBars) as refused:
-        validate.require_acceptable(failed, lake.request("SPY", DAY), ["low_above_open"])
+        require_acceptable(failed, lake.request("SPY", DAY), ["low_above_open"])
     assert "refused: high_below_close in 1 bar, first {}. If" in str(refused.value)
     assert str(refused.value).endswith("quality.accept: {SPY: {2024-11-26: [low_above_open, high_below_close]}}")
 
@@ -158,7 +161,7 @@ def test_the_waiver_line_keeps_what_was_accepted_before(lake: Lake) -> None:
 def test_a_listing_that_goes_on_and_on_is_given_up(
     monkeypatch: pytest.MonkeyPatch, simulator: Simulator, lake: Lake, waits: list[float]
 ) -> None:
-    monkeypatch.setattr("marketlake.client._MOST_PAGES", 3)
+    monkeypatch.setattr("marketlake.polygon.listing._MOST_PAGES", 3)
     monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "100")
     own = Lake(settings.load(), now=lambda: NOW)
     with pytest.raises(MalformedPage, match=r"goes on after 3 pages.* a higher api.page_limit than 100"):
@@ -168,7 +171,7 @@ def test_a_listing_that_goes_on_and_on_is_given_up(
 
 def test_a_page_nested_without_end_is_refused() -> None:
     with pytest.raises(MalformedPage, match="nested too deeply"):
-        parse.decode(b'{"unknown": ' + b"[" * 200_000)
+        aggregates.decode(b'{"unknown": ' + b"[" * 200_000)
 
 
 def test_what_is_not_waivable_is_refused_whatever_is_accepted(
@@ -178,7 +181,7 @@ def test_what_is_not_waivable_is_refused_whatever_is_accepted(
     request = lake.request("SPY", DAY)
     _, (page,) = client.fetch(request)
     with pytest.raises(InvalidBars, match="duplicate_second"):
-        validate.require_acceptable(validate.judge(page.bars, request, 1_800), request, ["duplicate_second"])
+        require_acceptable(judge(page.bars, request, 1_800), request, ["duplicate_second"])
 
 
 def test_a_waiver_that_is_not_needed_changes_nothing(
@@ -259,7 +262,7 @@ def seen_at(lake: Lake, simulator: Simulator, here: dt.datetime, there: dt.datet
     simulator.now_s = there.timestamp
     of_machine = Lake(lake.settings, now=lambda: here)
     client = a_client(of_machine, [])
-    client._now_s = here.timestamp
+    client.transport.now_s = here.timestamp
     return of_machine, client
 
 
@@ -324,7 +327,7 @@ def test_an_answer_without_a_date_leaves_the_time_to_this_machine(
     ("request_id", "kept"), [("null", ""), ("17", "17"), ("1.5", "1.5"), ('["a"]', '["a"]'), ('"abc"', "abc")]
 )
 def test_a_request_id_of_any_kind_refuses_no_page(request_id: str, kept: str) -> None:
-    page = parse.decode(f'{{"status": "OK", "request_id": {request_id}, "message": 5, "results": []}}'.encode())
+    page = aggregates.decode(f'{{"status": "OK", "request_id": {request_id}, "message": 5, "results": []}}'.encode())
     assert (page.request_id, page.said) == (kept, "5")
 
 
@@ -371,8 +374,8 @@ def test_reading_a_partition_starts_no_thread_that_could_abort_the_process_at_it
     ingest(lake, "SPY", DAY, client)
     code = """if True:
         import datetime as dt, pathlib, sys, psutil
-        from marketlake.partitions import PartitionStore
-        from marketlake.storage import LocalStorage
+        from marketlake.partitions.store import PartitionStore
+        from marketlake.storage.local import LocalStorage
         store = PartitionStore(LocalStorage(pathlib.Path(sys.argv[1])), "zstd", 6)
         before = psutil.Process().num_threads()
         assert store.held("SPY", dt.date(2024, 11, 26)).certificate
@@ -418,7 +421,7 @@ def test_an_unsuccessful_answer_has_its_meaning(code: int, status: str, said: st
 
 def test_a_next_url_that_is_no_address_is_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(MalformedPage, match="no address"):
-        client._followed("https://[bad/v2", lake.request("SPY", DAY))
+        followed(client.transport, "https://[bad/v2", lake.request("SPY", DAY))
 
 
 def test_a_waived_session_that_is_not_final_stays_provisional(
@@ -527,7 +530,7 @@ def test_the_key_is_nowhere_but_in_the_header(
     assert {request["authorization"] for request in simulator.requests} == {f"Bearer {KEY}"}
     assert all(KEY not in request["path"] for request in simulator.requests)
     assert KEY not in caplog.text
-    assert KEY not in repr(client.__dict__)
+    assert KEY not in repr(client.transport.__dict__)
     for name in files_under(lake.storage.root):
         assert KEY.encode() not in (lake.storage.root / name).read_bytes()
 
@@ -546,8 +549,8 @@ def test_a_vendors_next_url_is_followed_on_the_configured_host(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     path = "/v2/aggs/ticker/SPY/range/1/second/1/2?cursor=abc"
-    followed = client._followed(f"https://api.polygon.io{path}&apiKey=leak", lake.request("SPY", DAY))
-    assert followed == f"{simulator.url}{path}"
+    found = followed(client.transport, f"https://api.polygon.io{path}&apiKey=leak", lake.request("SPY", DAY))
+    assert found == f"{simulator.url}{path}"
 
 
 def test_the_footer_is_json_that_anybody_can_read(lake: Lake, client: PolygonClient) -> None:

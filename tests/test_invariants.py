@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketlake import parse
-from marketlake.certificate import raw_digest
 from marketlake.errors import MalformedPage, UndecodableBody
+from marketlake.polygon import aggregates
+from marketlake.polygon.fetch import raw_digest
 from marketlake.redaction import redacted, redacted_url, without_secret
-from marketlake.schema import BARS, content_hash
+from marketlake.rows.bars import BARS, content_hash
 
 PRICES = st.floats(0.01, 10_000, allow_nan=False)
 BARS_OF_A_DAY = st.lists(
@@ -41,7 +41,7 @@ def with_ticker(table: pa.Table) -> pa.Table:
 
 @given(BARS_OF_A_DAY)
 def test_every_value_survives_the_parse(bars: list[dict[str, Any]]) -> None:
-    table = parse.decode(page(bars)).bars
+    table = aggregates.decode(page(bars)).bars
     assert table.column("timestamp").to_pylist() == [bar["t"] for bar in bars]
     assert table.column("open").to_pylist() == [bar["o"] for bar in bars]
     assert table.column("volume_exact").to_pylist() == [float(bar["v"]) for bar in bars]
@@ -53,23 +53,25 @@ def test_every_value_survives_the_parse(bars: list[dict[str, Any]]) -> None:
 @given(BARS_OF_A_DAY, st.data())
 def test_any_split_into_pages_has_the_hash_of_the_whole(bars: list[dict[str, Any]], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(bars)))
-    parts = [parse.decode(page(part)).bars for part in (bars[:cut], bars[cut:])]
-    whole = with_ticker(parse.decode(page(bars)).bars)
+    parts = [aggregates.decode(page(part)).bars for part in (bars[:cut], bars[cut:])]
+    whole = with_ticker(aggregates.decode(page(bars)).bars)
     assert content_hash(with_ticker(pa.concat_tables(parts))) == content_hash(whole)
 
 
 @given(BARS_OF_A_DAY, st.data())
 def test_any_changed_value_changes_the_hash(bars: list[dict[str, Any]], data: st.DataObject) -> None:
-    before = content_hash(with_ticker(parse.decode(page(bars)).bars))
+    before = content_hash(with_ticker(aggregates.decode(page(bars)).bars))
     row = data.draw(st.integers(0, len(bars) - 1))
     key = data.draw(st.sampled_from(["t", "o", "h", "l", "c", "v", "n"]))
     bars[row] = {**bars[row], key: bars[row].get(key, 0) + 1000}
-    assert content_hash(with_ticker(parse.decode(page(bars)).bars)) != before
+    assert content_hash(with_ticker(aggregates.decode(page(bars)).bars)) != before
 
 
 def test_a_missing_number_and_a_zero_have_different_hashes() -> None:
     bar = {"t": 1_381_118_400_000, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}
-    hashes = {content_hash(with_ticker(parse.decode(page([bar | extra])).bars)) for extra in ({}, {"n": 0}, {"vw": 0})}
+    hashes = {
+        content_hash(with_ticker(aggregates.decode(page([bar | extra])).bars)) for extra in ({}, {"n": 0}, {"vw": 0})
+    }
     assert len(hashes) == 3
 
 
@@ -77,7 +79,7 @@ def test_a_missing_number_and_a_zero_have_different_hashes() -> None:
 @settings(max_examples=300)
 def test_no_body_is_taken_for_bars_by_accident(body: bytes) -> None:
     try:
-        decoded = parse.decode(body)
+        decoded = aggregates.decode(body)
     except (MalformedPage, UndecodableBody):
         return
     assert decoded.bars.num_rows == 0
@@ -88,7 +90,7 @@ def test_no_body_is_taken_for_bars_by_accident(body: bytes) -> None:
 def test_a_body_cut_anywhere_is_undecodable(bars: list[dict[str, Any]], data: st.DataObject) -> None:
     body = page(bars)
     with pytest.raises(UndecodableBody):
-        parse.decode(body[: data.draw(st.integers(0, len(body) - 1))])
+        aggregates.decode(body[: data.draw(st.integers(0, len(body) - 1))])
 
 
 @given(st.text(min_size=12, max_size=60), st.text(max_size=40), st.text(max_size=40))

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from conftest import KEY, NOW, RecordedElseSparse, a_client
-from marketlake import commands, planning, settings
+from marketlake import commands, settings
 from marketlake.errors import NotASession, NotFinal, SettingsError
-from marketlake.ingest import ingest
+from marketlake.ingest import planning
+from marketlake.ingest.planning import Source
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.model import Source
 from polygon_simulator.server import Simulator
 
 D = dt.date

@@ -14,9 +14,9 @@ import pytest
 
 from conftest import NOW, REAL, a_client, needs_real_days
 from marketlake import settings
-from marketlake.client import PolygonClient
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
 
 pytestmark = needs_real_days

@@ -10,10 +10,10 @@ import pytest
 
 from conftest import NOW, a_client
 from marketlake import settings
-from marketlake.client import PolygonClient
 from marketlake.errors import RawPagesUnusable, StorageError
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
 
 DAY = dt.date(2024, 11, 26)

@@ -15,17 +15,18 @@ from hypothesis import strategies as st
 
 from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings
-from marketlake.certificate import Certificate
-from marketlake.client import PolygonClient
-from marketlake.comparison import ShortMinute, against_minutes
 from marketlake.errors import ComparisonLost, RawPagesUnusable
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.model import BarRequest, Reference, State, Timespan
-from marketlake.parameters import Reconcile
-from marketlake.parse import decode
-from marketlake.reconciliation import Reconciliation, reconcile
+from marketlake.partitions.certificate import Certificate, State
+from marketlake.polygon.aggregates import decode
+from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.fetch import Reference
+from marketlake.polygon.request import BarRequest, Timespan
+from marketlake.quality.comparison import ShortMinute, against_minutes
+from marketlake.quality.reconciliation import Reconciliation, reconcile
 from marketlake.sessions import SessionCalendar
+from marketlake.settings.sections import Reconcile
 from polygon_simulator.folds import EXACT
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator

@@ -15,18 +15,11 @@ from airflow.sdk.log import redact
 
 from conftest import KEY
 from marketlake import settings
-from marketlake.client import PolygonClient
-from marketlake.credentials import ApiKey, key_from_environment
-from marketlake.errors import (
-    KeyUnusable,
-    MalformedPage,
-    MarketLakeError,
-    SettingsError,
-    StopAndTell,
-    TransportTrouble,
-)
-from marketlake.ingest import ingest
+from marketlake.errors import KeyUnusable, MalformedPage, MarketLakeError, SettingsError, StopAndTell, TransportTrouble
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.polygon.api_key import ApiKey, key_from_environment
+from marketlake.polygon.client import PolygonClient
 from marketlake.redaction import redacted, redacted_url, without_secret, without_secret_bytes, without_url_secrets
 from marketlake_airflow.hook import PolygonHook
 from polygon_simulator.server import Simulator
@@ -279,7 +272,7 @@ def test_white_space_and_quotes_around_a_key_are_not_part_of_it(given: str, key:
 def test_a_key_is_read_from_any_line_of_an_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str) -> None:
     path = tmp_path / ".env"
     path.write_bytes(f"POLYGON_API_KEY={line}\n".encode())
-    monkeypatch.setattr(settings, "env_file", lambda: path)
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", str(path))
     assert key_from_environment(settings.environment()).value == "KEY"
 
 

@@ -14,11 +14,11 @@ from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from conftest import NOW
 from marketlake import settings
-from marketlake.client import PolygonClient
 from marketlake.errors import SettingsError, StorageError
-from marketlake.ingest import ingest
+from marketlake.ingest.run_summary import RunSummary
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.run_summary import RunSummary
+from marketlake.polygon.client import PolygonClient
 from marketlake_airflow import deadline, notify, report
 from receivers import PATH, Mailbox, Webhook, mailbox, webhook
 
@@ -226,7 +226,7 @@ def test_a_lake_that_cannot_be_read_is_told(lake: Lake, hook: Webhook, monkeypat
     def gone(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("marketlake.partitions.PartitionStore.unfinished", gone)
+    monkeypatch.setattr("marketlake.partitions.store.PartitionStore.unfinished", gone)
     report.report("SPY", context("scheduled", ALL_GOOD, DAYS[:1], BOTH[:1]))
     assert "what the lake still misses is not known: OSError: [Errno 5] Input/output error" in hook.got[0]["text"]
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from conftest import NOW, a_client
-from marketlake.changes import changed_rows
 from marketlake.errors import DamagedPartition, NoSuchRevision
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.partitions import Held
+from marketlake.partitions.changes import changed_rows
+from marketlake.partitions.store import Held
 from polygon_simulator.server import Simulator
 
 DAY = dt.date(2024, 11, 26)

@@ -58,11 +58,11 @@ with DAG("probe", schedule=None):
         from marketlake_airflow.hook import PolygonHook
 
         client = PolygonHook().client(settings.load())
-        print("the client", client, "with", client._key.value, "and", client._http.headers)
+        print("the client", client, "with", client.transport._key.value, "and", client.transport._http.headers)
         try:
-            {client._key.value: 1}["nothing"]
+            {client.transport._key.value: 1}["nothing"]
         except KeyError as exc:
-            raise ZeroDivisionError(f"{client._key.value} sent with {dict(client._http.headers)}") from exc
+            raise ZeroDivisionError(f"{client.transport._key.value} sent with {dict(client.transport._http.headers)}") from exc
 
     @task
     def rendered(password):

@@ -9,6 +9,7 @@ import pytest
 
 from marketlake import settings
 from marketlake.errors import SettingsError
+from marketlake.settings.yaml_file import yaml_document
 
 
 def test_the_file_of_the_project_holds_the_documented_defaults() -> None:
@@ -23,7 +24,7 @@ def test_the_file_of_the_project_holds_the_documented_defaults() -> None:
 
 
 def test_the_file_names_every_setting_of_the_model() -> None:
-    document = settings._yaml_document()
+    document = yaml_document()
     for section, field in settings.Settings.model_fields.items():
         names = getattr(field.annotation, "model_fields", None)
         assert section in document
@@ -34,7 +35,7 @@ def test_the_file_names_every_setting_of_the_model() -> None:
 def test_environment_beats_env_file_beats_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("MARKETLAKE__API__ATTEMPTS=7\nMARKETLAKE__API__PAGE_LIMIT=9\nPOLYGON_API_KEY=k\nOTHER=x\n")
-    monkeypatch.setattr(settings, "env_file", lambda: env_file)
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", str(env_file))
     monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "11")
     loaded = settings.load()
     assert (loaded.api.attempts, loaded.api.page_limit, loaded.api.read_timeout_s) == (7, 11, 60)
@@ -43,7 +44,7 @@ def test_environment_beats_env_file_beats_yaml(monkeypatch: pytest.MonkeyPatch, 
 def test_an_empty_line_in_the_env_file_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("MARKETLAKE__API__ATTEMPTS=\nPOLYGON_BASE_URL=\n")
-    monkeypatch.setattr(settings, "env_file", lambda: env_file)
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", str(env_file))
     assert settings.load().api.attempts == 5
 
 
@@ -209,9 +210,11 @@ def test_a_map_of_a_variable_takes_the_place_of_the_files_and_leaves_the_lines_b
 def test_a_file_that_is_no_text_is_told_with_its_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
+    for other in ("settings.yaml", ".env"):
+        (tmp_path / other).write_bytes(b"")
     (tmp_path / name).write_bytes("# für SPY\n".encode("latin-1"))
     monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", str(tmp_path / "settings.yaml"))
-    monkeypatch.setattr(settings, "env_file", lambda: tmp_path / ".env")
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", str(tmp_path / ".env"))
     with pytest.raises(SettingsError, match=f"{name} "):
         settings.load()
 
@@ -220,7 +223,7 @@ def test_an_empty_variable_hides_no_line_of_the_env_file(monkeypatch: pytest.Mon
     env_file = tmp_path / ".env"
     env_file.write_text(f"MARKETLAKE__API__ATTEMPTS=7\nMARKETLAKE_SETTINGS_FILE={tmp_path}/own.yaml\n")
     (tmp_path / "own.yaml").write_text("api: {page_limit: 9}")
-    monkeypatch.setattr(settings, "env_file", lambda: env_file)
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", str(env_file))
     monkeypatch.setenv("MARKETLAKE__API__ATTEMPTS", "")
     monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", "")
     assert (settings.load().api.attempts, settings.load().api.page_limit) == (7, 9)

@@ -15,15 +15,16 @@ from requests.adapters import HTTPAdapter
 from conftest import KEY, NOW, a_client
 from local_airflow.asked_range import asked_range
 from local_airflow.verdict import verdict
-from marketlake import preflight, settings
-from marketlake.client import PolygonClient
+from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
-from marketlake.credentials import ApiKey
 from marketlake.errors import SettingsError
-from marketlake.ingest import ingest
+from marketlake.ingest import preflight
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.model import is_vendor
-from marketlake.parameters import Storage
+from marketlake.polygon.api_key import ApiKey
+from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.hosts import is_vendor
+from marketlake.settings.sections import Storage
 from polygon_simulator.days import RecordedDays
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator

@@ -13,12 +13,12 @@ import pytest
 
 from conftest import files_under
 from fault_lake import DAY
-from marketlake import storage
-from marketlake.client import PolygonClient
 from marketlake.errors import StorageError
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.storage import LocalStorage
+from marketlake.polygon.client import PolygonClient
+from marketlake.storage import local
+from marketlake.storage.local import LocalStorage
 from polygon_simulator.server import Simulator
 
 really_sync = os.fsync
@@ -27,7 +27,7 @@ PARTITION = f"processed/spy/date={DAY}/bars.parquet"
 
 @pytest.fixture(autouse=True)
 def nothing_said_yet() -> None:
-    storage._tell_unsynced.cache_clear()
+    local._tell_unsynced.cache_clear()
 
 
 def folders_answer(number: int) -> Callable[[int], None]:
@@ -149,6 +149,6 @@ def test_where_a_file_system_links_no_files_a_revision_is_copied_without_modes_o
 
 
 def _digest(lake: Lake, revision: int) -> str:
-    from marketlake.certificate import raw_digest
+    from marketlake.polygon.fetch import raw_digest
 
     return raw_digest(lake.raw_pages.get("SPY", DAY, revision).fetch.bodies)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from conftest import KEY, NOW
-from marketlake.client import PolygonClient
 from marketlake.errors import SettingsError
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
 from marketlake_airflow import tasks
 from marketlake_airflow.hook import PolygonHook
 

@@ -15,7 +15,6 @@ from local_airflow import health, up
 from local_airflow.api import AirflowApi
 from local_airflow.home import AirflowTrouble
 from local_airflow.processes import Processes, free_port
-from marketlake import settings
 from polygon_simulator.server import Simulator
 from rig import DAG, Rig, ended, instances, rows, trigger, until
 from sparse_days import SparseDays
@@ -76,7 +75,7 @@ def up_here(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> int:
     """``make up`` in this process, so that its bounds can be shortened."""
     for name, value in rig.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(settings, "env_file", lambda: rig.folder / "absent.env")
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", "")
     return up.up()
 
 

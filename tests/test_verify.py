@@ -23,16 +23,15 @@ import pytest
 from conftest import KEY, NOW, a_client
 from doc_tables import PROJECT
 from marketlake import commands, settings
-from marketlake.certificate import Certificate
 from marketlake.errors import SettingsError
-from marketlake.examination import examined
-from marketlake.findings import Kind, next_step
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.model import State
-from marketlake.schema import content_hash
-from marketlake.seal import SEAL_KEY, Seal, seal_of
-from marketlake.verify import Verification, verify
+from marketlake.partitions.certificate import Certificate, State
+from marketlake.partitions.seal import SEAL_KEY, Seal, seal_of
+from marketlake.rows.bars import content_hash
+from marketlake.verify.examination import examined
+from marketlake.verify.findings import Kind, next_step
+from marketlake.verify.verify import Verification, verify
 from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
 
@@ -495,7 +494,7 @@ def test_a_session_that_lacks_minutes_is_suspect_and_may_not_pass_for_complete(
 
 def a_client_at(lake: Lake, instant: dt.datetime) -> Any:
     client = a_client(lake, [])
-    client._now_s = instant.timestamp
+    client.transport.now_s = instant.timestamp
     return client
 
 

@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from marketlake import preflight
-from marketlake.client import PolygonClient
 from marketlake.errors import SettingsError
+from marketlake.ingest import preflight
 from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
 from marketlake.sessions import final_from
 
 _SESSIONS_A_MINUTE = 100  # measured: what Airflow dispatches on a 2-core machine, two tasks a session

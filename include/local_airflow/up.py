@@ -10,9 +10,10 @@ from local_airflow.health import is_well
 from local_airflow.home import AirflowTrouble, Home
 from local_airflow.processes import Processes, port_is_free
 from local_airflow.stack import end, find, mend, wait_for
-from marketlake import preflight, settings
+from marketlake import settings
 from marketlake.console import say
 from marketlake.errors import MarketLakeError, StopAndTell
+from marketlake.ingest import preflight
 from marketlake.lake import Lake, system_clock
 
 _START_S = 180

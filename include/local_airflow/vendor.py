@@ -8,9 +8,10 @@ import sys
 import warnings
 
 from local_airflow.home import Home
-from marketlake import call_budget, settings
-from marketlake.client import PolygonClient
+from marketlake import settings
 from marketlake.console import say
+from marketlake.polygon import call_budget
+from marketlake.polygon.client import PolygonClient
 
 
 def client(home: Home, configured: settings.Settings) -> PolygonClient:

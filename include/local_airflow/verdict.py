@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Callable
 
 from local_airflow.asked_range import Range
-from marketlake.certificate import Certificate
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.lake import Lake
-from marketlake.model import State, is_vendor
+from marketlake.partitions.certificate import Certificate, State
+from marketlake.polygon.hosts import is_vendor
 
 _GOOD = frozenset({State.COMPLETE, State.SUSPECT, State.EMPTY})
 

@@ -14,9 +14,9 @@ import msgspec
 from marketlake import commands, settings
 from marketlake.console import COMPLETE, INCOMPLETE, ended, say
 from marketlake.errors import StorageError
-from marketlake.findings import next_step
 from marketlake.lake import Lake, system_clock
-from marketlake.verify import Verification, verify
+from marketlake.verify.findings import next_step
+from marketlake.verify.verify import Verification, verify
 
 
 def _date(text: str) -> dt.date:

@@ -6,14 +6,13 @@ import datetime as dt
 import time
 from collections.abc import Callable
 
-from marketlake.model import BarRequest
-from marketlake.partitions import PartitionStore
-from marketlake.raw_pages import RawPages
-from marketlake.revisions import Revisions
+from marketlake.partitions.raw_pages import RawPages
+from marketlake.partitions.revisions import Revisions
+from marketlake.partitions.store import PartitionStore
+from marketlake.polygon.request import BarRequest
 from marketlake.sessions import SessionCalendar
 from marketlake.settings import Settings
-from marketlake.storage import LocalStorage
-from marketlake.visits import Visits
+from marketlake.storage.local import LocalStorage
 
 
 def system_clock() -> dt.datetime:
@@ -31,7 +30,6 @@ class Lake:
         self.partitions = PartitionStore(self.storage, settings.storage.compression, settings.storage.compression_level)
         self.revisions = Revisions(self.storage, self.partitions)
         self.raw_pages = RawPages(self.storage)
-        self.visits = Visits(self.storage)
         self.calendar = SessionCalendar(now().date(), settings.calendar.closures)
 
     def request(self, ticker: str, session: dt.date) -> BarRequest:

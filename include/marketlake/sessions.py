@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from marketlake.errors import NotASession, NotFinal
-from marketlake.model import SessionHours
 
 if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar
@@ -25,6 +25,26 @@ FINAL_AT = dt.time(11, 0)
 # Zones differ from UTC by whole hours, half hours, and in Nepal and the Chatham Islands by three quarters of one.
 _MIDNIGHT_MINUTES = frozenset({0, 15, 30})
 _NEXT_DATE_FROM = dt.time(11, 0)
+
+
+FULL_DAY_MS = 23_400_000
+"""Regular hours of a day without an early close: 6.5 hours."""
+
+
+@dataclass(frozen=True)
+class SessionHours:
+    """One XNYS session. All bounds are Unix ms UTC and half-open ``[start, end)``."""
+
+    session: dt.date
+    day_start_ms: int
+    day_end_ms: int
+    regular_start_ms: int
+    regular_end_ms: int
+
+    @property
+    def early_close(self) -> bool:
+        """Whether regular hours are shorter than on a full day."""
+        return self.regular_end_ms - self.regular_start_ms < FULL_DAY_MS
 
 
 @lru_cache(maxsize=2)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from marketlake.model import SessionHours
+from marketlake.sessions import SessionHours
 from polygon_simulator.days import Bar
 from polygon_simulator.questions import MINUTE_MS
 

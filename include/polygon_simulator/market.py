@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketlake.errors import NotASession
-from marketlake.model import SessionHours
-from marketlake.sessions import FIRST_SESSION, SessionCalendar
+from marketlake.sessions import FIRST_SESSION, SessionCalendar, SessionHours
 from polygon_simulator.days import Bar
 
 Floats = NDArray[np.float64]

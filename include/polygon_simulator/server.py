@@ -17,8 +17,7 @@ from itertools import islice
 from typing import Any
 
 from marketlake.errors import NotASession
-from marketlake.model import SessionHours
-from marketlake.sessions import SessionCalendar
+from marketlake.sessions import SessionCalendar, SessionHours
 from polygon_simulator import folds
 from polygon_simulator.days import Bar, Days
 from polygon_simulator.faults import Faults

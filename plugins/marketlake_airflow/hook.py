@@ -15,12 +15,12 @@ from requests.exceptions import InvalidHeader
 from requests.utils import check_header_validity
 
 from marketlake import commands
-from marketlake.call_budget import call_budget
-from marketlake.client import PolygonClient
-from marketlake.credentials import key_from_environment, key_of
 from marketlake.errors import KeyMissing, SettingsError
-from marketlake.parameters import Api, checked_base_url
+from marketlake.polygon.api_key import key_from_environment, key_of
+from marketlake.polygon.call_budget import call_budget
+from marketlake.polygon.client import PolygonClient
 from marketlake.settings import Settings, environment
+from marketlake.settings.sections import Api, checked_base_url
 
 _PLAIN_OPTIONS = frozenset({"stream", "cert", "timeout", "verify", "verify_ssl", "allow_redirects", "max_redirects"})
 """The extras that hold no secret: options of the session, all of them but its proxies."""

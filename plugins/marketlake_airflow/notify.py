@@ -19,8 +19,8 @@ from airflow.sdk.log import mask_secret
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from marketlake.errors import MarketLakeError
-from marketlake.parameters import Reporting
 from marketlake.settings import environment
+from marketlake.settings.sections import Reporting
 
 _log = logging.getLogger(__name__)
 URL_VARIABLE = "MARKETLAKE_WEBHOOK_URL"

@@ -13,13 +13,14 @@ import msgspec
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
-from marketlake import planning, settings
-from marketlake.audit import summarise
+from marketlake import settings
+from marketlake.audit.audit import summarise
+from marketlake.audit.visits import Visit
 from marketlake.errors import MarketLakeError
+from marketlake.ingest import planning
+from marketlake.ingest.run_summary import RunSummary
 from marketlake.lake import Lake, system_clock
-from marketlake.partitions import Outcome
-from marketlake.run_summary import RunSummary
-from marketlake.visits import Visit
+from marketlake.partitions.store import Outcome
 from marketlake_airflow import notify
 
 _log = logging.getLogger(__name__)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from marketlake import planning, preflight, settings
-from marketlake.audit import audit_session as audited
-from marketlake.due import audit_plan
+from marketlake import settings
+from marketlake.audit.audit import audit_session as audited
+from marketlake.audit.due import audit_plan
 from marketlake.errors import SettingsError
-from marketlake.ingest import ingest
+from marketlake.ingest import planning, preflight
+from marketlake.ingest.planning import Source
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake, system_clock
-from marketlake.model import Source
 from marketlake.sessions import date_meant
 from marketlake_airflow.hook import PolygonHook
 

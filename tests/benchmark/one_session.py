@@ -21,10 +21,10 @@ from benchmark.figures import Figure
 from benchmark.peers import Floor, OfficialClient, PlainPandas
 from benchmark.vendor import KEY, TICKER
 from marketlake import settings
-from marketlake.client import PolygonClient
-from marketlake.credentials import ApiKey
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.polygon.api_key import ApiKey
+from marketlake.polygon.client import PolygonClient
 
 _MIB = 1 << 20
 

@@ -20,11 +20,11 @@ from benchmark.figures import Figure
 from benchmark.one_session import Ours
 from benchmark.vendor import TICKER
 from marketlake import settings
+from marketlake.ingest.planning import scheduled_plan
 from marketlake.lake import Lake
-from marketlake.planning import scheduled_plan
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_HEAVY = ("pandas", "pyarrow", "numpy", "exchange_calendars", "aiohttp", "marketlake.ingest")
+_HEAVY = ("pandas", "pyarrow", "numpy", "exchange_calendars", "aiohttp", "marketlake.ingest.session")
 _PARSED = """
 import gc, json, runpy, sys, time
 import airflow.sdk

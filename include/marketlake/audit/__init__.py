@@ -1,0 +1,1 @@
+"""Looking again at what is held: what is due, and what came of it."""

@@ -1,0 +1,135 @@
+"""Which sessions are due for another look, and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import logging
+from collections import Counter
+from dataclasses import dataclass
+
+from marketlake.audit.visits import Visits
+from marketlake.lake import Lake
+from marketlake.partitions.certificate import Certificate, State
+from marketlake.sessions import final_from
+
+_log = logging.getLogger(__name__)
+_YOUNG_SESSIONS = 30
+
+
+class Because(enum.StrEnum):
+    """Why a session is looked at again; the first that fits, which is also the order of urgency."""
+
+    UNPROVEN = "unproven"
+    PROVISIONAL = "provisional"
+    REVISIT = "revisit"
+    SUSPECT = "suspect"
+    NOT_COMPARED = "not compared"
+    ASKED = "asked for"
+
+
+@dataclass(frozen=True)
+class Due:
+    """A session to look at again. ``looked_at_ms``: when it was fetched or visited last, ``failed_at_ms``: when
+    a visit failed last; both Unix ms UTC.
+    """
+
+    session: dt.date
+    because: Because
+    looked_at_ms: int
+    failed_at_ms: int = 0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last visit failed."""
+        return self.failed_at_ms > self.looked_at_ms
+
+
+def due(lake: Lake, ticker: str) -> list[Due]:
+    """Every session that is due, most urgent first, then the one whose last look is longest ago.
+
+    Those whose last visit failed come behind all others, so that what cannot be mended holds nothing up.
+    Sessions without a partition are a run's work, and those that are not final nobody's yet. Reads the
+    footer of every partition.
+    """
+    held = lake.partitions.certificates(ticker)
+    last = lake.calendar.last_final(lake.now())
+    known = lake.calendar.sessions(min(held), last) if held and last else []
+    found = [
+        _due(lake, ticker, held[session], known, position) for position, session in enumerate(known) if session in held
+    ]
+    order = list(Because)
+    waiting = [one for one in found if one is not None]
+    return sorted(
+        waiting,
+        key=lambda one: (
+            one.has_failed,
+            order.index(one.because),
+            max(one.looked_at_ms, one.failed_at_ms),
+            one.session,
+        ),
+    )
+
+
+def because(lake: Lake, ticker: str, session: dt.date) -> Because:
+    """Why one session is due; ASKED where it is not."""
+    last = lake.calendar.last_final(lake.now())
+    known = lake.calendar.sessions(session, last) if last else []
+    found = _due(lake, ticker, lake.partitions.certificate(ticker, session), known, 0) if known else None
+    return found.because if found else Because.ASKED
+
+
+def audit_plan(lake: Lake, ticker: str, first: dt.date | None, last: dt.date | None) -> list[dt.date]:
+    """What one run looks at: the held sessions of a range that was asked for, else the most urgent of what is due."""
+    if first is not None or last is not None:
+        held = lake.partitions.sessions(ticker)
+        return sorted(day for day in held if (first or day) <= day <= (last or day))
+    waiting = due(lake, ticker)
+    taken = waiting[: lake.settings.audit.sessions_a_run]
+    if len(taken) < len(waiting):
+        _log.warning(
+            "%s: %d sessions are due; %d are looked at now, the rest with the next runs (audit.sessions_a_run)",
+            ticker, len(waiting), len(taken),
+        )  # fmt: skip
+    for reason, count in Counter(one.because for one in taken).items():
+        _log.info("%s: %d due as %s", ticker, count, reason.value)
+    return [one.session for one in taken]
+
+
+def _due(lake: Lake, ticker: str, certificate: Certificate | None, known: list[dt.date], position: int) -> Due | None:
+    """Of the session at that position of ``known``, which are the sessions up to the last final one."""
+    session = known[position]
+    if not lake.settings.history.includes(session):
+        return None
+    visit = Visits(lake.storage).last(ticker, session)
+    looked_at_ms = max(visit.visited_at_ms if visit else 0, certificate.fetched_at_ms if certificate else 0)
+    reason = _reason(lake, certificate, known, position, looked_at_ms)
+    return Due(session, reason, looked_at_ms, visit.failed_at_ms if visit else 0) if reason else None
+
+
+def _reason(
+    lake: Lake, certificate: Certificate | None, known: list[dt.date], position: int, looked_at_ms: int
+) -> Because | None:
+    """Why the session at that position of the known ones is due; None where it is not."""
+    if certificate is None:
+        return Because.UNPROVEN
+    if certificate.state is State.PROVISIONAL:
+        return Because.PROVISIONAL
+    age = len(known) - 1 - position
+    reached = [after for after in lake.settings.audit.revisit_after_sessions if after <= age]
+    if reached and looked_at_ms < _final_ms(known[position + max(reached)]):
+        return Because.REVISIT
+    # Daily while it is young, then now and then: what stays odd for a month is seldom mended later.
+    pause = 0 if age <= _YOUNG_SESSIONS else _YOUNG_SESSIONS
+    has_rested = looked_at_ms < _final_ms(known[len(known) - 1 - pause])
+    if certificate.state is State.SUSPECT:
+        return Because.SUSPECT if has_rested else None
+    compared = certificate.reconciliation
+    if not lake.settings.reconcile.enabled or (compared and not compared.not_compared):
+        return None
+    never_answered = compared is None or compared.may_be_completed
+    return Because.NOT_COMPARED if never_answered or has_rested else None
+
+
+def _final_ms(session: dt.date) -> int:
+    return int(final_from(session).timestamp() * 1000)

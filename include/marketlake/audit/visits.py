@@ -1,0 +1,50 @@
+"""When each session was looked at again, and what came of it: advisory notes beside the partitions."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from marketlake.storage.storage import Storage, Writer
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """What one audit of a session did. It spares a fetch, and proves nothing: only a certificate does.
+
+    ``changes`` says in words what a revision changed, ``visited_at_ms`` is Unix ms UTC; 0 of a session that no
+    audit has fetched yet. ``failed_at_ms``: the last one that could not, which leaves the rest as it was.
+    """
+
+    session: dt.date
+    because: str
+    outcome: str
+    state: str
+    revision: int
+    visited_at_ms: int
+    changes: str = ""
+    suspect_because: tuple[str, ...] = ()
+    failed_at_ms: int = 0
+
+
+class Visits:
+    """The last visit of each session, in ``audit/{ticker}/date=D.json``."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def last(self, ticker: str, session: dt.date) -> Visit | None:
+        """The last visit; None without one, or where the note cannot be read."""
+        data = self._storage.get(_key(ticker, session))
+        try:
+            return msgspec.json.decode(data, type=Visit) if data else None
+        except msgspec.DecodeError:  # the session is looked at once more
+            return None
+
+    def note(self, writer: Writer, ticker: str, visit: Visit) -> None:
+        """Replace the note of the session."""
+        writer.put(_key(ticker, visit.session), msgspec.json.encode(visit))
+
+
+def _key(ticker: str, session: dt.date) -> str:
+    return f"audit/{ticker.lower()}/date={session}.json"

@@ -1,0 +1,138 @@
+"""Which sessions a run has to fetch. Pure decisions over a calendar and a list of partitions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import logging
+
+from marketlake import commands
+from marketlake.errors import NotASession, NotFinal, SettingsError
+from marketlake.lake import Lake
+from marketlake.sessions import FIRST_SESSION, NEW_YORK
+
+_log = logging.getLogger(__name__)
+
+
+class Source(enum.StrEnum):
+    """Where an ingest takes its pages from."""
+
+    API = "api"
+    RAW = "raw"
+
+
+def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
+    """The run's own session and what is missing or provisional among the last ones before it, newest first.
+
+    Older gaps are only counted, with the command that fills them: filling years is a backfill's work.
+    """
+    known = _known(lake, own)
+    window = catch_up_window(lake, own)
+    present = lake.partitions.present(ticker)
+    older = [day for day in known if day not in present and day < window[0]]
+    recent = lake.partitions.unfinished(ticker, window, present)
+    if older:
+        _log.warning(
+            "%s: %d sessions before the catch-up window have no partition; fill them with  %s",
+            ticker, len(older),
+            commands.fetching(ticker, older[0], older[-1], tickers=lake.settings.tickers, again=False),
+        )  # fmt: skip
+    return sorted({*recent, *({own} & set(known))}, reverse=True)
+
+
+def catch_up_window(lake: Lake, own: dt.date) -> list[dt.date]:
+    """The session of a scheduled run and those before it that it also looks after, ascending."""
+    return _known(lake, own)[-lake.settings.schedule.catch_up_sessions - 1 :]
+
+
+def _known(lake: Lake, own: dt.date) -> list[dt.date]:
+    sessions = lake.calendar.sessions(lake.settings.history.start_date, own)
+    return [day for day in sessions if lake.settings.history.includes(day)]
+
+
+def backfill_plan(lake: Lake, own: dt.date) -> list[dt.date]:
+    """Exactly the run's session. Raises NotASession, or SettingsError outside the lake's history."""
+    lake.calendar.hours(own)
+    if not lake.settings.history.includes(own):
+        raise SettingsError(_outside(lake, own))
+    lake.calendar.require_final(own, lake.now(), allow_provisional=False)
+    return [own]
+
+
+def manual_plan(
+    lake: Lake,
+    ticker: str,
+    *,
+    start: dt.date | None,
+    end: dt.date | None,
+    logical_date: dt.date | None,
+    refetch: bool,
+    source: Source,
+    allow_provisional: bool,
+) -> list[dt.date]:
+    """The sessions a person asked for, ascending: without ``refetch``, only what is missing.
+
+    Dates that are not final yet are left out, and said, unless ``allow_provisional``. Raises
+    SettingsError where no date was given, or end is before start; NotASession where none is in range.
+    """
+    first, last = _asked(lake, start, end, logical_date, allow_provisional)
+    asked = lake.calendar.sessions(first, last)
+    sessions = [day for day in asked if lake.settings.history.includes(day)]
+    if not sessions:
+        raise NotASession(
+            f"no session of the New York Stock Exchange from {first} to {last}{_history(lake)}."
+            " Choose other dates, or change history in the settings."
+        )
+    if len(sessions) < len(asked):
+        _log.warning(
+            "%s: %d of %d sessions from %s to %s are left out%s",
+            ticker, len(asked) - len(sessions), len(asked), first, last, _history(lake),
+        )  # fmt: skip
+    ready = [day for day in sessions if _may_fetch(lake, day, allow_provisional)]
+    if len(ready) < len(sessions):
+        _log.warning(
+            "%d sessions are not final yet and are left out: %s", len(sessions) - len(ready), sessions[len(ready) :]
+        )
+    if not ready:
+        lake.calendar.require_final(sessions[0], lake.now(), allow_provisional=allow_provisional)
+    wanted = ready if refetch or source is Source.RAW else lake.partitions.unfinished(ticker, ready)
+    _log.info("%s: %d of %d sessions from %s to %s are to be fetched", ticker, len(wanted), len(ready), first, last)
+    return wanted
+
+
+def _asked(
+    lake: Lake,
+    start: dt.date | None,
+    end: dt.date | None,
+    logical_date: dt.date | None,
+    allow_provisional: bool,
+) -> tuple[dt.date, dt.date]:
+    if start is None and end is None:
+        if logical_date is None:
+            raise SettingsError("no dates: give start_date and end_date, or trigger with a logical date.")
+        return logical_date, logical_date
+    if start is None:
+        raise SettingsError(f"end_date {end} without start_date: give both.")
+    if end is None:
+        today = lake.now().astimezone(NEW_YORK).date()
+        end = today if allow_provisional else max(start, lake.calendar.last_final(lake.now()) or start)
+    if end < start:
+        raise SettingsError(f"end_date {end} is before start_date {start}: swap them.")
+    return start, end
+
+
+def _may_fetch(lake: Lake, day: dt.date, allow_provisional: bool) -> bool:
+    try:
+        lake.calendar.require_final(day, lake.now(), allow_provisional=allow_provisional)
+    except NotFinal:
+        return False
+    return True
+
+
+def _history(lake: Lake) -> str:
+    history = lake.settings.history
+    return f" (the lake's history: {max(history.start_date, FIRST_SESSION)} to {history.end_date or 'today'})"
+
+
+def _outside(lake: Lake, day: dt.date) -> str:
+    return f"{day} is outside the lake's history{_history(lake)}. Change history in the settings, or the date."

@@ -1,0 +1,113 @@
+"""The evidence that is published with a partition, in the same atomic act."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+
+import msgspec
+
+from marketlake.partitions.changes import Changes
+from marketlake.quality.reconciliation import Reconciliation
+from marketlake.sessions import SessionHours
+
+
+class State(enum.StrEnum):
+    """What a certificate claims of its session."""
+
+    COMPLETE = "complete"
+    PROVISIONAL = "provisional"
+    SUSPECT = "suspect"
+    EMPTY = "empty"
+
+
+class Hours(msgspec.Struct, frozen=True):
+    """The session's hours, Unix ms UTC, half-open."""
+
+    day_start_ms: int
+    day_end_ms: int
+    regular_start_ms: int
+    regular_end_ms: int
+    early_close: bool
+
+    @classmethod
+    def of(cls, hours: SessionHours) -> Hours:
+        """The hours as a certificate records them."""
+        return cls(
+            hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms, hours.early_close
+        )
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check and its result."""
+
+    name: str
+    ok: bool
+    blocking: bool
+    count: int
+    detail: str
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """Everything that is claimed of one partition. No secret ever stands in it.
+
+    ``content_hash`` is of rows and schema, not of the file. ``raw_digest`` is of the page bodies in
+    order. Times are Unix ms UTC: the answer came at ``fetched_at_ms``, the revision's rows were published at
+    ``published_at_ms``, and this certificate of them was written at ``certified_at_ms``.
+    ``reconciliation`` is None where the bars were never held against longer ones, ``changes`` where the
+    revision replaced none, or one that proved nothing.
+    """
+
+    schema_version: int
+    ticker: str
+    session: dt.date
+    state: State
+    adjusted: bool
+    source_host: str
+    pages: int
+    request_ids: tuple[str, ...]
+    raw_digest: str
+    rows: int
+    first_timestamp: int
+    last_timestamp: int
+    volume: float
+    transactions: int
+    content_hash: str
+    hours: Hours
+    checks: tuple[Check, ...]
+    waivers: tuple[str, ...]
+    revision: int
+    fetched_at_ms: int
+    published_at_ms: int
+    certified_at_ms: int = 0
+    reconciliation: Reconciliation | None = None
+    changes: Changes | None = None
+
+    def encode(self) -> bytes:
+        """As JSON."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Certificate:
+        """From JSON. Raises ``msgspec.DecodeError`` where it is none."""
+        return msgspec.json.decode(data, type=cls)
+
+    def claims_the_same(self, other: Certificate) -> bool:
+        """Whether state, checks, waivers and reconciliation agree: nothing a renewal would add."""
+        return (self.schema_version, self.state, self.hours, self.checks, self.waivers, self.reconciliation) == (
+            other.schema_version,
+            other.state,
+            other.hours,
+            other.checks,
+            other.waivers,
+            other.reconciliation,
+        )
+
+    @property
+    def suspect_because(self) -> tuple[str, ...]:
+        """Why the session is suspect, a line each; none where it is not."""
+        found = self.reconciliation.findings.values() if self.reconciliation else ()
+        return (
+            *(f"accepted by quality.accept: {name}" for name in self.waivers),
+            *(one for part in found for one in part),
+        )

@@ -1,0 +1,112 @@
+"""What a session's rows were: its revisions, and reading one of them, or what stood at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from marketlake.errors import DamagedPartition, NoSuchRevision
+from marketlake.partitions.certificate import Certificate
+from marketlake.partitions.store import PartitionStore, certificate_in, rows_in
+from marketlake.rows.bars import content_hash
+from marketlake.storage.storage import Storage
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One version of a session's rows. ``newest``: it is what ``processed/`` holds.
+
+    ``certificate`` is None where the file has none of this ticker and session: it proves nothing.
+    """
+
+    number: int
+    newest: bool
+    certificate: Certificate | None
+
+    @property
+    def published_at(self) -> dt.datetime | None:
+        """When these rows entered the lake, UTC; None where the certificate does not count."""
+        if self.certificate is None:
+            return None
+        return dt.datetime.fromtimestamp(self.certificate.published_at_ms / 1000, dt.UTC)
+
+
+class Revisions:
+    """The versions of every session of one lake. It only reads."""
+
+    def __init__(self, storage: Storage, partitions: PartitionStore) -> None:
+        self._storage = storage
+        self._partitions = partitions
+
+    def list_revisions(self, ticker: str, session: dt.date) -> list[Revision]:
+        """Every revision that is kept, and the newest, ascending; none where the session has no partition."""
+        held = self._partitions.held(ticker, session)
+        newest = [Revision(held.revision, newest=True, certificate=held.claimed)] if held else []
+        return [
+            # A publication that was cut off may have kept a copy of what is still the newest.
+            *(
+                Revision(number, newest=False, certificate=self._kept_certificate(ticker, session, number))
+                for number in self._partitions.kept_revisions(ticker, session)
+                if held is None or number != held.revision
+            ),
+            *newest,
+        ]
+
+    def read_revision(self, ticker: str, session: dt.date, number: int) -> pa.Table:
+        """The rows of one revision, in the schema of a partition.
+
+        Raises NoSuchRevision, or DamagedPartition where the rows are not those that were certified.
+        """
+        known = self.list_revisions(ticker, session)
+        wanted = next((one for one in known if one.number == number), None)
+        if wanted is None:
+            there = ", ".join(str(one.number) for one in known)
+            kept = f"choose one of those that are kept: {there}" if there else "the lake holds nothing of that session"
+            raise NoSuchRevision(f"{ticker} {session}: there is no revision {number}; {kept}.")
+        return self._rows(ticker, session, wanted)
+
+    def read_as_of(self, ticker: str, session: dt.date, at: dt.datetime) -> pa.Table | None:
+        """The rows that ``processed/`` held at a time; None where it held none yet.
+
+        ``at`` needs a zone. Raises ValueError without one, and DamagedPartition as ``read_revision`` does.
+        """
+        if at.tzinfo is None:
+            raise ValueError(f"{at} has no zone: give one, such as datetime.timezone.utc")
+        standing = [
+            one
+            for one in self.list_revisions(ticker, session)
+            if one.published_at is not None and one.published_at <= at
+        ]
+        return self._rows(ticker, session, standing[-1]) if standing else None
+
+    def _rows(self, ticker: str, session: dt.date, revision: Revision) -> pa.Table:
+        keys = [self._partitions.kept_key(ticker, session, revision.number)]
+        if revision.newest:  # and if it has been superseded since it was listed, it is kept by now
+            keys.insert(0, self._partitions.key(ticker, session))
+        for key in keys:
+            rows = self._certified_rows(key, revision)
+            if rows is not None:
+                return rows
+        raise DamagedPartition(
+            f"{ticker} {session}: the rows of revision {revision.number} ({keys[0]}) are not those of its"
+            f" certificate. Take that file from a backup; its pages may be under raw/ as rev={revision.number}."
+        )
+
+    def _certified_rows(self, key: str, revision: Revision) -> pa.Table | None:
+        """The rows of a file if they are those that the revision's certificate is of."""
+        data = self._storage.get(key)
+        if data is None or revision.certificate is None:
+            return None
+        try:
+            rows = rows_in(data)
+            return rows if content_hash(rows) == revision.certificate.content_hash else None
+        except (DamagedPartition, pa.ArrowException, KeyError):
+            return None
+
+    def _kept_certificate(self, ticker: str, session: dt.date, number: int) -> Certificate | None:
+        data = self._storage.get(self._partitions.kept_key(ticker, session, number))
+        found = certificate_in(io.BytesIO(data)) if data is not None else None
+        return found if found and (found.ticker, found.session) == (ticker, session) else None

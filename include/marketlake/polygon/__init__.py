@@ -1,0 +1,1 @@
+"""The vendor's API, and nothing of the lake."""

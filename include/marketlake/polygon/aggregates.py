@@ -1,0 +1,183 @@
+"""One page of the aggregates endpoint, from JSON text to Arrow columns, strictly.
+
+Source of the shapes: the vendor's aggregates endpoint ``/v2/aggs/ticker/.../range/1/second/...``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from marketlake.errors import MalformedPage, UndecodableBody
+from marketlake.polygon.request import BarRequest
+from marketlake.rows.bars import BARS
+
+Floats = NDArray[np.float64]
+
+_LARGEST_EXACT_INTEGER = 2.0**53
+_SHOWN_BYTES = 80
+
+
+class _Bar(msgspec.Struct, gc=False):
+    """Any number may come with an exponent or a fraction, so all are floats until they are checked.
+
+    What may be absent is NaN then, which no JSON number is; or None, where the vendor sends a null.
+    """
+
+    t: float
+    o: float
+    h: float
+    l: float  # noqa: E741 (the vendor's name)
+    c: float
+    v: float
+    vw: float | None = math.nan
+    n: float | None = math.nan
+
+
+class _Body(msgspec.Struct):
+    """Only what is relied on; unknown keys come and go and are ignored."""
+
+    status: str = ""
+    ticker: str | None = None
+    adjusted: bool | None = None
+    results: list[_Bar] | None = None
+    results_count: float | None = msgspec.field(default=None, name="resultsCount")
+    next_url: str | None = None
+    # They prove nothing, so they refuse nothing, whatever they are.
+    request_id: Any = ""
+    error: Any = None
+    message: Any = None
+
+
+_NUMBERS = ("t", "o", "h", "l", "c", "v", "vw", "n")
+_BAR_NUMBERS = attrgetter(*_NUMBERS)
+_DECODER = msgspec.json.Decoder(_Body)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One decoded page. ``bars`` lacks only the ticker column, whose echo stands beside it."""
+
+    status: str
+    said: str
+    ticker: str | None
+    adjusted: bool | None
+    results_count: float | None
+    next_url: str | None
+    request_id: str
+    bars: pa.Table
+
+
+def decode(body: bytes) -> Page:
+    """Decode one response body.
+
+    Raises UndecodableBody where it is no JSON (cut short, HTML), MalformedPage where it is JSON of
+    another shape or with a number that cannot be what its field means.
+    """
+    try:
+        decoded = _DECODER.decode(body)
+    except msgspec.ValidationError as exc:
+        raise MalformedPage(f"the page is not shaped as documented: {exc}; it begins {_shown(body)}") from exc
+    except RecursionError as exc:
+        raise MalformedPage(f"the page is nested too deeply; it begins {_shown(body)}") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise UndecodableBody(f"the body of {len(body)} bytes is no JSON ({exc}); it begins {_shown(body)}") from exc
+    return Page(
+        status=decoded.status,
+        said=_text(decoded.error or decoded.message),
+        ticker=decoded.ticker,
+        adjusted=decoded.adjusted,
+        results_count=decoded.results_count,
+        next_url=decoded.next_url,
+        request_id=_text(decoded.request_id),
+        bars=_columns(decoded.results or []),
+    )
+
+
+def _text(given: object) -> str:
+    return given if isinstance(given, str) else "" if given is None else msgspec.json.encode(given).decode()
+
+
+def _columns(bars: list[_Bar]) -> pa.Table:
+    column = dict(zip(_NUMBERS, np.ascontiguousarray(_numbers(bars).T), strict=True))
+    columns = {
+        "timestamp": pa.array(_integers(column["t"], "t")),
+        "open": column["o"],
+        "high": column["h"],
+        "low": column["l"],
+        "close": column["c"],
+        "volume": pa.array(_integers(np.rint(column["v"]), "v")),
+        "vwap": pa.array(column["vw"], mask=np.isnan(column["vw"])),
+        "transactions": _nullable_integers(column["n"], "n"),
+        "volume_exact": column["v"],
+    }
+    return pa.table(columns, schema=pa.schema([BARS.field(name) for name in columns]))
+
+
+def _numbers(bars: list[_Bar]) -> Floats:
+    """The bars' numbers, of shape (bars, names), in one pass; NaN, which JSON has no word for, where one is absent."""
+
+    def each() -> Iterator[float | None]:
+        return chain.from_iterable(map(_BAR_NUMBERS, bars))
+
+    size = len(bars) * len(_NUMBERS)
+    try:
+        numbers = np.fromiter(each(), np.float64, size)
+    except TypeError:  # a null
+        numbers = np.fromiter((math.nan if number is None else number for number in each()), np.float64, size)
+    return numbers.reshape(len(bars), len(_NUMBERS))
+
+
+def _integers(values: Floats, key: str) -> NDArray[np.int64]:
+    wrong = np.flatnonzero((np.rint(values) != values) | (np.abs(values) > _LARGEST_EXACT_INTEGER))
+    if len(wrong):
+        raise MalformedPage(f"{key} of bar {wrong[0]} is {values[wrong[0]]!r}, not a whole number below 2**53")
+    return values.astype(np.int64)
+
+
+def _nullable_integers(values: Floats, key: str) -> pa.Array:
+    absent = np.isnan(values)
+    return pa.array(_integers(np.where(absent, 0, values), key), mask=absent)
+
+
+def _shown(body: bytes) -> str:
+    return repr(body[:_SHOWN_BYTES].decode("utf-8", "replace"))
+
+
+def require_echo(page: Page, request: BarRequest, number: int) -> None:
+    """Refuse a page that answers another question, or that does not hold what it says it holds."""
+    where = f"{request}: page {number} (request id {page.request_id or 'none'})"
+    if page.ticker != request.ticker:
+        raise MalformedPage(f"{where} is of ticker {page.ticker!r}. Ask again later; if it stays, ask the vendor.")
+    if page.adjusted is not request.adjusted:
+        raise MalformedPage(
+            f"{where} says adjusted={page.adjusted}, asked was adjusted={request.adjusted}."
+            " Ask again later; if it stays, ask the vendor."
+        )
+    if page.results_count != page.bars.num_rows:
+        raise MalformedPage(
+            f"{where} announces {page.results_count} bars and holds {page.bars.num_rows}, so it is not what was sent."
+            " Ask again later; if it stays, ask the vendor."
+        )
+
+
+def path(request: BarRequest) -> str:
+    """The path under which all pages of a request lie."""
+    return f"/v2/aggs/ticker/{request.ticker}/range/1/{request.timespan.value}"
+
+
+def first_path(request: BarRequest, limit: int) -> str:
+    """Path and query of the first page."""
+    hours = request.hours
+    query = {"adjusted": str(request.adjusted).lower(), "sort": "asc", "limit": limit}
+    return f"{path(request)}/{hours.day_start_ms}/{hours.day_end_ms - 1}?{urlencode(query)}"

@@ -1,0 +1,88 @@
+"""What an unsuccessful answer of the vendor means, and what to do about it.
+
+Source: the vendor's API description and recorded error bodies. The body's own status counts beside the
+HTTP one, since errors have come with HTTP 200.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from marketlake.errors import (
+    BadRequest,
+    KeyRefused,
+    MalformedPage,
+    MarketLakeError,
+    NotEntitled,
+    RateLimited,
+    ServerTrouble,
+)
+from marketlake.polygon.api_key import ApiKey
+from marketlake.redaction import without_secret, without_url_secrets
+
+_GAVE_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """HTTP code, the body's status and text, and the Retry-After header as it came."""
+
+    code: int
+    status: str
+    said: str
+    retry_after: str = ""
+
+
+def meaning(answer: Answer, about: str, key: ApiKey, now_s: float) -> MarketLakeError:
+    """The error an unsuccessful answer stands for. ``about`` names ticker, session, page, URL and request id."""
+    said = without_url_secrets(without_secret(answer.said, key.value))
+    told = f"{about}: {answer.status or 'no status'}: {said.rstrip('.') or 'no message'}"
+    return _passing(answer, told, now_s) or _final(answer, told, key)
+
+
+def _passing(answer: Answer, told: str, now_s: float) -> MarketLakeError | None:
+    """Trouble that may pass; None for everything else."""
+    if answer.code == HTTPStatus.TOO_MANY_REQUESTS or "exceeded the maximum requests" in answer.said:
+        wait_s = retry_after_s(answer.retry_after, now_s)
+        return RateLimited(f"{told}. The plan's calls are used up for now; it is tried again.", wait_s)
+    if answer.code >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.code in _GAVE_UP:
+        return ServerTrouble(f"{told}. The vendor's server has trouble; it is tried again.")
+    if answer.code == HTTPStatus.OK and answer.status == "ERROR" and "API Key" not in answer.said:
+        return ServerTrouble(f"{told}. The vendor reports an error in an HTTP 200; it is tried again.")
+    return None
+
+
+def _final(answer: Answer, told: str, key: ApiKey) -> MarketLakeError:
+    """What a person must mend, or what cannot be taken for data."""
+    if answer.code >= HTTPStatus.BAD_REQUEST and not answer.status:
+        return BadRequest(
+            f"{told}. This is not the vendor's answer: something between refuses, or the address is another's. Check"
+            " api.base_url, and ask whoever runs your proxy or firewall."
+        )
+    if answer.code == HTTPStatus.UNAUTHORIZED or "API Key" in answer.said:
+        return KeyRefused(f"{told}. The key {key} is not accepted: compare it with the vendor's dashboard.")
+    if answer.status == "NOT_AUTHORIZED" or (answer.code == HTTPStatus.FORBIDDEN and answer.status):
+        return NotEntitled(
+            f"{told}. The key {key} works, but its plan does not include these bars: per-second bars need Stocks"
+            " Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask for later dates."
+        )
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.code < HTTPStatus.BAD_REQUEST:
+        return BadRequest(f"{told}. A redirect is not followed; set api.base_url to the API itself.")
+    if answer.code >= HTTPStatus.BAD_REQUEST:
+        return BadRequest(f"{told}. The request itself is wrong; check tickers and dates in the settings.")
+    return MalformedPage(
+        f"{told}. This status is not documented; it is not taken for data. Clear the task later; if it stays, ask the"
+        " vendor."
+    )
+
+
+def retry_after_s(header: str, now_s: float) -> float | None:
+    """Seconds that a Retry-After header asks for, as a number or as a date; None where it says nothing."""
+    with suppress(ValueError):
+        return max(0.0, float(header))
+    with suppress(ValueError, TypeError):
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now_s)
+    return None

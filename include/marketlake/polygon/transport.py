@@ -1,0 +1,187 @@
+"""One call to the vendor's API over a ``requests`` session that somebody else made: key, turn, timeouts, retries."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_not_exception_type, stop_after_attempt
+from tenacity.wait import wait_exponential_jitter
+
+from marketlake.errors import BudgetSpent, MarketLakeError, RateLimited, RefusedData, Retryable, TransportTrouble
+from marketlake.polygon import aggregates
+from marketlake.polygon.aggregates import Page
+from marketlake.polygon.api_key import ApiKey
+from marketlake.polygon.body import read_within
+from marketlake.polygon.refusals import Answer, meaning
+from marketlake.redaction import redacted_url, without_secret, without_secret_bytes, without_url_secrets
+from marketlake.settings.sections import Api
+
+_GOOD_STATUSES = frozenset({"OK", "DELAYED"})
+_log = logging.getLogger(__name__)
+
+
+class _Bearer(AuthBase):
+    """The key in the Authorization header. As an auth object it also keeps ``requests`` from using a netrc."""
+
+    def __init__(self, key: ApiKey) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key.value}"
+        return request
+
+
+@dataclass
+class Calls:
+    """What happened on the way to an answer: every wait in seconds, and every answer's own time, Unix s."""
+
+    waits_s: list[float] = field(default_factory=list)
+    dates_s: list[float] = field(default_factory=list)
+
+
+class Transport:
+    """Asks for one page at a time, with bounded retries.
+
+    The key travels only in the Authorization header and only to the host of ``base_url``.
+    ``sleep`` and ``now_s`` are injected, so that a test waits for nothing. ``take_turn`` is asked before
+    every single call, with what is called for; it returns the seconds that it waited.
+    """
+
+    def __init__(
+        self,
+        http: requests.Session,
+        key: ApiKey,
+        api: Api,
+        *,
+        base_url: str | None = None,
+        take_turn: Callable[[str], float] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.api = api
+        self.base_url = (base_url or api.base_url).rstrip("/")
+        self.now_s = now_s
+        self._http = http
+        self._key = key
+        self._auth = _Bearer(key)
+        self._take_turn = take_turn
+        self._sleep = sleep
+
+    def __str__(self) -> str:
+        return f"{self.base_url} with API key {self._key}"
+
+    @property
+    def host(self) -> str:
+        """Host and port of the API, as a certificate records them."""
+        return urlsplit(self.base_url).netloc
+
+    def shown(self, url: str) -> str:
+        """An address as it may be told."""
+        return without_secret(redacted_url(url), self._key.value)
+
+    def wait(self, seconds: float, calls: Calls) -> None:
+        """Wait, on record."""
+        calls.waits_s.append(seconds)
+        self._sleep(seconds)
+
+    def page(self, url: str, where: str, calls: Calls) -> tuple[Page, bytes]:
+        """One page and its body. ``where`` names ticker, session and page in messages.
+
+        Raises Retryable once the attempts are used up, StopAndTell or RefusedData (which carries the body).
+        """
+        retrying = Retrying(
+            stop=stop_after_attempt(self.api.attempts),
+            wait=self._backoff,
+            retry=retry_if_exception_type(Retryable) & retry_if_not_exception_type(BudgetSpent),
+            sleep=lambda seconds: self.wait(seconds, calls),
+            before_sleep=self._log_attempt,
+            reraise=True,
+        )
+        return retrying(self._page_once, url, where, calls)
+
+    def _page_once(self, url: str, where: str, calls: Calls) -> tuple[Page, bytes]:
+        response, body = self._get(url, where, calls)
+        # The key is in no answer that has been seen; should the vendor echo it, it is not kept.
+        body = without_secret_bytes(body, self._key.value)
+        about = f"{where}: HTTP {response.status_code} from {self.shown(url)}"
+        try:
+            page = aggregates.decode(body)
+        except MarketLakeError as exc:
+            if response.status_code != requests.codes.ok:
+                raise self._error(response, "", "", about) from exc
+            request_id = self._request_id(response)
+            way_on = (
+                "It is asked again."
+                if isinstance(exc, Retryable)
+                else "Fetch again later; if it stays, ask the vendor."
+            )
+            told = type(exc)(f"{about} (request id {request_id}): {exc}. {way_on}")
+            if isinstance(told, RefusedData):
+                told.bodies = (body,)
+            raise told from exc
+        if response.status_code != requests.codes.ok or page.status not in _GOOD_STATUSES:
+            request_id = page.request_id or self._request_id(response)
+            raise self._error(response, page.status, page.said, f"{about} (request id {request_id})")
+        return page, body
+
+    def _get(self, url: str, where: str, calls: Calls) -> tuple[requests.Response, bytes]:
+        if self._take_turn and (waited_s := self._take_turn(where)):
+            calls.waits_s.append(waited_s)
+        timeout = (self.api.connect_timeout_s, self.api.read_timeout_s)
+        try:
+            with self._http.get(url, auth=self._auth, timeout=timeout, allow_redirects=False, stream=True) as response:
+                with suppress(ValueError, TypeError):  # no such header, or none that is a date
+                    calls.dates_s.append(parsedate_to_datetime(response.headers.get("Date", "")).timestamp())
+                return response, read_within(response, self.api.answer_timeout_s)
+        except (requests.exceptions.RequestException, ValueError) as exc:
+            cause = without_url_secrets(without_secret(_cause(exc), self._key.value))
+            # Without the chain: the libraries' own texts can hold a proxy's password, and logs print every link.
+            raise TransportTrouble(
+                f"{where}: no usable answer from {self.shown(url)} ({cause})."
+                " Check the network, its proxy and api.base_url."
+            ) from None
+
+    def _request_id(self, response: requests.Response) -> str:
+        return without_secret(response.headers.get("X-Request-Id", "none"), self._key.value)
+
+    def _error(self, response: requests.Response, status: str, said: str, about: str) -> MarketLakeError:
+        answer = Answer(response.status_code, status, said, response.headers.get("Retry-After", ""))
+        return meaning(answer, about, self._key, self.now_s())
+
+    def _backoff(self, state: RetryCallState) -> float:
+        """Seconds before the next attempt: what the vendor asks for, else exponential with jitter; capped."""
+        api = self.api
+        failure = state.outcome.exception() if state.outcome else None
+        if isinstance(failure, RateLimited) and failure.retry_after_s is not None:
+            return min(failure.retry_after_s, api.backoff_cap_s)
+        jittered = wait_exponential_jitter(
+            multiplier=api.backoff_base_s, max=api.backoff_cap_s, jitter=api.backoff_base_s
+        )
+        return float(jittered(state))
+
+    def _log_attempt(self, state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome else None
+        wait_s = state.next_action.sleep if state.next_action else 0.0
+        _log.warning(
+            "attempt %d of %d failed, waiting %.1f s: %s",
+            state.attempt_number,
+            self.api.attempts,
+            wait_s,
+            failure,
+        )
+
+
+def _cause(exc: requests.exceptions.RequestException | ValueError) -> str:
+    """What is below the layers of the HTTP libraries: a name that does not resolve, a refused connection."""
+    if isinstance(exc, ValueError):  # its text may quote any part of the address; ours was checked before
+        return f"{type(exc).__name__}: an address is malformed, that of a proxy (HTTPS_PROXY) perhaps"
+    found = getattr(exc.args[0], "reason", None) if exc.args else None
+    return f"{type(found or exc).__name__}: {' '.join(str(found or exc).split())}"

@@ -1,0 +1,1 @@
+"""Judging rows: their checks, and what they are held against."""

@@ -1,0 +1,164 @@
+"""Seconds against the longer bars of the same session: how much of what traded do they account for?
+
+The vendor's second, minute and day bars differ legitimately: a window that held only odd prints has no bar,
+so shorter bars lose more of them; the closing auction is in the day's bar and in no minute; late prints
+reach the day first. So nothing is held to be equal. What is counted is what the seconds lack, and what could
+not be compared is said, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketlake.errors import MarketLakeError
+from marketlake.polygon import aggregates
+from marketlake.polygon.fetch import Reference
+from marketlake.polygon.request import BarRequest, Timespan
+from marketlake.quality.comparison import MINUTE_MS, Day, Minutes, against_day, against_minutes
+from marketlake.sessions import clock_time
+from marketlake.settings.sections import Reconcile
+
+_SHOWN_MINUTES = 12
+NOT_ASKED = "they were not asked for"
+SWITCHED_OFF = "reconcile.enabled was false"
+NOT_FINAL = "the session was not final yet"
+NEVER_MADE = (NOT_ASKED, SWITCHED_OFF, NOT_FINAL)
+NOT_INCLUDED = "the plan does not include them"
+FAILED = "the request failed"
+"""How the reason begins where asking again may help."""
+
+
+class Reconciliation(msgspec.Struct, frozen=True):
+    """What the seconds were compared with. A part that is None has its reason in ``not_compared``.
+
+    ``findings`` say, by part, what makes the session suspect.
+    """
+
+    minutes: Minutes | None
+    day: Day | None
+    not_compared: dict[str, str]
+    findings: dict[str, tuple[str, ...]]
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether any part was found to lack, or to hold, more than the settings allow."""
+        return any(self.findings.values())
+
+    @property
+    def may_be_completed(self) -> bool:
+        """Whether asking again may supply a part: its request failed, or was never made."""
+        return any(reason.startswith((FAILED, *NEVER_MADE)) for reason in self.not_compared.values())
+
+    def lost_since(self, earlier: Reconciliation | None) -> dict[str, str]:
+        """Parts that were compared earlier and could not be now, with the reason, where asking again may help."""
+        compared = {name for name in ("minute", "day") if earlier is not None and name not in earlier.not_compared}
+        excused = (*NEVER_MADE, NOT_INCLUDED)
+        return {name: why for name, why in self.not_compared.items() if name in compared and why not in excused}
+
+    def completed_by(self, earlier: Reconciliation | None) -> Reconciliation:
+        """Parts that could not be compared this time, taken from an earlier comparison of the same rows."""
+        if earlier is None:
+            return self
+        return Reconciliation(
+            self.minutes or earlier.minutes,
+            self.day or earlier.day,
+            {name: reason for name, reason in self.not_compared.items() if name in earlier.not_compared},
+            {**earlier.findings, **self.findings},
+        )
+
+
+def reconcile(
+    bars: pa.Table, references: Mapping[Timespan, Reference], request: BarRequest, limits: Reconcile
+) -> Reconciliation:
+    """Hold a session's seconds against whatever longer bars came. Never raises on what those hold."""
+    minutes, day = (_usable(references.get(span), request.of(span)) for span in (Timespan.MINUTE, Timespan.DAY))
+    compared_minutes = against_minutes(bars, minutes, request.hours) if isinstance(minutes, pa.Table) else None
+    compared_day = against_day(bars, day) if isinstance(day, pa.Table) else None
+    return Reconciliation(
+        compared_minutes,
+        compared_day,
+        {span.value: part for span, part in ((Timespan.MINUTE, minutes), (Timespan.DAY, day)) if isinstance(part, str)},
+        {
+            **({"minute": tuple(_of_minutes(compared_minutes, limits))} if compared_minutes else {}),
+            **({"day": tuple(_of_day(compared_day, limits))} if compared_day else {}),
+        },
+    )
+
+
+def _usable(reference: Reference | None, request: BarRequest) -> pa.Table | str:
+    """The bars, or in a few words why they cannot be compared with."""
+    if reference is None:
+        return NOT_ASKED
+    if reference.absent_because:
+        return reference.absent_because
+    try:
+        bars = pa.concat_tables([aggregates.decode(body).bars for body in reference.bodies])
+    except MarketLakeError as exc:
+        return f"they cannot be read ({type(exc).__name__})"
+    return _wrong_with(bars, request) or bars
+
+
+def _wrong_with(bars: pa.Table, request: BarRequest) -> str:
+    """Why bars are no reference for this session; empty where they are one."""
+    start, hours = bars.column("timestamp").to_numpy(), request.hours
+    if not len(start):
+        return "the API has none of this session"
+    if start.min() < hours.day_start_ms or start.max() >= hours.day_end_ms:
+        return "they are of another day"
+    if request.timespan is Timespan.DAY and len(start) > 1:
+        return "there are several of one day"
+    if bool((start % MINUTE_MS).any()) or bool((np.diff(start) <= 0).any()):
+        return "they do not ascend by the minute"
+    return "" if pc.max(bars.column("volume_exact")).as_py() > 0 else "no share was traded in any of them"
+
+
+def _of_minutes(minutes: Minutes, limits: Reconcile) -> list[str]:
+    """What is wrong with the comparison, a line each; none where it is within the limits."""
+    found = []
+    if minutes.missing > limits.missing_minutes:
+        found.append(
+            f"minutes that traded without one second: {minutes.missing}, at {_times(minutes.missing_starts_ms)}"
+            f" New York (reconcile.missing_minutes = {limits.missing_minutes})"
+        )
+    for name, share in (("trades", minutes.trades_share), ("volume", minutes.volume_share)):
+        if share is not None and share < 1 - limits.short_share:
+            found.append(
+                f"the seconds hold {share:.2%} of the minute bars' {name} (reconcile.short_share ="
+                f" {limits.short_share:g})"
+            )
+    if minutes.surplus_share > limits.surplus_share:
+        found.append(
+            f"the seconds hold {minutes.surplus_share:.2%} more than the minute bars (reconcile.surplus_share ="
+            f" {limits.surplus_share:g})"
+        )
+    if minutes.price_excess > limits.price_share:
+        found.append(
+            f"a price of the seconds leaves its minute bar's range by {minutes.price_excess:.2%}, at"
+            f" {clock_time(minutes.price_excess_start_ms)} New York (reconcile.price_share = {limits.price_share:g})"
+        )
+    return found
+
+
+def _of_day(day: Day, limits: Reconcile) -> list[str]:
+    ratio = day.volume_ratio
+    if ratio is None:
+        return []
+    if ratio < 1 - limits.day_short_share:
+        return [f"the seconds hold {ratio:.2%} of the day bar's volume (reconcile.day_short_share"
+                f" = {limits.day_short_share:g})"]  # fmt: skip
+    if ratio > 1 + limits.surplus_share:
+        return [f"the seconds hold {ratio:.2%} of the day bar's volume (reconcile.surplus_share"
+                f" = {limits.surplus_share:g})"]  # fmt: skip
+    return []
+
+
+def _times(starts_ms: tuple[int, ...]) -> str:
+    """Minutes as times of day in New York, the first dozen of them."""
+    shown = ", ".join(clock_time(start) for start in starts_ms[:_SHOWN_MINUTES])
+    left = len(starts_ms) - _SHOWN_MINUTES
+    return f"{shown} and {left} more" if left > 0 else shown

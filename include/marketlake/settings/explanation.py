@@ -1,0 +1,56 @@
+"""What is wrong with a setting, in one line: its name, where it came from, its value and what is allowed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from marketlake.redaction import redacted_url, without_secret
+from marketlake.settings.variables import BASE_URL_VARIABLE, ENV_PREFIX, KEY_VARIABLES, environment, settings_file
+
+
+def explained(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """One error of ``model``, the settings, as a line."""
+    path = [re.sub(r"^datetime\.date\((\d+), (\d+), (\d+)\)$", _iso, str(part)) for part in error["loc"]]
+    name = f"{'.'.join(path)} ({_origin(path)})"
+    if error["type"] == "extra_forbidden":
+        section = model.model_fields.get(path[0])
+        names = getattr(section.annotation if section else model, "model_fields", {})
+        return f"{name} is no setting: known are {', '.join(names)}"
+    message = error["msg"].removeprefix("Value error, ")
+    value = "" if isinstance(error["input"], dict) else f" = {_shown(error['input'])!r}"
+    return f"{name}{value}: {message}"
+
+
+def _iso(date: re.Match[str]) -> str:
+    return str(dt.date(*map(int, date.groups())))
+
+
+def _shown(given: object) -> object:
+    """A wrong value as it may be told: of what may be an address, without its secrets, which may be its path."""
+    if not {"@", "?", "/"} & set(str(given)):
+        return given
+    parts = urlsplit(redacted_url(str(given)))  # which is an address, or hidden
+    path = "/****" if parts.netloc and parts.path.strip("/") else parts.path
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def without_keys(text: str) -> str:
+    """The text without the key itself, which may stand where a setting was meant."""
+    known = environment()
+    for variable in KEY_VARIABLES:
+        text = without_secret(text, known.get(variable, "").strip())
+    return text
+
+
+def _origin(path: list[str]) -> str:
+    """The variable a setting came from, else the name of the YAML file."""
+    known = environment()
+    if path == ["api", "base_url"] and BASE_URL_VARIABLE in known:
+        return BASE_URL_VARIABLE
+    variables = (ENV_PREFIX + "__".join(path[:depth]).upper() for depth in range(len(path), 0, -1))
+    return next((variable for variable in variables if variable in known), settings_file().name)

@@ -1,0 +1,150 @@
+"""All parameters of a lake: environment over ``.env`` over ``settings.yaml``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as UnreadableVariable
+
+from marketlake.errors import SettingsError
+from marketlake.settings.explanation import explained, without_keys
+from marketlake.settings.sections import (
+    Api,
+    Audit,
+    Bars,
+    Calendar,
+    History,
+    Logging,
+    Quality,
+    Reconcile,
+    Reporting,
+    Schedule,
+    Storage,
+    Tasks,
+    Ticker,
+)
+from marketlake.settings.variables import (
+    BASE_URL_VARIABLE,
+    ENV_FILE_VARIABLE,
+    ENV_PREFIX,
+    SETTINGS_FILE_VARIABLE,
+    environment,
+    project_folder,
+)
+from marketlake.settings.yaml_file import yaml_document
+
+_PLAIN_VARIABLES = (ENV_FILE_VARIABLE, SETTINGS_FILE_VARIABLE, "MARKETLAKE_DEMO_FOLDER", "MARKETLAKE_WEBHOOK_URL")
+
+
+class _Environment(EnvSettingsSource):
+    """The process environment over ``.env``, of which only ``MARKETLAKE__*`` is looked at; null as in YAML."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): None if value == "null" else value for name, value in environment().items() if value}
+
+
+class Settings(BaseSettings):
+    """All parameters of a lake. Build it with ``load``, which explains what is wrong in one line."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    tickers: tuple[Ticker, ...] = Field(default=("SPY",), min_length=1, description="a DAG for each")
+    history: History = History()
+    bars: Bars = Bars()
+    api: Api = Api()
+    storage: Storage = Storage()
+    calendar: Calendar = Calendar()
+    schedule: Schedule = Schedule()
+    tasks: Tasks = Tasks()
+    quality: Quality = Quality()
+    reconcile: Reconcile = Reconcile()
+    audit: Audit = Audit()
+    report: Reporting = Reporting()
+    logging: Logging = Logging()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The variables with plain names, over ``MARKETLAKE__*``, over the YAML file.
+
+        As one source: pydantic-settings merges maps of several, and a variable puts its own in a line's place.
+        """
+        base_url = environment().get(BASE_URL_VARIABLE)
+        plain_names = {"api": {"base_url": base_url}} if base_url else {}
+        given = _over(settings_cls, _Environment(settings_cls)(), yaml_document())
+        return (InitSettingsSource(settings_cls, _over(settings_cls, plain_names, given)),)
+
+    @property
+    def storage_root(self) -> Path:
+        """The lake's folder, absolute."""
+        return project_folder() / self.storage.root
+
+    @property
+    def logging_folder(self) -> Path:
+        """The folder of the task logs, absolute."""
+        return project_folder() / self.logging.folder
+
+    def waivers(self, ticker: str, session: dt.date) -> tuple[str, ...]:
+        """The checks that a person has accepted as failing for one session."""
+        return tuple(self.quality.accept.get(ticker, {}).get(session, ()))
+
+
+def _over(model: type[BaseModel], stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of both, line by line: a section is put together, a line's own value is replaced whole."""
+    merged = {**weaker, **stronger}
+    for name in stronger.keys() & weaker.keys():
+        field = model.model_fields.get(name)
+        section = field.annotation if field else None
+        both_maps = isinstance(stronger[name], Mapping) and isinstance(weaker[name], Mapping)
+        if both_maps and isinstance(section, type) and issubclass(section, BaseModel):
+            merged[name] = _over(section, stronger[name], weaker[name])
+    return merged
+
+
+def load() -> Settings:
+    """Read all settings. Raises SettingsError: one line with key, value and what is allowed."""
+    _refuse_unknown_names(environment())
+    try:
+        return Settings()
+    except ValidationError as exc:
+        told = without_keys("; ".join(explained(error, Settings) for error in exc.errors()))
+        # Without the chain: pydantic's own text, which a traceback prints, quotes every value as it is.
+        raise SettingsError(told) from None
+    except UnreadableVariable as exc:
+        field = re.search(r'field "(\w+)"', str(exc))
+        variable = f"{ENV_PREFIX}{field[1].upper()}" if field else f"a {ENV_PREFIX} variable"
+        raise SettingsError(
+            f"{variable} is no JSON: lists and maps are written as JSON, such as '[\"SPY\"]'."
+        ) from None
+
+
+def _refuse_unknown_names(known: Mapping[str, str]) -> None:
+    sections = sorted(Settings.model_fields)
+    for variable in sorted(known):
+        name = variable.upper()
+        if name.startswith(ENV_PREFIX):
+            if name.removeprefix(ENV_PREFIX).split("__")[0].lower() not in sections:
+                raise SettingsError(f"{variable} names no setting: sections are {', '.join(sections)}.")
+        elif name.startswith("MARKETLAKE_") and variable not in _PLAIN_VARIABLES:
+            raise SettingsError(
+                f"{variable} names no setting: those are {ENV_PREFIX}SECTION__NAME, with two underscores each time;"
+                f" beside them there are {', '.join(_PLAIN_VARIABLES)}."
+            )

@@ -1,0 +1,1 @@
+"""Every partition against its proof."""

@@ -1,0 +1,223 @@
+"""One partition file held against its seal, its certificate, its place and the calendar."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import math
+from dataclasses import dataclass
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketlake.errors import DamagedPartition
+from marketlake.partitions.certificate import Certificate, Check, Hours, State
+from marketlake.partitions.seal import Seal, seal_of
+from marketlake.partitions.store import certificate_in, table_in
+from marketlake.polygon.hosts import source_kind
+from marketlake.polygon.request import BarRequest
+from marketlake.quality.checks import CheckResult, judge, max_silence_in, totals
+from marketlake.rows.bars import BARS, SCHEMA_VERSION, content_hash
+from marketlake.sessions import SessionHours, final_from
+from marketlake.verify.findings import Finding, Kind
+
+Problem = tuple[Kind, str]
+_PARQUET_END = b"PAR1"
+_VOLUME_TOLERANCE = 1e-12  # relative: another machine may add the same numbers in another order
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What one file holds, and what is wrong with it. ``state`` and ``source`` are None where nothing of its
+    certificate can be believed; ``source``: whose bars, and whether adjusted.
+    """
+
+    ticker: str
+    session: dt.date
+    findings: tuple[Finding, ...]
+    rows: int = 0
+    size_bytes: int = 0
+    state: State | None = None
+    source: tuple[str, bool] | None = None
+
+
+def examined(data: bytes, ticker: str, session: dt.date, hours: SessionHours | None) -> Examined:
+    """Examine a partition's bytes. ``hours`` are the calendar's; None on a day that is no session."""
+    certificate = certificate_in(io.BytesIO(data))
+    try:
+        table = table_in(data)
+    except DamagedPartition as exc:
+        problem = (Kind.DAMAGED, _what_is_left(data) or str(exc))
+        return Examined(ticker, session, _findings(ticker, session, [problem]), size_bytes=len(data))
+    problems = _problems(data, table, certificate, ticker, session)
+    if hours is None:
+        problems.append((Kind.NO_SESSION, "the exchange did not trade on that day"))
+    elif certificate is not None and not problems:
+        problems += _against_calendar(certificate, hours)
+    believed = certificate if not problems else None
+    return Examined(
+        ticker,
+        session,
+        _findings(ticker, session, problems),
+        rows=table.num_rows,
+        size_bytes=len(data),
+        state=believed.state if believed else None,
+        source=(source_kind(believed.source_host), believed.adjusted) if believed else None,
+    )
+
+
+def _findings(ticker: str, session: dt.date, problems: list[Problem]) -> tuple[Finding, ...]:
+    return tuple(Finding(ticker, session, kind, detail) for kind, detail in problems)
+
+
+def _what_is_left(data: bytes) -> str:
+    """What a file without a readable table is, where its ends alone show it."""
+    if not data:
+        return "the file is empty"
+    if not data.endswith(_PARQUET_END):
+        return f"cut off or overwritten: {len(data)} bytes that do not end as a Parquet file does"
+    return ""
+
+
+def _problems(
+    data: bytes, table: pa.Table, certificate: Certificate | None, ticker: str, session: dt.date
+) -> list[Problem]:
+    """From the outside in; what is wrong outside leaves nothing to say of the inside."""
+    if not table.schema.equals(BARS, check_metadata=False):
+        return [(Kind.FOREIGN_SCHEMA, _schema_difference(table.schema))]
+    seal = seal_of(data)
+    if seal is Seal.BROKEN:
+        return [(Kind.DAMAGED, f"its bytes are not those that were published; {_what_still_holds(table, certificate)}")]
+    if certificate is None:
+        return [(Kind.UNCERTIFIED, "its footer has no certificate that can be read")]
+    if (certificate.ticker, certificate.session) != (ticker, session):
+        return [(Kind.MISPLACED, f"it holds {certificate.ticker} {certificate.session}")]
+    if not _rows_are_its_own(table, certificate):
+        return [(Kind.ROWS_DIFFER, _shown(_untrue(certificate, table)) or "content_hash differs")]
+    problems = [
+        *((Kind.CLAIM_DIFFERS, _shown([one])) for one in _untrue(certificate, table)),
+        *((Kind.CHECKS_DIFFER, detail) for detail in _checks(certificate, table)),
+        *((Kind.STATE_DIFFERS, detail) for detail in _state(certificate)),
+    ]
+    if not problems and seal is Seal.ABSENT:
+        problems.append((Kind.UNSEALED, "it has no seal: an earlier version wrote it, or its footer was changed"))
+    return problems
+
+
+def _rows_are_its_own(table: pa.Table, certificate: Certificate | None) -> bool:
+    try:
+        return certificate is not None and content_hash(table) == certificate.content_hash
+    except (pa.ArrowException, KeyError):
+        return False
+
+
+def _what_still_holds(table: pa.Table, certificate: Certificate | None) -> str:
+    if certificate is None:
+        return "its certificate cannot be read"
+    if _rows_are_its_own(table, certificate):
+        return "its rows are still those of its certificate"
+    return f"its rows are not those of its certificate: {_shown(_untrue(certificate, table)) or 'content_hash differs'}"
+
+
+def _schema_difference(schema: pa.Schema) -> str:
+    def told(field: pa.Field) -> str:
+        return f"{field.name} {field.type}{'' if field.nullable else ' not null'}"
+
+    found, expected = [told(field) for field in schema], [told(field) for field in BARS]
+    if sorted(found) == sorted(expected):
+        return f"its columns stand in another order: {', '.join(schema.names)}"
+    odd = [f"{name} instead of nothing" for name in found if name not in expected]
+    lacking = [f"no {name}" for name in expected if name not in found]
+    return ", ".join([*odd, *lacking]) or "a column stands in it twice"
+
+
+def _untrue(certificate: Certificate, table: pa.Table) -> list[tuple[str, object, object]]:
+    """What the certificate says of the rows, but is not so: name, what is found, what is claimed."""
+    volume, transactions = totals(table)
+    seconds = table.column("timestamp")
+    found = {
+        "schema_version": SCHEMA_VERSION,
+        "rows": table.num_rows,
+        "first_timestamp": seconds[0].as_py() if table.num_rows else 0,
+        "last_timestamp": seconds[-1].as_py() if table.num_rows else 0,
+        "volume": volume,
+        "transactions": transactions,
+    }
+    tickers = pc.unique(table.column("ticker")).to_pylist()
+    untrue = [(name, value, getattr(certificate, name)) for name, value in found.items()]
+    untrue.append(("ticker", ", ".join(tickers), certificate.ticker))
+    return [(name, value, claimed) for name, value, claimed in untrue if not _same(value, claimed)]
+
+
+def _same(value: object, claimed: object) -> bool:
+    if isinstance(value, float) and isinstance(claimed, float):
+        return math.isclose(value, claimed, rel_tol=_VOLUME_TOLERANCE)
+    return value == claimed
+
+
+def _shown(untrue: list[tuple[str, object, object]]) -> str:
+    return ", ".join(f"{name} {value} (certificate: {claimed})" for name, value, claimed in untrue)
+
+
+def _checks(certificate: Certificate, table: pa.Table) -> list[str]:
+    """The checks, repeated with the hours and the bound on silence that the certificate names."""
+    hours = certificate.hours
+    bounds = (hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms)
+    request = BarRequest(certificate.ticker, SessionHours(certificate.session, *bounds), certificate.adjusted)
+    repeated = judge(table, request, _max_silence_s(certificate))
+    claimed = {check.name: check for check in certificate.checks}
+    found = {check.name: Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in repeated}
+    names = [name for name in {**claimed, **found} if claimed.get(name) != found.get(name)]
+    differing = [f"the certificate's outcome of {', '.join(names)} is not that of its rows"] if names else []
+    return [*differing, *_waivers(certificate, repeated)]
+
+
+def _max_silence_s(certificate: Certificate) -> float | None:
+    bounds = [max_silence_in(check.detail) for check in certificate.checks]
+    return next((bound for bound in bounds if bound is not None), None)
+
+
+def _waivers(certificate: Certificate, repeated: list[CheckResult]) -> list[str]:
+    failed = {check.name: check for check in repeated if check.blocking and not check.ok}
+    return [
+        *(
+            f"{name} fails {check.count} times without a waiver"
+            for name, check in failed.items()
+            if name not in certificate.waivers
+        ),
+        *(f"{name} is waived, which nobody may" for name, check in failed.items()
+          if name in certificate.waivers and not check.waivable),
+        *(f"{name} is waived and does not fail" for name in certificate.waivers if name not in failed),
+    ]  # fmt: skip
+
+
+def _state(certificate: Certificate) -> list[str]:
+    """Where the state is not the one that the rest of the certificate leads to."""
+    state = certificate.state
+    if state is State.PROVISIONAL:
+        return []
+    reasons = certificate.suspect_because
+    wrong = {
+        f"{state.value}, but it was fetched before the session's bars were final": (
+            certificate.fetched_at_ms < final_from(certificate.session).timestamp() * 1000
+        ),
+        f"{state.value}, but it holds {certificate.rows} rows": (state is State.EMPTY) is not (certificate.rows == 0),
+        f"{state.value} without a reason to be": state is State.SUSPECT and not reasons,
+        f"{state.value}, although {'; '.join(reasons)}": state is not State.SUSPECT and bool(reasons),
+    }
+    silence_unchecked = _max_silence_s(certificate) is None
+    return [
+        *(detail for detail, is_so in wrong.items() if is_so),
+        *([f"{state.value}, but long_silence was not checked"] if silence_unchecked else []),
+    ]
+
+
+def _against_calendar(certificate: Certificate, hours: SessionHours) -> list[Problem]:
+    claimed = msgspec.structs.asdict(certificate.hours)
+    found = msgspec.structs.asdict(Hours.of(hours))
+    return [
+        (Kind.HOURS_DIFFER, f"{name} {value} by the calendar (certificate: {claimed[name]})")
+        for name, value in found.items()
+        if claimed[name] != value
+    ]
