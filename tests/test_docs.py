@@ -16,7 +16,7 @@ import yaml
 from conftest import KEY, NOW, a_client, files_under
 from doc_tables import PROJECT, TABLES, with_table
 from marketlake import settings
-from marketlake.ingest import ingest
+from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
