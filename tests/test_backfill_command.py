@@ -9,7 +9,7 @@ import pytest
 from conftest import KEY, NOW, a_client
 from local_airflow import backfill_run, up, vendor
 from local_airflow.asked_range import ask_first, asked_range, estimate_line
-from local_airflow.home import Home
+from local_airflow.home import AirflowTrouble, Home
 from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
@@ -211,3 +211,40 @@ def test_a_run_that_moves_on_between_two_requests_is_waited_for(
     backfill.watch(None, ours=True)
     assert runs.state == "success"
     assert said[-1].endswith("of 1 sessions: 1 success, 0 failed, 0 running, 0 queued")
+
+
+class SchedulerThatIsSilent(RunsThatMoveOn):
+    """The same, whose scheduler gives no sign of life in the looks of these numbers, counted from 0."""
+
+    def __init__(self, pace: int, silent: set[int]) -> None:
+        super().__init__(pace)
+        self._silent = silent
+        self.looks = 0
+
+    def active_backfill(self, _: str) -> dict[str, bool]:
+        return {"is_paused": False}
+
+    def dag(self, _: str) -> dict[str, bool]:
+        return {"is_paused": False}
+
+    def healthy(self) -> dict[str, dict[str, str]]:
+        self.looks += 1
+        return {"scheduler": {"status": "unhealthy" if self.looks - 1 in self._silent else "healthy"}}
+
+
+@pytest.mark.parametrize(("silent", "given_up"), [({0, 1, 2}, False), ({0, 2, 3, 4, 6}, False), ({1, 2, 3, 4}, True)])
+def test_a_scheduler_that_is_started_again_is_given_a_while(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str], silent: set[int], given_up: bool
+) -> None:
+    monkeypatch.setattr(backfill_run, "_POLL_S", 0)
+    monkeypatch.setattr(backfill_run, "_LOOK_S", -1)
+    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    runs = SchedulerThatIsSilent(20, silent)
+    backfill = backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append)  # type: ignore[arg-type]
+    if given_up:
+        with pytest.raises(AirflowTrouble, match="gives no sign of life"):
+            backfill.watch(None, ours=False)
+        assert runs.looks == 5
+    else:
+        backfill.watch(None, ours=False)
+        assert runs.looks > 7

@@ -62,7 +62,8 @@ with DAG("probe", schedule=None):
         try:
             {client.transport._key.value: 1}["nothing"]
         except KeyError as exc:
-            raise ZeroDivisionError(f"{client.transport._key.value} sent with {dict(client.transport._http.headers)}") from exc
+            sent = dict(client.transport._http.headers)
+            raise ZeroDivisionError(f"{client.transport._key.value} sent with {sent}") from exc
 
     @task
     def rendered(password):
