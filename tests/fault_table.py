@@ -1,4 +1,4 @@
-"""What can go wrong and what then happens: the one table of the fault suite and of the README."""
+"""What can go wrong and what then happens: the one table of the fault suite and of docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from marketlake.errors import (
 
 
 class Then(Enum):
-    """What happens, in the README's words."""
+    """What happens, in the words of docs/reliability.md."""
 
     AGAIN = "asked again; if it stays, the task fails, and Airflow tries it later"
     EMPTY = "asked again; if it stays, refused, and never stored as no data"
@@ -224,7 +224,7 @@ THROUGH_AIRFLOW = (
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the README's table."""
+    """A row of the table in docs/reliability.md."""
 
     fault: str
     then: str

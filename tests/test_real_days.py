@@ -1,4 +1,4 @@
-"""Three recorded SPY sessions, value by value, through every reader the README names."""
+"""Three recorded SPY sessions, value by value, through every reader the documents name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from polygon_simulator.server import Simulator
 
 pytestmark = needs_real_days
 DAYS = [dt.date(2013, 10, 7), dt.date(2013, 10, 8), dt.date(2013, 10, 9)]
-README = Path(__file__).resolve().parents[1] / "README.md"
+PROJECT = Path(__file__).resolve().parents[1]
 COLUMNS = {
     "timestamp": "t",
     "open": "o",
@@ -47,20 +47,20 @@ def three_days(lake: Lake, client: PolygonClient) -> Path:
     return lake.storage.root / "processed" / "spy"
 
 
-def one_liner(reader: str) -> str:
-    """The README's line for one reader."""
-    match = re.search(rf"^(.*\b{reader}\..*data/processed/spy.*)$", README.read_text(), re.MULTILINE)
-    assert match, f"the README has no line for {reader}"
+def one_liner(document: str, reader: str) -> str:
+    """A document's line for one reader."""
+    match = re.search(rf"^(.*\b{reader}\..*data/processed/spy.*)$", (PROJECT / document).read_text(), re.MULTILINE)
+    assert match, f"{document} has no line for {reader}"
     return match[1]
 
 
-def read(reader: str, folder: Path) -> Any:
+def read(document: str, reader: str, folder: Path) -> Any:
     import duckdb
     import pandas as pd
     import polars as pl
     import pyarrow.parquet as pq
 
-    line = one_liner(reader).replace("data/processed/spy", str(folder)).partition("=")[2].strip()
+    line = one_liner(document, reader).replace("data/processed/spy", str(folder)).partition("=")[2].strip()
     return eval(line, {"pd": pd, "pq": pq, "duckdb": duckdb, "pl": pl})
 
 
@@ -79,16 +79,18 @@ def as_columns(reader: str, found: Any) -> tuple[dict[str, list[Any]], str]:
 
 
 @pytest.mark.parametrize(
-    ("reader", "key_type"),
+    ("document", "reader", "key_type"),
     [
-        ("pd", "category of str"),
-        ("pq", "dictionary<values=string, indices=int32, ordered=0>"),
-        ("duckdb", "DATE"),
-        ("pl", "Date"),
+        ("README.md", "pd", "category of str"),
+        ("README.md", "duckdb", "DATE"),
+        ("docs/data.md", "pd", "category of str"),
+        ("docs/data.md", "pq", "dictionary<values=string, indices=int32, ordered=0>"),
+        ("docs/data.md", "duckdb", "DATE"),
+        ("docs/data.md", "pl", "Date"),
     ],
 )
-def test_every_reader_gets_the_recorded_values(three_days: Path, reader: str, key_type: str) -> None:
-    columns, found_type = as_columns(reader, read(reader, three_days))
+def test_every_reader_gets_the_recorded_values(three_days: Path, document: str, reader: str, key_type: str) -> None:
+    columns, found_type = as_columns(reader, read(document, reader, three_days))
     bars = [bar for day in DAYS for bar in recorded(day)]
     assert len(bars) == 18_012 + 23_436 + 22_026
     for name, key in COLUMNS.items():

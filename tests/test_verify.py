@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import KEY, NOW, a_client
+from doc_tables import PROJECT
 from marketlake import commands, settings
 from marketlake.errors import SettingsError
 from marketlake.ingest.rebuild import rebuild
@@ -33,7 +34,6 @@ from marketlake.verify.examination import examined
 from marketlake.verify.findings import Kind, next_step
 from marketlake.verify.verify import Verification, verify
 from polygon_simulator.server import Simulator
-from readme_tables import README
 from sparse_days import SparseDays
 
 MONDAY, TUESDAY, WEDNESDAY, FRIDAY = (dt.date(2024, 11, day) for day in (25, 26, 27, 29))
@@ -607,7 +607,7 @@ def test_the_command_names_each_finding_on_a_line_and_ends_with_1(lake: Lake, tm
     done = command("verify", "--json", str(tmp_path / "findings.json"))
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    assert lines[1] in README.read_text().splitlines()
+    assert lines[1] in (PROJECT / "docs/operations.md").read_text().splitlines()
     assert lines[:-1] == [
         "SPY  -           stray    'processed/spy/_SUCCESS' is no partition: move it out of processed/",
         "SPY  2024-11-26  damaged  the file is empty: make backfill FROM=2024-11-26 TO=2024-11-26 REFETCH=1",

@@ -85,7 +85,7 @@ Check = Literal[
 class Section(BaseModel):
     """What every section has in common.
 
-    The text after each field says what it means, for people and for the README's table; pydantic is not told to
+    The text after each field says what it means, for people and for docs/configuration.md; pydantic is not told to
     read it (``use_attribute_docstrings``): it would read this file once a section, whenever a DAG file is parsed.
     """
 
