@@ -132,7 +132,7 @@ def test_pages_of_a_superseded_revision_bring_no_rows_back(
 def test_rebuilt_rows_stood_since_they_came(lake: Lake, client: PolygonClient, damage: Callable[[Lake], None]) -> None:
     ingest(lake, "SPY", DAY, client)
     damage(lake)
-    ingest(Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=9)), "SPY", DAY, None)
+    rebuild(Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=9)), "SPY", DAY)
     then = lake.revisions.read_as_of("SPY", DAY, NOW + dt.timedelta(hours=1))
     assert then is not None
     assert then.num_rows == 390
