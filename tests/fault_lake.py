@@ -123,7 +123,7 @@ def seen(lake: Lake, day: dt.date = DAY) -> str | None:
     ``pyarrow`` reads the ticker's folder as anybody would, DuckDB its files by their pattern, the lake the partition.
     """
     folder = lake.storage.root / "processed" / "spy"
-    held = lake.partitions.held("SPY", day)
+    held = lake.partitions.inspect("SPY", day)
     if held is None:
         assert not [path for path in folder.glob(f"date={day}/*") if path.is_file()]
         return None

@@ -31,7 +31,7 @@ def hold(lake: Lake, session: dt.date, waits: list[float], fetched_at: dt.dateti
     ingest(Lake(lake.settings, now=lambda: NOW), "SPY", session, a_client(lake, waits))
     found = lake.partitions.certificate("SPY", session)
     rows = lake.partitions.read("SPY", session)
-    held = lake.partitions.held("SPY", session)
+    held = lake.partitions.inspect("SPY", session)
     assert found is not None
     assert rows is not None
     altered: Certificate = msgspec.structs.replace(found, fetched_at_ms=int(fetched_at.timestamp() * 1000), **changed)

@@ -41,7 +41,7 @@ from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.listing import followed
 from marketlake.polygon.refusals import Answer, meaning
-from marketlake.quality.checks import CheckResult, judge, require_acceptable
+from marketlake.quality.checks import CheckResult, require_acceptable, run_checks
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
 
@@ -181,7 +181,7 @@ def test_what_is_not_waivable_is_refused_whatever_is_accepted(
     request = lake.request("SPY", DAY)
     _, (page,) = client.fetch(request)
     with pytest.raises(InvalidBars, match="duplicate_second"):
-        require_acceptable(judge(page.bars, request, 1_800), request, ["duplicate_second"])
+        require_acceptable(run_checks(page.bars, request, 1_800), request, ["duplicate_second"])
 
 
 def test_a_waiver_that_is_not_needed_changes_nothing(
@@ -378,7 +378,7 @@ def test_reading_a_partition_starts_no_thread_that_could_abort_the_process_at_it
         from marketlake.storage.local import LocalStorage
         store = PartitionStore(LocalStorage(pathlib.Path(sys.argv[1])), "zstd", 6)
         before = psutil.Process().num_threads()
-        assert store.held("SPY", dt.date(2024, 11, 26)).certificate
+        assert store.inspect("SPY", dt.date(2024, 11, 26)).certificate
         print(psutil.Process().num_threads() - before)
     """
     done = subprocess.run(

@@ -12,7 +12,7 @@ from marketlake.errors import DamagedPartition, NoSuchRevision
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.changes import changed_rows
-from marketlake.partitions.store import Held
+from marketlake.partitions.store import HeldPartition
 from polygon_simulator.server import Simulator
 
 DAY = dt.date(2024, 11, 26)
@@ -134,7 +134,7 @@ def test_a_revision_published_while_they_are_listed_is_not_taken_for_the_one_bef
     second = lake.partitions.read("SPY", DAY)
     held = lake.partitions.held
 
-    def held_and_then_superseded(ticker: str, session: dt.date) -> Held | None:
+    def held_and_then_superseded(ticker: str, session: dt.date) -> HeldPartition | None:
         found = held(ticker, session)
         monkeypatch.setattr(lake.partitions, "held", held)
         simulator.faults.set(str(DAY), [{"fault": "changed:5", "times": 0}])

@@ -378,7 +378,7 @@ def test_damage_is_found_and_named(lake: Lake, name: str) -> None:
 @pytest.mark.parametrize("name", DAMAGE)
 def test_what_a_finding_says_to_do_mends_it(lake: Lake, tmp_path: Path, name: str) -> None:
     DAMAGE[name][0](lake)
-    before = lake.partitions.held("SPY", MONDAY)
+    before = lake.partitions.inspect("SPY", MONDAY)
     for finding in verify(lake).findings:
         step = next_step(finding, fetching_again)
         if "move " in step:
@@ -391,7 +391,7 @@ def test_what_a_finding_says_to_do_mends_it(lake: Lake, tmp_path: Path, name: st
             for session in lake.calendar.sessions(*map(dt.date.fromisoformat, again.groups())):
                 ingest(lake, "SPY", session, a_client(lake, []))
     assert verify(lake).findings == ()
-    assert lake.partitions.held("SPY", MONDAY) == before
+    assert lake.partitions.inspect("SPY", MONDAY) == before
 
 
 def test_a_bit_flipped_anywhere_is_found(lake: Lake) -> None:
@@ -426,7 +426,7 @@ def test_a_partition_without_a_seal_is_written_anew_when_fetched_again(lake: Lak
 
 def test_a_partition_whose_seal_is_broken_proves_nothing(lake: Lake) -> None:
     edited_in_place(lake)
-    held = lake.partitions.held("SPY", TUESDAY)
+    held = lake.partitions.inspect("SPY", TUESDAY)
     assert held is not None
     assert held.certificate is None
     assert rebuild(lake, "SPY", TUESDAY).outcome == "renewed"  # from its raw pages

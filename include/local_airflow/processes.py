@@ -150,7 +150,7 @@ class Processes:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Held while the record and the processes change. Only for moments, since ``stop`` waits for it."""
+        """HeldPartition while the record and the processes change. Only for moments, since ``stop`` waits for it."""
         try:
             with FileLock(self._folder / "processes.lock", timeout=_TURN_S):
                 yield

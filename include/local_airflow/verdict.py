@@ -50,7 +50,7 @@ def _judged(
     certificates: dict[dt.date, Certificate] = {}
     bad: dict[dt.date, str] = {}
     for session in wanted.sessions:
-        held = lake.partitions.held(ticker, session)
+        held = lake.partitions.inspect(ticker, session)
         certificate = held.certificate if held else None
         again = f"make backfill FROM={session} TO={session} REFETCH=1"
         if certificate is None:

@@ -8,12 +8,12 @@ import msgspec
 import pyarrow as pa
 
 from marketlake.errors import ComparisonLost, RefusedData, Retryable
-from marketlake.ingest.certify import numbered, renewed, rows_of
+from marketlake.ingest.certify import renew, rows_of, with_revision
 from marketlake.ingest.report import Outcome, Report, log_report
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.changes import Changes, changes
-from marketlake.partitions.store import Held
+from marketlake.partitions.store import HeldPartition
 from marketlake.polygon import aggregates
 from marketlake.polygon.fetch import Fetch
 from marketlake.rows.bars import content_hash
@@ -25,15 +25,15 @@ def publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate
     others, or the first. Raises ComparisonLost, or StorageError.
     """
     ticker, session = certificate.ticker, certificate.session
-    held = lake.partitions.held(ticker, session)
+    held = lake.partitions.inspect(ticker, session)
     old = held.certificate if held else None
     if held is not None and old is not None and old.content_hash == certificate.content_hash:
-        certificate = renewed(certificate, old, lake.now())
+        certificate = renew(certificate, old, lake.now())
         if held.sealed and old.claims_the_same(certificate):
             return reported(Outcome.UNCHANGED, old)
         outcome = Outcome.RENEWED
     else:
-        certificate = numbered(certificate, _next_revision(lake, held, certificate), lake.now())
+        certificate = with_revision(certificate, _next_revision(lake, held, certificate), lake.now())
         certificate = msgspec.structs.replace(certificate, changes=_changes(lake, held, ticker, session, bars))
         _require_comparison(certificate, old)
         outcome = Outcome.REVISED if held else Outcome.CREATED
@@ -50,7 +50,7 @@ def reported(outcome: Outcome, certificate: Certificate) -> Report:
     return report
 
 
-def _next_revision(lake: Lake, held: Held | None, certificate: Certificate) -> int:
+def _next_revision(lake: Lake, held: HeldPartition | None, certificate: Certificate) -> int:
     """The number of rows that are new to ``processed/``.
 
     Pages of a later revision than any that is known were left by a publication that failed behind them, or their
@@ -85,7 +85,7 @@ def _require_comparison(certificate: Certificate, old: Certificate | None) -> No
         )
 
 
-def _changes(lake: Lake, held: Held | None, ticker: str, session: dt.date, bars: pa.Table) -> Changes | None:
+def _changes(lake: Lake, held: HeldPartition | None, ticker: str, session: dt.date, bars: pa.Table) -> Changes | None:
     """What the rows change in those that are held; None where none are, or they prove nothing."""
     if held is None or held.certificate is None:
         return None

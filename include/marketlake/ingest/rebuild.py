@@ -7,14 +7,14 @@ import datetime as dt
 import msgspec
 
 from marketlake.errors import RawPagesUnusable
-from marketlake.ingest.certify import certified, judged, numbered
+from marketlake.ingest.certify import certify, judge, with_revision
 from marketlake.ingest.one_kind import require_same_kind
 from marketlake.ingest.publish import publish, reported
 from marketlake.ingest.report import Outcome, Report
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.raw_pages import FETCH_INSTEAD
-from marketlake.partitions.store import Held
+from marketlake.partitions.store import HeldPartition
 from marketlake.polygon import aggregates
 from marketlake.polygon.aggregates import require_echo
 from marketlake.polygon.fetch import raw_digest
@@ -38,7 +38,7 @@ def rebuild(lake: Lake, ticker: str, session: dt.date, *, allow_provisional: boo
 
 def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
     """The partition anew from its raw pages: whatever was made of revision N's pages is revision N."""
-    held = lake.partitions.held(request.ticker, request.session)
+    held = lake.partitions.inspect(request.ticker, request.session)
     proven = held.certificate if held else None
     revision = proven.revision if proven else _last_pages(lake, request, held)
     stored = lake.raw_pages.get(request.ticker, request.session, revision)
@@ -60,24 +60,24 @@ def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
     for number, page in enumerate(pages, 1):
         require_echo(page, request, number)
     final = fetch.fetched_at_ms >= final_from(request.session).timestamp() * 1000
-    fit = judged(lake, request, fetch, pages, final=final)
-    certificate = certified(lake, fit, fetch)
+    judged = judge(lake, request, fetch, pages, final=final)
+    certificate = certify(lake, judged, fetch)
     if proven is not None:
-        return publish(lake, writer, fit.bars, certificate, fetch)
-    certificate = numbered(certificate, stored.revision, lake.now())
+        return publish(lake, writer, judged.bars, certificate, fetch)
+    certificate = with_revision(certificate, stored.revision, lake.now())
     certificate = msgspec.structs.replace(certificate, published_at_ms=_published_at_ms(certificate, held))
-    lake.partitions.publish(writer, fit.bars, certificate, held)
+    lake.partitions.publish(writer, judged.bars, certificate, held)
     return reported(Outcome.RENEWED if held else Outcome.CREATED, certificate)
 
 
-def _last_pages(lake: Lake, request: BarRequest, held: Held | None) -> int:
+def _last_pages(lake: Lake, request: BarRequest, held: HeldPartition | None) -> int:
     """The revision whose pages make the partition anew, where the file proves nothing: the last one published.
 
     Raises RawPagesUnusable where a later one is known: its pages were not kept, and older rows must not return.
     """
     newest = lake.raw_pages.last_revision(request.ticker, request.session)
     superseded = lake.partitions.last_revision(None, request.ticker, request.session)
-    known = max(superseded + 1, held.claimed.revision if held and held.claimed else 0)
+    known = max(superseded + 1, held.footer_certificate.revision if held and held.footer_certificate else 0)
     if 0 < newest < known:
         raise RawPagesUnusable(
             f"{request}: the newest raw pages are of revision {newest}, but revision {known} was published since."
@@ -86,10 +86,10 @@ def _last_pages(lake: Lake, request: BarRequest, held: Held | None) -> int:
     return newest or known
 
 
-def _published_at_ms(certificate: Certificate, held: Held | None) -> int:
+def _published_at_ms(certificate: Certificate, held: HeldPartition | None) -> int:
     """When rebuilt rows entered the lake: as their lost certificate says, or, without one, when they were fetched."""
-    claimed = held.claimed if held else None
-    if claimed is None:
+    footer = held.footer_certificate if held else None
+    if footer is None:
         return certificate.fetched_at_ms
-    same = claimed.content_hash == certificate.content_hash
-    return claimed.published_at_ms if same else certificate.published_at_ms
+    same = footer.content_hash == certificate.content_hash
+    return footer.published_at_ms if same else certificate.published_at_ms

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from marketlake.errors import NotFinal, RefusedData, StorageError
-from marketlake.ingest.certify import certified, judged
+from marketlake.ingest.certify import certify, judge
 from marketlake.ingest.one_kind import require_same_kind
 from marketlake.ingest.publish import publish
 from marketlake.ingest.report import Report
@@ -38,12 +38,12 @@ def ingest(
         try:
             fetch, pages = client.fetch(request)
             final = final and _is_final_there(lake, request, fetch, allow_provisional=allow_provisional)
-            fit = judged(lake, request, fetch, pages, final=final)
+            judged = judge(lake, request, fetch, pages, final=final)
         except RefusedData as exc:
             _keep_evidence(lake, writer, request, exc, client.host)
             raise
         fetch = replace(fetch, references=_references(lake, client, request, final=final))
-        return publish(lake, writer, fit.bars, certified(lake, fit, fetch), fetch)
+        return publish(lake, writer, judged.bars, certify(lake, judged, fetch), fetch)
 
 
 def _is_final_there(lake: Lake, request: BarRequest, fetch: Fetch, *, allow_provisional: bool) -> bool:

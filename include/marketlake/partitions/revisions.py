@@ -44,8 +44,8 @@ class Revisions:
 
     def list_revisions(self, ticker: str, session: dt.date) -> list[Revision]:
         """Every revision that is kept, and the newest, ascending; none where the session has no partition."""
-        held = self._partitions.held(ticker, session)
-        newest = [Revision(held.revision, newest=True, certificate=held.claimed)] if held else []
+        held = self._partitions.inspect(ticker, session)
+        newest = [Revision(held.revision, newest=True, certificate=held.footer_certificate)] if held else []
         return [
             # A publication that was cut off may have kept a copy of what is still the newest.
             *(

@@ -28,16 +28,17 @@ from marketlake.storage.storage import Storage, Writer
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a partition file holds now. ``certificate`` is None where it does not count; ``sealed`` is false
-    of a file that proves its rows and no more. ``claimed``: what its footer says of this ticker and session,
-    whether that counts or not.
+class HeldPartition:
+    """What a partition file holds now.
+
+    ``certificate``: the footer's, or None if it does not match this path and these rows. ``sealed``: the seal covers
+    the whole file. ``footer_certificate``: the one of this ticker and session in the footer, even if it does not match.
     """
 
     certificate: Certificate | None
     revision: int
     sealed: bool = False
-    claimed: Certificate | None = None
+    footer_certificate: Certificate | None = None
 
 
 def _is_of(certificate: Certificate, ticker: str, session: dt.date) -> bool:
@@ -111,7 +112,7 @@ class PartitionStore:
         data = self._storage.get(self.key(ticker, session))
         return rows_in(data) if data is not None else None
 
-    def held(self, ticker: str, session: dt.date) -> Held | None:
+    def inspect(self, ticker: str, session: dt.date) -> HeldPartition | None:
         """What the partition holds: its certificate if it matches path and rows, and its revision."""
         data = self._storage.get(self.key(ticker, session))
         if data is None:
@@ -120,12 +121,12 @@ class PartitionStore:
         footer = certificate_in(io.BytesIO(data))
         certificate = footer if footer and _is_of(footer, ticker, session) else None
         if certificate is None or seal is Seal.BROKEN:
-            return Held(None, self._last_kept(ticker, session) + 1, claimed=certificate)
+            return HeldPartition(None, self._last_kept(ticker, session) + 1, footer_certificate=certificate)
         try:
             matches = content_hash(rows_in(data)) == certificate.content_hash
         except (DamagedPartition, pa.ArrowException, KeyError):
             matches = False
-        return Held(certificate if matches else None, certificate.revision, seal is Seal.HOLDS, certificate)
+        return HeldPartition(certificate if matches else None, certificate.revision, seal is Seal.HOLDS, certificate)
 
     def tickers(self) -> list[str]:
         """The tickers that have a folder."""
@@ -142,7 +143,7 @@ class PartitionStore:
                 return certificate
         return None
 
-    def last_revision(self, held: Held | None, ticker: str, session: dt.date) -> int:
+    def last_revision(self, held: HeldPartition | None, ticker: str, session: dt.date) -> int:
         """The highest revision that is held or kept; 0 without any."""
         return max(held.revision if held else 0, self._last_kept(ticker, session))
 
@@ -155,7 +156,7 @@ class PartitionStore:
         """Where the file of a superseded revision lies."""
         return revision_key(ticker, session, revision)
 
-    def publish(self, writer: Writer, bars: pa.Table, certificate: Certificate, held: Held | None) -> None:
+    def publish(self, writer: Writer, bars: pa.Table, certificate: Certificate, held: HeldPartition | None) -> None:
         """Replace the partition in one step, keeping the rows of an older revision."""
         key = self.key(certificate.ticker, certificate.session)
         if held is not None and held.revision != certificate.revision:

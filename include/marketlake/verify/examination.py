@@ -17,7 +17,7 @@ from marketlake.partitions.parquet_file import certificate_in, table_in
 from marketlake.partitions.seal import Seal, seal_of
 from marketlake.polygon.hosts import source_kind
 from marketlake.polygon.request import BarRequest
-from marketlake.quality.checks import CheckResult, judge, max_silence_in, totals
+from marketlake.quality.checks import CheckResult, max_silence_in, run_checks, totals
 from marketlake.rows.bars import BARS, SCHEMA_VERSION, content_hash
 from marketlake.sessions import SessionHours, final_from
 from marketlake.verify.findings import Finding, Kind
@@ -165,7 +165,7 @@ def _checks(certificate: Certificate, table: pa.Table) -> list[str]:
     hours = certificate.hours
     bounds = (hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms)
     request = BarRequest(certificate.ticker, SessionHours(certificate.session, *bounds), certificate.adjusted)
-    repeated = judge(table, request, _max_silence_s(certificate))
+    repeated = run_checks(table, request, _max_silence_s(certificate))
     claimed = {check.name: check for check in certificate.checks}
     found = {check.name: Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in repeated}
     names = [name for name in {**claimed, **found} if claimed.get(name) != found.get(name)]
