@@ -25,7 +25,7 @@ from marketlake.ingest.session import Report, ingest
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
-from marketlake.rows.bars import BARS, content_hash
+from marketlake.rows.bars import BARS, STOCK_BARS
 from marketlake.settings import Settings
 from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
@@ -129,7 +129,7 @@ def seen(lake: Lake, day: dt.date = DAY) -> str | None:
         return None
     rows = ds.dataset(folder, format="parquet", partitioning="hive")
     table = rows.to_table(columns=BARS.names, filter=ds.field("date") == str(day))
-    found = content_hash(table.replace_schema_metadata(None))
+    found = STOCK_BARS.content_hash(table.replace_schema_metadata(None))
     assert held.certificate is not None
     assert held.certificate.content_hash == found
     (sums,) = duckdb.sql(

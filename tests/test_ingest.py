@@ -375,8 +375,9 @@ def test_reading_a_partition_starts_no_thread_that_could_abort_the_process_at_it
     code = """if True:
         import datetime as dt, pathlib, sys, psutil
         from marketlake.partitions.store import PartitionStore
+        from marketlake.rows.bars import STOCK_BARS
         from marketlake.storage.local import LocalStorage
-        store = PartitionStore(LocalStorage(pathlib.Path(sys.argv[1])), "zstd", 6)
+        store = PartitionStore(LocalStorage(pathlib.Path(sys.argv[1])), STOCK_BARS, "zstd", 6)
         before = psutil.Process().num_threads()
         assert store.inspect("SPY", dt.date(2024, 11, 26)).certificate
         print(psutil.Process().num_threads() - before)

@@ -14,7 +14,7 @@ from marketlake.errors import MalformedPage, UndecodableBody
 from marketlake.polygon import aggregates
 from marketlake.polygon.fetch import raw_digest
 from marketlake.redaction import redacted, redacted_url, without_secret
-from marketlake.rows.bars import BARS, content_hash
+from marketlake.rows.bars import BARS, STOCK_BARS
 
 PRICES = st.floats(0.01, 10_000, allow_nan=False)
 BARS_OF_A_DAY = st.lists(
@@ -55,23 +55,22 @@ def test_any_split_into_pages_has_the_hash_of_the_whole(bars: list[dict[str, Any
     cut = data.draw(st.integers(0, len(bars)))
     parts = [aggregates.decode(page(part)).bars for part in (bars[:cut], bars[cut:])]
     whole = with_ticker(aggregates.decode(page(bars)).bars)
-    assert content_hash(with_ticker(pa.concat_tables(parts))) == content_hash(whole)
+    assert STOCK_BARS.content_hash(with_ticker(pa.concat_tables(parts))) == STOCK_BARS.content_hash(whole)
 
 
 @given(BARS_OF_A_DAY, st.data())
 def test_any_changed_value_changes_the_hash(bars: list[dict[str, Any]], data: st.DataObject) -> None:
-    before = content_hash(with_ticker(aggregates.decode(page(bars)).bars))
+    before = STOCK_BARS.content_hash(with_ticker(aggregates.decode(page(bars)).bars))
     row = data.draw(st.integers(0, len(bars) - 1))
     key = data.draw(st.sampled_from(["t", "o", "h", "l", "c", "v", "n"]))
     bars[row] = {**bars[row], key: bars[row].get(key, 0) + 1000}
-    assert content_hash(with_ticker(aggregates.decode(page(bars)).bars)) != before
+    assert STOCK_BARS.content_hash(with_ticker(aggregates.decode(page(bars)).bars)) != before
 
 
 def test_a_missing_number_and_a_zero_have_different_hashes() -> None:
     bar = {"t": 1_381_118_400_000, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}
-    hashes = {
-        content_hash(with_ticker(aggregates.decode(page([bar | extra])).bars)) for extra in ({}, {"n": 0}, {"vw": 0})
-    }
+    tables = [aggregates.decode(page([bar | extra])).bars for extra in ({}, {"n": 0}, {"vw": 0})]
+    hashes = {STOCK_BARS.content_hash(with_ticker(table)) for table in tables}
     assert len(hashes) == 3
 
 

@@ -132,16 +132,16 @@ def test_a_revision_published_while_they_are_listed_is_not_taken_for_the_one_bef
 ) -> None:
     lake, _ = revised
     second = lake.partitions.read("SPY", DAY)
-    held = lake.partitions.held
+    held = lake.partitions.inspect
 
     def held_and_then_superseded(ticker: str, session: dt.date) -> HeldPartition | None:
         found = held(ticker, session)
-        monkeypatch.setattr(lake.partitions, "held", held)
+        monkeypatch.setattr(lake.partitions, "inspect", held)
         simulator.faults.set(str(DAY), [{"fault": "changed:5", "times": 0}])
         ingest(at(lake, 3), "SPY", DAY, a_client(lake, waits))
         return found
 
-    monkeypatch.setattr(lake.partitions, "held", held_and_then_superseded)
+    monkeypatch.setattr(lake.partitions, "inspect", held_and_then_superseded)
     assert lake.revisions.read_revision("SPY", DAY, 2).equals(second)
     assert lake.revisions.read_revision("SPY", DAY, 3).num_rows == 390
 

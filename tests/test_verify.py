@@ -29,7 +29,7 @@ from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.partitions.seal import SEAL_KEY, Seal, seal_of
-from marketlake.rows.bars import content_hash
+from marketlake.rows.bars import STOCK_BARS
 from marketlake.verify.examination import examined
 from marketlake.verify.findings import Kind, next_step
 from marketlake.verify.verify import Verification, verify
@@ -228,7 +228,7 @@ def odd_bar(lake: Lake) -> None:
     rows, certificate = parts(lake)
     low = pa.array([*rows["low"].to_pylist()[:-1], 9_999.0])
     rows = rows.set_column(3, rows.schema.field("low"), low)
-    published(lake, rows, msgspec.structs.replace(certificate, content_hash=content_hash(rows)))
+    published(lake, rows, msgspec.structs.replace(certificate, content_hash=STOCK_BARS.content_hash(rows)))
 
 
 def check_removed(lake: Lake) -> None:

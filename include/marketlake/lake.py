@@ -11,6 +11,7 @@ from marketlake.partitions.raw_pages import RawPages
 from marketlake.partitions.revisions import Revisions
 from marketlake.partitions.store import PartitionStore
 from marketlake.polygon.request import BarRequest
+from marketlake.rows.bars import STOCK_BARS
 from marketlake.sessions import SessionCalendar
 from marketlake.settings import Settings
 from marketlake.storage.local import LocalStorage
@@ -29,7 +30,9 @@ class Lake:
         self.settings = settings
         self.now = now
         self.storage = LocalStorage(settings.storage_root)
-        self.partitions = PartitionStore(self.storage, settings.storage.compression, settings.storage.compression_level)
+        self.partitions = PartitionStore(
+            self.storage, STOCK_BARS, settings.storage.compression, settings.storage.compression_level
+        )
         self.revisions = Revisions(self.storage, self.partitions)
         self.raw_pages = RawPages(self.storage)
         self.calendar = SessionCalendar(now().date(), settings.calendar.closures)

@@ -17,7 +17,7 @@ from marketlake.polygon.fetch import Fetch, raw_digest
 from marketlake.polygon.request import BarRequest
 from marketlake.quality.checks import CheckResult, require_acceptable, run_checks, totals
 from marketlake.quality.reconciliation import Reconciliation, reconcile
-from marketlake.rows.bars import BARS, SCHEMA_VERSION, content_hash
+from marketlake.rows.bars import BARS, STOCK_BARS
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def certify(lake: Lake, judged: JudgedRows, fetch: Fetch) -> Certificate:
     request, seconds = judged.request, judged.bars.column("timestamp")
     volume, transactions = totals(judged.bars)
     return Certificate(
-        schema_version=SCHEMA_VERSION,
+        schema_version=STOCK_BARS.version,
         ticker=request.ticker,
         session=request.session,
         state=_state(compared, final=judged.final, waived=bool(judged.waived)),
@@ -64,7 +64,7 @@ def certify(lake: Lake, judged: JudgedRows, fetch: Fetch) -> Certificate:
         last_timestamp=seconds[-1].as_py(),
         volume=volume,
         transactions=transactions,
-        content_hash=content_hash(judged.bars),
+        content_hash=STOCK_BARS.content_hash(judged.bars),
         hours=Hours.of(request.hours),
         checks=tuple(Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in judged.checks),
         waivers=judged.waived,

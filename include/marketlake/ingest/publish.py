@@ -16,7 +16,6 @@ from marketlake.partitions.changes import Changes, changes
 from marketlake.partitions.store import HeldPartition
 from marketlake.polygon import aggregates
 from marketlake.polygon.fetch import Fetch
-from marketlake.rows.bars import content_hash
 from marketlake.storage.storage import Writer
 
 
@@ -68,7 +67,7 @@ def _hash_of_pages(lake: Lake, ticker: str, session: dt.date, revision: int) -> 
     """The content hash of the rows that stored pages hold; None if they cannot be read."""
     try:
         bodies = lake.raw_pages.get(ticker, session, revision).fetch.bodies
-        return content_hash(rows_of([aggregates.decode(body) for body in bodies], ticker))
+        return lake.partitions.row_format.content_hash(rows_of([aggregates.decode(body) for body in bodies], ticker))
     except (RefusedData, Retryable, pa.ArrowException):
         return None
 

@@ -12,32 +12,25 @@ import pyarrow.parquet as pq
 from marketlake.errors import DamagedPartition
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.seal import SEAL_KEY, UNSEALED, sealed
-from marketlake.rows.bars import BARS
+from marketlake.rows.format import RowFormat
 
 CERTIFICATE_KEY = b"marketlake.certificate"
 _LEVELLED = frozenset({"zstd", "gzip"})
 
-# Measured on three real sessions of 2013 (63,474 bars), bytes a bar: pandas' default 20.6; these encodings with
-# zstd level 3 10.1, level 4 9.7, level 6 9.5, which takes half as long again as level 4. Prices repeat (dictionary),
-# seconds step by small amounts (delta), a vwap hardly ever repeats (plain beats dictionary and byte-stream-split),
-# and of a volume that is mostly whole, the lower bytes are mostly zeros (byte-stream-split).
-_ENCODINGS = {"timestamp": "DELTA_BINARY_PACKED", "vwap": "PLAIN", "volume_exact": "BYTE_STREAM_SPLIT"}
-_DICTIONARY = ["open", "high", "low", "close", "volume", "ticker", "transactions"]
 
-
-def encoded(bars: pa.Table, certificate: Certificate, compression: str, level: int) -> bytes:
+def encoded(rows: pa.Table, certificate: Certificate, row_format: RowFormat, compression: str, level: int) -> bytes:
     """The sealed file of rows and their certificate. ``level`` is for compressions that have some."""
     buffer = io.BytesIO()
     with pq.ParquetWriter(
         buffer,
-        bars.schema.remove_metadata(),
+        rows.schema.remove_metadata(),
         compression=compression,
         compression_level=level if compression in _LEVELLED else None,
-        use_dictionary=_DICTIONARY,
-        column_encoding=_ENCODINGS,
+        use_dictionary=list(row_format.dictionary),
+        column_encoding=dict(row_format.encodings),
         write_page_checksum=True,
     ) as writer:
-        writer.write_table(bars.replace_schema_metadata(None), row_group_size=max(1, bars.num_rows))
+        writer.write_table(rows.replace_schema_metadata(None), row_group_size=max(1, rows.num_rows))
         writer.add_key_value_metadata({CERTIFICATE_KEY: certificate.encode(), SEAL_KEY: UNSEALED})
     return sealed(buffer.getvalue())
 
@@ -63,6 +56,6 @@ def table_in(data: bytes) -> pa.Table:
         raise DamagedPartition(f"no table can be read from it ({' '.join(str(exc).split())}). Fetch it again.") from exc
 
 
-def rows_in(data: bytes) -> pa.Table:
-    """The rows of a partition file. Raises DamagedPartition, or KeyError where a column is not there."""
-    return table_in(data).replace_schema_metadata(None).select(BARS.names)
+def rows_in(data: bytes, row_format: RowFormat) -> pa.Table:
+    """The rows of a partition file, in the format's columns. Raises DamagedPartition, or KeyError if one lacks."""
+    return table_in(data).replace_schema_metadata(None).select(row_format.schema.names)

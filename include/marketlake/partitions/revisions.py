@@ -12,7 +12,6 @@ from marketlake.errors import DamagedPartition, NoSuchRevision
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.parquet_file import certificate_in, rows_in
 from marketlake.partitions.store import PartitionStore
-from marketlake.rows.bars import content_hash
 from marketlake.storage.storage import Storage
 
 
@@ -102,8 +101,8 @@ class Revisions:
         if data is None or revision.certificate is None:
             return None
         try:
-            rows = rows_in(data)
-            return rows if content_hash(rows) == revision.certificate.content_hash else None
+            rows = rows_in(data, self._partitions.row_format)
+            return rows if self._partitions.row_format.content_hash(rows) == revision.certificate.content_hash else None
         except (DamagedPartition, pa.ArrowException, KeyError):
             return None
 

@@ -23,7 +23,7 @@ from marketlake.partitions.layout import (
 )
 from marketlake.partitions.parquet_file import certificate_in, encoded, rows_in
 from marketlake.partitions.seal import Seal, seal_of
-from marketlake.rows.bars import content_hash
+from marketlake.rows.format import RowFormat
 from marketlake.storage.storage import Storage, Writer
 
 
@@ -48,7 +48,8 @@ def _is_of(certificate: Certificate, ticker: str, session: dt.date) -> bool:
 class PartitionStore:
     """The partitions of one lake, and their revisions."""
 
-    def __init__(self, storage: Storage, compression: str, compression_level: int) -> None:
+    def __init__(self, storage: Storage, row_format: RowFormat, compression: str, compression_level: int) -> None:
+        self.row_format = row_format
         self._storage = storage
         self._compression = compression
         self._level = compression_level
@@ -89,7 +90,7 @@ class PartitionStore:
     def read(self, ticker: str, session: dt.date) -> pa.Table | None:
         """The rows of one partition, without the certificate in their metadata; None without one."""
         data = self._storage.get(self.key(ticker, session))
-        return rows_in(data) if data is not None else None
+        return rows_in(data, self.row_format) if data is not None else None
 
     def inspect(self, ticker: str, session: dt.date) -> HeldPartition | None:
         """What the partition holds: its certificate if it matches path and rows, and its revision."""
@@ -102,7 +103,7 @@ class PartitionStore:
         if certificate is None or seal is Seal.BROKEN:
             return HeldPartition(None, self._last_kept(ticker, session) + 1, footer_certificate=certificate)
         try:
-            matches = content_hash(rows_in(data)) == certificate.content_hash
+            matches = self.row_format.content_hash(rows_in(data, self.row_format)) == certificate.content_hash
         except (DamagedPartition, pa.ArrowException, KeyError):
             matches = False
         return HeldPartition(certificate if matches else None, certificate.revision, seal is Seal.HOLDS, certificate)
@@ -141,7 +142,7 @@ class PartitionStore:
         key = self.key(certificate.ticker, certificate.session)
         if held is not None and held.revision != certificate.revision:
             writer.keep(key, self.kept_key(certificate.ticker, certificate.session, held.revision))
-        writer.put(key, encoded(bars, certificate, self._compression, self._level))
+        writer.put(key, encoded(bars, certificate, self.row_format, self._compression, self._level))
 
     def _last_kept(self, ticker: str, session: dt.date) -> int:
         return max(self.kept_revisions(ticker, session), default=0)

@@ -18,7 +18,7 @@ from marketlake.partitions.seal import Seal, seal_of
 from marketlake.polygon.hosts import source_kind
 from marketlake.polygon.request import BarRequest
 from marketlake.quality.checks import CheckResult, max_silence_in, run_checks, totals
-from marketlake.rows.bars import BARS, SCHEMA_VERSION, content_hash
+from marketlake.rows.bars import BARS, STOCK_BARS
 from marketlake.sessions import SessionHours, final_from
 from marketlake.verify.findings import Finding, Kind
 
@@ -107,7 +107,7 @@ def _problems(
 
 def _rows_are_its_own(table: pa.Table, certificate: Certificate | None) -> bool:
     try:
-        return certificate is not None and content_hash(table) == certificate.content_hash
+        return certificate is not None and STOCK_BARS.content_hash(table) == certificate.content_hash
     except (pa.ArrowException, KeyError):
         return False
 
@@ -137,7 +137,7 @@ def _untrue(certificate: Certificate, table: pa.Table) -> list[tuple[str, object
     volume, transactions = totals(table)
     seconds = table.column("timestamp")
     found = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": STOCK_BARS.version,
         "rows": table.num_rows,
         "first_timestamp": seconds[0].as_py() if table.num_rows else 0,
         "last_timestamp": seconds[-1].as_py() if table.num_rows else 0,
