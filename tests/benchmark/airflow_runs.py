@@ -102,7 +102,7 @@ def airflow(
         "POLYGON_BASE_URL": vendor_url,
         "MARKETLAKE__STORAGE__ROOT": str(folder / "lake"),
         "MARKETLAKE__LOGGING__FOLDER": str(folder / "logs"),
-        "MARKETLAKE_ENV_FILE": str(folder / "absent.env"),
+        "MARKETLAKE_ENV_FILE": "",
         **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url} if database_url else {}),
         **more,
     }
