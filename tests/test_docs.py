@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -284,3 +285,15 @@ def test_the_lines_of_python_run_as_they_stand() -> None:
     assert 0 < len(times) < rows
     assert revised["first"].num_rows == rows
     assert revised["then"] is None
+
+
+def test_the_floors_of_the_architecture_are_those_that_are_held() -> None:
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(one for one in contracts if one["type"] == "layers")["layers"]
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", (PROJECT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(layers) + 1))
+    for (_, told), layer in zip(rows, layers, strict=True):
+        named = {name.removesuffix(".py").rstrip("/") for name in re.findall(r"`([^`]+)`", told)}
+        held = set(layer.split(" | "))
+        assert named <= held
+        assert named == held or "single files" in told
