@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 
-import airflow_sqlite
+from local_airflow import sqlite_turns
 from marketlake import proxies
 from marketlake.errors import SettingsError
 
@@ -58,7 +58,7 @@ def _prepare_to_fork() -> None:
     pyarrow.array([0]).cast(pyarrow.float64())  # the first use of a kernel sets up all of them, in 8 ms
 
 
-airflow_sqlite.wait_for_turns()
+sqlite_turns.wait_for_turns()
 _forks_tasks = bool(_FORKS_TASKS.intersection(sys.argv[1:4]))
 if _forks_tasks:
     _require_usable_proxies()
