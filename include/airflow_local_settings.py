@@ -7,6 +7,7 @@ a second on its own. No thread, connection or file may be open when a process fo
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 
@@ -46,6 +47,8 @@ def _require_usable_proxies() -> None:
 
 
 def _prepare_to_fork() -> None:
+    if importlib.util.find_spec("marketlake_airflow") is None:
+        return  # the wheel in the environment of an Airflow without our plugins: its tasks are others'
     for module in _HEAVY:
         importlib.import_module(module)
 
