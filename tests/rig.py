@@ -102,13 +102,19 @@ class Rig:
 
 
 @contextmanager
-def airflow_of(rig: Rig) -> Iterator[AirflowApi]:
-    """An Airflow that is up, schedules nothing, and is ended with the block, with every process of it."""
+def home_of(rig: Rig) -> Iterator[Home]:
+    """The home that the rig's user has. Within the block, the settings of this process are that user's."""
     with pytest.MonkeyPatch.context() as patched:
         for name, value in rig.environment.items():
             patched.setenv(name, value)
         patched.setenv("MARKETLAKE_ENV_FILE", "")
-        home = Home.of(settings.load())
+        yield Home.of(settings.load())
+
+
+@contextmanager
+def airflow_of(rig: Rig) -> Iterator[AirflowApi]:
+    """An Airflow that is up, schedules nothing, and is ended with the block, with every process of it."""
+    with home_of(rig) as home:
         with home.starting():
             home.migrate()
         with stack(home, scheduled_dag_ids(settings.load()), lambda line: warnings.warn(line, stacklevel=1)) as up:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
 import pendulum
 import pytest
+from airflow.models.dagrun import RUN_ID_REGEX
 from airflow.timetables.base import DataInterval, TimeRestriction
+from airflow.utils.types import DagRunType
 
 from conftest import KEY
 from marketlake import commands, settings
@@ -100,13 +103,86 @@ def test_a_closure_has_no_run(sunday: None) -> None:
         (day(2013, 10, 7), "2013-10-08T15:30:00+00:00"),  # summer: four
     ],
 )
-def test_a_run_is_due_at_the_ready_time_of_the_next_day(sunday: None, session: pendulum.DateTime, due: str) -> None:
+@pytest.mark.parametrize("backfill", [False, True])
+def test_a_run_is_due_at_the_ready_time_of_the_next_day(
+    monkeypatch: pytest.MonkeyPatch, session: pendulum.DateTime, due: str, backfill: bool
+) -> None:
+    monkeypatch.setattr(pendulum, "now", lambda _zone=None: session.add(hours=20))
     info = SessionTimetable("11:30").next_dagrun_info(
-        last_automated_data_interval=None, restriction=TimeRestriction(session, session, catchup=True)
+        last_automated_data_interval=None, restriction=TimeRestriction(session, session, catchup=backfill)
     )
     assert info is not None
     assert info.run_after.isoformat() == due
     assert info.logical_date == session
+
+
+@pytest.mark.parametrize(
+    ("now", "run_after"),
+    [
+        (pendulum.datetime(2024, 11, 30, 15, 59, 59), "2024-11-30T20:00:00+00:00"),
+        (pendulum.datetime(2024, 11, 30, 16), "2024-11-29T05:00:00+00:00"),  # 11:00 New York
+        (AT, "2024-11-29T05:00:00+00:00"),
+    ],
+)
+def test_a_backfills_run_waits_for_final_bars_alone_and_is_then_of_its_sessions_day(
+    monkeypatch: pytest.MonkeyPatch, now: pendulum.DateTime, run_after: str
+) -> None:
+    monkeypatch.setattr(pendulum, "now", lambda _zone=None: now)
+    session = day(2024, 11, 29)
+    info = SessionTimetable("15:00").next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(session, session, catchup=True)
+    )
+    assert info is not None
+    assert info.run_after.isoformat() == run_after
+    assert info.logical_date == session
+
+
+TRIGGERED = pendulum.datetime(2026, 11, 22, 12, 34, 56, 789012)
+
+
+@pytest.mark.parametrize(
+    ("run_type", "session", "run_id"),
+    [
+        ("scheduled", day(2024, 11, 29), "scheduled__2024-11-29T05:00:00+00:00"),
+        ("scheduled", day(2013, 10, 7), "scheduled__2013-10-07T04:00:00+00:00"),
+        ("scheduled", day(2024, 11, 4), "scheduled__2024-11-04T05:00:00+00:00"),  # the first of winter time
+        (
+            "scheduled",
+            pendulum.datetime(2024, 11, 28, 19, tz="America/New_York"),
+            "scheduled__2024-11-29T05:00:00+00:00",
+        ),
+        ("backfill", day(2024, 11, 29), "backfill__2024-11-29T05:00:00+00:00"),
+        ("manual", day(2024, 11, 29), "manual__2026-11-22T12:34:56.789012+00:00"),
+        ("manual", None, "manual__2026-11-22T12:34:56.789012+00:00"),
+        ("asset_materialization", None, "asset_materialization__2026-11-22T12:34:56.789012+00:00"),
+    ],
+)
+def test_airflows_runs_are_named_by_their_session_and_others_by_their_trigger(
+    run_type: str, session: pendulum.DateTime | None, run_id: str
+) -> None:
+    interval = DataInterval(session, session.add(days=1)) if session else None
+    named = SessionTimetable("11:30").generate_run_id(
+        run_type=DagRunType(run_type), run_after=TRIGGERED, data_interval=interval, partition_key=None
+    )
+    assert named == run_id
+
+
+def test_a_scheduled_runs_id_is_accepted_whatever_pattern_is_allowed() -> None:
+    assert re.match(RUN_ID_REGEX, "scheduled__2024-11-29T05:00:00+00:00")
+    assert not re.match(RUN_ID_REGEX, "scheduled__2024-11-29")
+
+
+@pytest.mark.parametrize("ready_time", ["11:00", "19:00", "20:00", "23:59"])  # 19:00 and 20:00: midnight in UTC
+def test_no_id_is_that_of_a_run_of_an_older_version(sunday: None, ready_time: str) -> None:
+    timetable, year = SessionTimetable(ready_time), []
+    interval: DataInterval | None = None
+    restriction = TimeRestriction(day(2024, 1, 1), day(2024, 12, 31), catchup=True)
+    while info := timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction):
+        interval = info.data_interval
+        year.append((timetable._due(info.logical_date.date()).isoformat(), info.run_after.isoformat()))
+    assert len(year) == 252
+    older, named = (set(moments) for moments in zip(*year, strict=True))
+    assert (len(older), len(named), older & named) == (252, 252, set())
 
 
 def scheduled(timetable: SessionTimetable, last: pendulum.DateTime | None) -> str | None:

@@ -108,3 +108,17 @@ def test_what_may_have_been_created_is_not_asked_for_again(monkeypatch: pytest.M
         api.create_backfill(BODY)
     assert asked == ["POST in vain", "POST in vain"]
     assert api.create_backfill(BODY) == 7
+
+
+def test_an_import_error_is_told_with_its_message_and_not_with_the_last_line_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    traces = [
+        'Traceback (most recent call last):\n  File "a.py", line 1\nValidationError: 1 error for Settings\n'
+        "    For further information visit https://errors.pydantic.dev/2.12/v/x\n",
+        'Traceback (most recent call last):\n  File "b.py", line 2\nOperationalError: no such table: dag\n'
+        "(Background on this error at: https://sqlalche.me/e/21/e3q8)\n",
+    ]
+    answer = (200, {"import_errors": [{"stack_trace": trace} for trace in traces]})
+    api, _ = answering(monkeypatch, answer)
+    assert api.import_errors() == ["ValidationError: 1 error for Settings", "OperationalError: no such table: dag"]

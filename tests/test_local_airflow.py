@@ -94,3 +94,30 @@ def test_a_database_that_does_not_answer_in_time_is_told(monkeypatch: pytest.Mon
     home.folder.mkdir()
     with pytest.raises(AirflowTrouble, match=r"\(embedded SQLite\) was not ready after 0.01 s: see whether it is"):
         home.migrate()
+
+
+def test_what_is_not_ready_in_time_is_told_with_what_the_processes_say(home: Home, up: Processes) -> None:
+    up.log_of("api-server").write_text(
+        'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: no way\n'
+    )
+    with pytest.raises(AirflowTrouble) as caught:
+        stack.wait_for(lambda: False, "the API server", up, 0)
+    folder = home.folder / "process-logs"
+    assert str(caught.value) == (
+        f"the API server was not ready within 0 s: see {folder}. api-server says: ValueError: no way."
+    )
+
+
+def test_what_is_not_ready_in_time_is_told_without_a_cause_if_nobody_says_one(home: Home, up: Processes) -> None:
+    up.log_of("api-server").write_text("all is well\n")
+    with pytest.raises(AirflowTrouble, match=r"was not ready within 0 s: see \S+/process-logs\.$"):
+        stack.wait_for(lambda: False, "the API server", up, 0)
+
+
+def test_a_dag_that_cannot_be_read_is_told_with_the_message_of_its_error(home: Home, up: Processes) -> None:
+    class Api:
+        def import_errors(self) -> list[str]:
+            return ["SettingsError: api.attempts is wrong"]
+
+    with pytest.raises(AirflowTrouble, match=r"a DAG file cannot be read: SettingsError: api\.attempts is wrong"):
+        stack.wait_for(lambda: False, "the DAG", up, 9, Api())  # type: ignore[arg-type]

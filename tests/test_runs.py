@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from local_airflow.api import AirflowApi
 from local_airflow.processes import Processes
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
-from rig import DAG, Rig, airflow_of, clear, ended, instances, trigger, until
+from rig import DAG, Rig, airflow_of, clear, ended, home_of, instances, trigger, until
 
 pytestmark = pytest.mark.airflow
 
@@ -60,7 +62,10 @@ def test_a_failing_date_is_named_others_succeed_and_clearing_it_makes_it_green(r
 
     week = (dt.date(2024, 11, 25), dt.date(2024, 12, 2))
     runs = {run["logical_date"][:10]: run["dag_run_id"] for run in api.runs(DAG, *week)}
-    assert sorted(runs) == ["2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29", "2024-12-02"]
+    assert runs == {
+        day: f"backfill__{day}T05:00:00+00:00"
+        for day in ("2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29", "2024-12-02")
+    }
     red = instances(api, runs["2024-11-26"])
     assert red == {
         ("plan_sessions", -1): ("success", None),
@@ -284,6 +289,81 @@ def test_a_refetching_backfill_takes_over_a_manual_run_without_its_dates(rig: Ri
     labels = {label for state, label in instances(api, manual).values() if state == "success"}
     assert labels == {None, "2024-06-04"}
     assert rig.partition("2024-06-04").exists()
+
+
+OLDER = {
+    "2003-09-10": "scheduled__2003-09-11T15:30:00+00:00",
+    "2003-09-11": "backfill__2003-09-12T15:30:00+00:00",
+}
+"""Runs as versions up to 0.1.0 named them, by when they were due. 2003-09-10: a schedule has no session before it."""
+
+MAKE_OLDER = """
+import sys, pendulum
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+name, *given = sys.argv[1:]
+with create_session() as session:
+    dag = session.scalar(SerializedDagModel.latest_item_select_object(name)).dag
+    for logical_date, run_id in zip(given[::2], given[1::2], strict=True):
+        run_type, due = run_id.split("__")
+        start = pendulum.parse(logical_date)
+        dag.create_dagrun(
+            run_id=run_id, logical_date=start, data_interval=(start, start.add(days=1)), run_after=pendulum.parse(due),
+            run_type=DagRunType(run_type), triggered_by=DagRunTriggeredByType.TIMETABLE, state=DagRunState.QUEUED,
+            session=session,
+        )
+"""
+
+
+def make_older(rig: Rig) -> None:
+    """Create those runs in the way that Airflow's scheduler and its backfills do, which take any id."""
+    given = [word for run in OLDER.items() for word in run]
+    with home_of(rig) as home:
+        subprocess.run([sys.executable, "-c", MAKE_OLDER, DAG, *given], env=home.environment, check=True, timeout=60)
+
+
+def tries(api: AirflowApi, run: str) -> dict[str, int]:
+    """How often each task of a run was begun that has a process."""
+    numbers = {one["task_id"]: one["try_number"] for one in api.task_instances(DAG, run)}
+    return {task: numbers[task] for task in ("plan_sessions", "ingest_session")}
+
+
+def test_runs_that_an_older_version_named_are_found_by_their_session(rig: Rig, api: AirflowApi) -> None:
+    make_older(rig)
+    assert [ended(api, run) for run in OLDER.values()] == ["success", "success"]
+
+    again = rig.backfill("2003-09-10", "2003-09-11")
+    assert again.returncode == 0, again.stdout
+    assert "nothing to do: all 2 sessions have a run" in again.stdout
+    more = rig.backfill("2003-09-10", "2003-09-12")
+    assert more.returncode == 0, more.stdout
+    assert "1 created, 0 cleared, 2 skipped" in more.stdout
+    for run in OLDER.values():
+        assert tries(api, run) == {"plan_sessions": 1, "ingest_session": 1}
+    refetched = rig.backfill("2003-09-10", "2003-09-11", REFETCH="1")
+    assert refetched.returncode == 0, refetched.stdout
+    assert "0 created, 2 cleared, 0 skipped" in refetched.stdout
+
+    runs = {run["logical_date"][:10]: run["dag_run_id"] for run in api.runs(DAG, *_year(2003))}
+    assert runs == OLDER | {"2003-09-12": "backfill__2003-09-12T04:00:00+00:00"}
+    for session, run in runs.items():
+        assert instances(api, run) == green_backfill(session)
+    for run in OLDER.values():
+        assert tries(api, run) == {"plan_sessions": 2, "ingest_session": 2}
+
+
+def test_two_runs_by_hand_of_the_same_session_are_two_runs(rig: Rig, api: AirflowApi) -> None:
+    moments = ("2020-08-03T00:00:00Z", "2020-08-03T14:03:00Z")
+    first, second = (trigger(api, logical_date=moment) for moment in moments)
+    assert first != second
+    for run in (first, second):
+        assert run.startswith("manual__2")
+        assert ended(api, run) == "success"
+    assert len(instances(api, first)) == 4
+    assert len(instances(api, second)) == 4
 
 
 @pytest.mark.parametrize("zone", ["utc", "America/New_York", "Asia/Tokyo"])

@@ -17,6 +17,7 @@ from local_airflow.asked_range import asked_range
 from local_airflow.verdict import verdict
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
+from marketlake.coverage.coverage import Coverage
 from marketlake.errors import SettingsError
 from marketlake.ingest import preflight
 from marketlake.ingest.rebuild import rebuild
@@ -116,7 +117,7 @@ def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_th
 ) -> None:
     ingest(lake, "SPY", TUESDAY, of_vendor)
     copied_from_another_lake(lake, client, MONDAY, tmp_path)
-    assert lake.partitions.unfinished("SPY", [MONDAY, TUESDAY]) == [MONDAY]
+    assert Coverage(lake, "SPY").unfinished([MONDAY, TUESDAY]) == [MONDAY]
     with pytest.raises(SettingsError, match="remove processed/spy/date=2024-11-25/bars.parquet if it does not belong"):
         ingest(lake, "SPY", MONDAY, of_vendor)
     said: list[str] = []

@@ -62,8 +62,9 @@ def test_a_scheduled_run_tells_that_it_is_late_and_what_failed_and_other_runs_te
 ) -> None:
     api = started(rig, monkeypatch)
     until(lambda: rows(rig, "select 1 from dag_run where state = 'failed'"))
-    ((run, run_type),) = rows(rig, "select run_id, run_type from dag_run")
+    ((run, run_type, logical_date),) = rows(rig, "select run_id, run_type, logical_date from dag_run")
     assert run_type == "scheduled"
+    assert str(run).startswith(f"scheduled__{str(logical_date)[:10]}T0")  # its session, not the day after
     until(lambda: len(hook.got) == 2)
     late, report = (got["text"].splitlines() for got in hook.got)
     assert late[0].startswith(f"SPY second bars, run {run}: not finished by ")

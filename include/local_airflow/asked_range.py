@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from marketlake.coverage.coverage import Coverage
 from marketlake.errors import SettingsError
 from marketlake.ingest import preflight
 from marketlake.lake import Lake
@@ -102,4 +103,4 @@ def _minutes(minutes: float) -> str:
 
 def to_fetch(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> list[dt.date]:
     """The sessions of a range that a backfill fetches."""
-    return wanted.sessions if refetch else lake.partitions.unfinished(ticker, wanted.sessions)
+    return wanted.sessions if refetch else Coverage(lake, ticker).unfinished(wanted.sessions)

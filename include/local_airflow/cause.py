@@ -18,10 +18,18 @@ def cause_in(printed: str) -> str:
 
     No user, password or query value of an address is in it.
     """
-    tracebacks = list(_TRACEBACK.finditer(printed))
-    told = _message(printed[tracebacks[-1].end() :].splitlines()[1:]) if tracebacks else ""
     last = next((line for line in reversed(printed.splitlines()) if line.strip()), "")
-    return without_url_secrets(" ".join((told or last).split()))[:_LONGEST]
+    return last_exception_in(printed) or _shown(last)
+
+
+def last_exception_in(printed: str) -> str:
+    """The message of the last exception, as ``cause_in`` gives it; empty if there is none."""
+    tracebacks = list(_TRACEBACK.finditer(printed))
+    return _shown(_message(printed[tracebacks[-1].end() :].splitlines()[1:])) if tracebacks else ""
+
+
+def _shown(text: str) -> str:
+    return without_url_secrets(" ".join(text.split()))[:_LONGEST]
 
 
 def _message(lines: list[str]) -> str:

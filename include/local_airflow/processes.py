@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from local_airflow.cause import cause_in
+from local_airflow.cause import cause_in, last_exception_in
 from local_airflow.home import AirflowTrouble
 from local_airflow.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stopped
 
@@ -179,14 +179,23 @@ class Processes:
 
     def end_of(self, name: str) -> str:
         """That a process has ended, its log, and the cause as far as the log says it. One line."""
-        log = self.log_of(name)
+        cause = cause_in(self._tail_of(name))
+        return f"{name} has ended: see {self.log_of(name)}" + (f", which says last: {cause}" if cause else "")
+
+    def last_exceptions(self) -> dict[str, str]:
+        """The last exception in the log of each process on record, by name; of those that have one."""
+        running = self.running()
+        found = {name: last_exception_in(self._tail_of(name)) for name in (running.pids if running else {})}
+        return {name: exception for name, exception in found.items() if exception}
+
+    def _tail_of(self, name: str) -> str:
+        """The end of what a process has printed; empty if that cannot be read."""
         try:
-            with log.open("rb") as file:
+            with self.log_of(name).open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                cause = cause_in(file.read().decode(errors="replace"))
+                return file.read().decode(errors="replace")
         except OSError:
-            cause = ""
-        return f"{name} has ended: see {log}" + (f", which says last: {cause}" if cause else "")
+            return ""
 
     def require_alive(self) -> None:
         """Raise AirflowTrouble where one of the started processes has ended."""

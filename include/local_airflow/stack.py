@@ -188,7 +188,8 @@ def wait_for(
         if errors:
             raise AirflowTrouble(f"a DAG file cannot be read: {errors[0]}")
         if time.monotonic() > deadline:
+            said = "".join(f". {name} says: {text}" for name, text in processes.last_exceptions().items())
             raise AirflowTrouble(
-                f"{what} was not ready within {timeout_s:.0f} s: see {processes.log_of('api-server').parent}."
+                f"{what} was not ready within {timeout_s:.0f} s: see {processes.log_of('api-server').parent}{said}."
             )
         time.sleep(0.3)

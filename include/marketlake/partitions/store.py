@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import io
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from marketlake.errors import DamagedPartition
-from marketlake.partitions.certificate import Certificate, State
+from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.layout import (
     PARTITION_FILE,
     PROCESSED,
@@ -22,7 +23,6 @@ from marketlake.partitions.layout import (
 )
 from marketlake.partitions.parquet_file import certificate_in, encoded, rows_in
 from marketlake.partitions.seal import Seal, seal_of
-from marketlake.polygon.hosts import source_kind
 from marketlake.rows.bars import content_hash
 from marketlake.storage.storage import Storage, Writer
 
@@ -70,27 +70,10 @@ class PartitionStore:
         places = [place_of(f"{ticker.lower()}/{name}") for name in names]
         return {place[1] for place in places if place is not None}
 
-    def unfinished(self, ticker: str, sessions: list[dt.date], present: set[dt.date] | None = None) -> list[dt.date]:
-        """Those of ``sessions`` without a partition, or with one that is provisional, proves nothing, or is
-        of another source than the ticker's last one. ``present`` spares the listing, where it was made before.
-        """
-        present = self.present(ticker) if present is None else present
-        newest = self._newest_of(ticker, present)
-        return [day for day in sessions if day not in present or not self._is_finished(ticker, day, newest)]
-
-    def _is_finished(self, ticker: str, session: dt.date, newest: Certificate | None) -> bool:
-        certificate = self.certificate(ticker, session)
-        return (
-            certificate is not None
-            and newest is not None
-            and certificate.state is not State.PROVISIONAL
-            and source_kind(certificate.source_host) == source_kind(newest.source_host)
-        )
-
     def certificate(self, ticker: str, session: dt.date) -> Certificate | None:
         """The certificate in a partition's footer, if it is of this ticker and session; else None.
 
-        Only the footer is looked at: whether the rows still match is for ``held`` to say.
+        Only the footer is looked at: whether the rows still match is for ``inspect`` to say.
         """
         file = self._storage.open(self.key(ticker, session))
         if file is None:
@@ -98,10 +81,6 @@ class PartitionStore:
         with file:
             certificate = certificate_in(file)
         return certificate if certificate and _is_of(certificate, ticker, session) else None
-
-    def certificates(self, ticker: str) -> dict[dt.date, Certificate | None]:
-        """The certificate of every session that has a partition file, ascending; None where it does not count."""
-        return {day: self.certificate(ticker, day) for day in sorted(self.present(ticker))}
 
     def size_bytes(self, ticker: str, session: dt.date) -> int:
         """How large the partition's file is; 0 without one."""
@@ -134,9 +113,10 @@ class PartitionStore:
 
     def newest(self, ticker: str) -> Certificate | None:
         """The certificate of a ticker's last session that has one; None where the lake holds none."""
-        return self._newest_of(ticker, self.sessions(ticker))
+        return self.newest_of(ticker, self.sessions(ticker))
 
-    def _newest_of(self, ticker: str, sessions: set[dt.date]) -> Certificate | None:
+    def newest_of(self, ticker: str, sessions: AbstractSet[dt.date]) -> Certificate | None:
+        """The certificate of the last one of ``sessions`` that has one; None if none has."""
         for session in sorted(sessions, reverse=True):
             certificate = self.certificate(ticker, session)
             if certificate is not None:
