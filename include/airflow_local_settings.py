@@ -7,10 +7,11 @@ a second on its own. No thread, connection or file may be open when a process fo
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 
-import airflow_sqlite
+from local_airflow import sqlite_turns
 from marketlake import proxies
 from marketlake.errors import SettingsError
 
@@ -46,6 +47,8 @@ def _require_usable_proxies() -> None:
 
 
 def _prepare_to_fork() -> None:
+    if importlib.util.find_spec("marketlake_airflow") is None:
+        return  # the wheel in the environment of an Airflow without our plugins: its tasks are others'
     for module in _HEAVY:
         importlib.import_module(module)
 
@@ -58,7 +61,7 @@ def _prepare_to_fork() -> None:
     pyarrow.array([0]).cast(pyarrow.float64())  # the first use of a kernel sets up all of them, in 8 ms
 
 
-airflow_sqlite.wait_for_turns()
+sqlite_turns.wait_for_turns()
 _forks_tasks = bool(_FORKS_TASKS.intersection(sys.argv[1:4]))
 if _forks_tasks:
     _require_usable_proxies()

@@ -319,7 +319,7 @@ def test_without_a_key_the_error_says_where_to_put_it(monkeypatch: pytest.Monkey
 
 def test_without_a_key_in_a_container_the_error_names_no_make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
-    monkeypatch.setattr(commands, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr(commands, "checkout", lambda: tmp_path)
     with pytest.raises(
         KeyMissing, match=r"give every container POLYGON_API_KEY .*connection polygon_default"
     ) as caught:

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 path, turns, case = sys.argv[1:]
 if turns == "turns":
-    import airflow_sqlite
-    airflow_sqlite.wait_for_turns()
+    from local_airflow import sqlite_turns
+    sqlite_turns.wait_for_turns()
 
 other = sqlite3.connect(path, timeout=0.1, isolation_level=None)
 other.execute("PRAGMA journal_mode=WAL")
@@ -64,11 +64,12 @@ def synchronous():
 try:
     asyncio.run(asynchronous()) if case == "asynchronous" else synchronous()
 except OperationalError as exc:
-    print("mine:", exc.orig)
+    print("mine:", exc.orig, getattr(exc.orig, "sqlite_errorname", ""))
 print("seen at the end", names())
 """
 
-NOT_WAITED = ["wait 5000", "mine: database is locked", "seen at the end ['other']"]
+BUSY = "mine: database is locked SQLITE_BUSY_SNAPSHOT"
+NOT_WAITED = ["wait 5000", BUSY, "seen at the end ['other']"]
 CASES = {
     ("turns", "commit"): [
         "wait 60000",

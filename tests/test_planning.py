@@ -101,7 +101,7 @@ def test_older_gaps_are_counted_with_the_command_that_fills_them(
 def test_in_a_container_older_gaps_are_filled_by_airflows_own_command(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(commands, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr(commands, "checkout", lambda: tmp_path)
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="1", HISTORY__START_DATE="2013-10-01")
     planning.scheduled_plan(lake, "SPY", D(2013, 10, 9))
     assert caplog.messages[-1] == (

@@ -9,6 +9,7 @@ import pytest
 
 from marketlake import settings
 from marketlake.errors import SettingsError
+from marketlake.settings import variables
 from marketlake.settings.yaml_file import yaml_document
 
 
@@ -245,6 +246,17 @@ def test_a_home_folder_is_found_in_every_path(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("MARKETLAKE__LOGGING__FOLDER", "~/logs")
     loaded = settings.load()
     assert (loaded.storage_root, loaded.logging_folder) == (Path("/home/someone/lake"), Path("/home/someone/logs"))
+
+
+def test_a_current_folder_that_is_gone_is_told_where_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(variables, "checkout", lambda: None)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SettingsError, match=r"the current folder cannot be used \(No such file or directory\): go to"):
+        settings.load()
 
 
 def test_waivers_are_found_by_ticker_and_session(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def image(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def in_an_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(commands, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr(commands, "checkout", lambda: tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -592,6 +592,26 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
+FIRST_DECODING = """
+import sys
+from marketlake.partitions.certificate import Certificate
+import msgspec
+called = []
+sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_filename) if event == "call" else None)
+try:
+    Certificate.decode(b"{}")
+except msgspec.ValidationError:
+    sys.setprofile(None)
+    print("refused", [name for name in called if "msgspec" in name])
+"""
+
+
+def test_threads_that_decode_a_first_certificate_find_its_type_looked_through() -> None:
+    """Or the process ends in msgspec with a segmentation fault, now and then."""
+    done = subprocess.run([sys.executable, "-c", FIRST_DECODING], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused []\n"
+
+
 def test_the_command_without_findings_ends_with_0(lake: Lake) -> None:
     done = command("verify")
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,9 +1,8 @@
 """Airflow's database where it is the embedded SQLite: whoever will write waits for a turn, and does not fail.
 
-Airflow creates every run of a backfill within a savepoint. Python's SQLite driver opens no transaction around
-one, so that each run was committed on its own, and a commit of anybody else between its first look and its
-first write failed it at once: SQLite lets nobody write who has read what is no longer true. Airflow then took
-back runs that its scheduler had begun already, which ended the scheduler and its tasks.
+Airflow creates backfill runs inside savepoints. pysqlite opens no transaction for a savepoint, so each run was
+committed separately, and a concurrent commit made the next write fail (SQLITE_BUSY_SNAPSHOT). Airflow then rolled
+back runs the scheduler had already started. BEGIN IMMEDIATE takes the write lock first.
 """
 
 from typing import Any
