@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 
-from local_airflow import sqlite_turns
+from local_airflow.server import sqlite_turns
 from marketlake import proxies
 from marketlake.errors import SettingsError
 

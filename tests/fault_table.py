@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from local_airflow.components import OF_UP
+from local_airflow.server.components import OF_UP
 from marketlake.errors import (
     BadRequest,
     InvalidBars,

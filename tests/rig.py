@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from conftest import KEY
-from local_airflow.api import AirflowApi
-from local_airflow.home import Home
-from local_airflow.processes import Processes
-from local_airflow.stack import scheduled_dag_ids, stack
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.home import Home
+from local_airflow.server.processes import Processes
+from local_airflow.server.stack import scheduled_dag_ids, stack
 from marketlake import settings
 from polygon_simulator.server import Simulator
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import KEY
 from fault_lake import Ground, ground, require_whole, seen
 from fault_table import FAULTS, THROUGH_AIRFLOW
-from local_airflow.api import AirflowApi
-from local_airflow.processes import Processes
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.processes import Processes
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from polygon_simulator.server import Simulator

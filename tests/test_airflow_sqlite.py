@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 path, turns, case = sys.argv[1:]
 if turns == "turns":
-    from local_airflow import sqlite_turns
+    from local_airflow.server import sqlite_turns
     sqlite_turns.wait_for_turns()
 
 other = sqlite3.connect(path, timeout=0.1, isolation_level=None)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 
-from local_airflow import api as module
-from local_airflow.api import AirflowApi, ApiSilent
-from local_airflow.home import AirflowTrouble
+from local_airflow.server import api as module
+from local_airflow.server.api import AirflowApi, ApiSilent
+from local_airflow.server.home import AirflowTrouble
 
 LOCKED = (500, {"detail": {"reason": "Database error"}})
 BUSY = (503, {"detail": "the database is locked"})

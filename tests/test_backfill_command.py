@@ -7,10 +7,11 @@ import datetime as dt
 import pytest
 
 from conftest import KEY, NOW, a_client
-from local_airflow import backfill_run, up, vendor
-from local_airflow.asked_range import ask_first, asked_range, estimate_line
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.verdict import verdict
+from local_airflow import client_of_tasks, up
+from local_airflow.backfill import run as backfill_run
+from local_airflow.backfill.range import ask_first, asked_range, estimate_line
+from local_airflow.backfill.verdict import verdict
+from local_airflow.server.home import AirflowTrouble, Home
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.errors import SettingsError
@@ -172,7 +173,7 @@ def test_only_a_key_that_works_starts_the_schedule(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, waits: list[float],
     capsys: pytest.CaptureFixture[str], key: str, fault: str | None, works: bool, told: list[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(vendor, "client", lambda *_: a_client(lake, waits, key))
+    monkeypatch.setattr(client_of_tasks, "client", lambda *_: a_client(lake, waits, key))
     if fault:
         simulator.faults.set("2026-11-19", [{"fault": fault, "times": 0}])
     assert up._key_works(Home.of(lake.settings), lake) is works

@@ -27,9 +27,9 @@ from hypothesis import settings as bounds
 from hypothesis import strategies as st
 
 from conftest import KEY, NOW
-from local_airflow import vendor
-from local_airflow.asked_range import asked_range, estimate_line
-from local_airflow.home import Home
+from local_airflow import client_of_tasks
+from local_airflow.backfill.range import asked_range, estimate_line
+from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.errors import BudgetSpent, MarketLakeError, StorageError
 from marketlake.lake import Lake
@@ -197,7 +197,7 @@ def test_the_vendors_two_names_share_a_budget_and_every_other_host_has_its_own(
         "127.0.0.1-8000.sqlite",
         "127.0.0.1-8001.sqlite",
         "proxy.example.com.sqlite",
-        "the-vendor.sqlite",
+        "the-client_of_tasks.sqlite",
     ]
 
 
@@ -335,7 +335,7 @@ def test_a_command_that_waits_for_its_turn_says_so(
     monkeypatch.setitem(CallBudget.__init__.__kwdefaults__, "sleep", at_once)
     monkeypatch.setattr(logging.getLogger(call_budget.__name__), "handlers", [])
     configured = limited(monkeypatch, tmp_path, calls=1)
-    client = vendor.client(Home.of(configured), configured)
+    client = client_of_tasks.client(Home.of(configured), configured)
     for _ in range(2):
         client.probe(lake.request("SPY", DAY))
     line = r"^SPY 2024-11-26: page 1: waiting \d\d s for its turn \(api.requests_per_minute = 1\)$"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_airflow.cause import cause_in
+from local_airflow.server.cause import cause_in
 
 REFUSED = """INFO  [alembic] Will assume non-transactional DDL
 Traceback (most recent call last):

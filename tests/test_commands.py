@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import KEY, RecordedElseSparse
-from local_airflow.api import AirflowApi
-from local_airflow.processes import free_port
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.processes import free_port
 from polygon_simulator.server import Simulator
 from rig import Rig, processes_in, rows, until
 

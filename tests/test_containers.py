@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from local_airflow import env_file
-from local_airflow.home import Home
+from local_airflow.server.home import Home
 from marketlake import settings
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -16,11 +16,11 @@ import pytest
 import requests
 
 from conftest import KEY
-from local_airflow.api import AirflowApi
-from local_airflow.demo_folder import DemoFolder
-from local_airflow.home import AirflowTrouble
-from local_airflow.processes import Processes, stop_strays
-from local_airflow.stack import end
+from local_airflow.demo.folder import DemoFolder
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.home import AirflowTrouble
+from local_airflow.server.processes import Processes, stop_strays
+from local_airflow.server.stack import end
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
 from rig import PROJECT, Rig, processes_in, until
@@ -153,7 +153,7 @@ def test_an_interrupt_while_a_process_starts_leaves_none(monkeypatch: pytest.Mon
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("local_airflow.processes.json.dumps", interrupted)
+    monkeypatch.setattr("local_airflow.server.processes.json.dumps", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Processes(tmp_path).start("sleep", ["sleep", "60"], 0, "a test", dict(os.environ))
     until(lambda: processes_in(tmp_path) == [], timeout_s=5)

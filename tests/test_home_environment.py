@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from local_airflow.home import Home
-from local_airflow.home_environment import DATABASE
+from local_airflow.server.home import Home
+from local_airflow.server.home_environment import DATABASE
 from marketlake import settings
 from marketlake.errors import SettingsError
 
@@ -135,7 +135,7 @@ def test_users_without_an_admin_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_database_that_cannot_be_used_is_told_with_its_cause(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: str, cause: str
 ) -> None:
-    from local_airflow.home import AirflowTrouble
+    from local_airflow.server.home import AirflowTrouble
 
     monkeypatch.setenv(DATABASE, database)
     with pytest.raises(AirflowTrouble) as caught:

@@ -14,11 +14,11 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from local_airflow import health, keeper, stack
-from local_airflow.components import KEEPER
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.keeper import Keeper, Patience
-from local_airflow.processes import Processes, Running
+from local_airflow.server import health, keeper, stack
+from local_airflow.server.components import KEEPER
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.keeper import Keeper, Patience
+from local_airflow.server.processes import Processes, Running
 from marketlake import settings
 from rig import processes_in, until
 
@@ -201,7 +201,7 @@ def test_what_was_started_anew_since_stays_on_record_when_an_end_is_through(
         return len(processes)
 
     with monkeypatch.context() as patched:
-        patched.setattr("local_airflow.processes.stopped", ended_and_another_started)
+        patched.setattr("local_airflow.server.processes.stopped", ended_and_another_started)
         assert made.processes.stop() == 1
     assert made.record().started_by == "backfill"
 
@@ -209,7 +209,7 @@ def test_what_was_started_anew_since_stays_on_record_when_an_end_is_through(
 def test_an_end_under_way_is_waited_for_and_one_that_hangs_is_named(
     monkeypatch: pytest.MonkeyPatch, made: Ground
 ) -> None:
-    monkeypatch.setattr("local_airflow.processes._ENDING_S", 0.1)
+    monkeypatch.setattr("local_airflow.server.processes._ENDING_S", 0.1)
     found = made.record()
     made.processes._record(Running(9, "up", found.pids, {}, unscheduled=False, ending=True))
     with pytest.raises(AirflowTrouble, match="is being ended, and is not gone after 0.1 s:  make down  again"):

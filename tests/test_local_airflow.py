@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local_airflow import stack
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.processes import Processes
+from local_airflow.server import stack
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.processes import Processes
 from marketlake import settings
 
 
@@ -84,13 +84,13 @@ def test_a_home_that_cannot_be_written_is_told_at_once(monkeypatch: pytest.Monke
         raise PermissionError(13, "Permission denied")
 
     home.folder.mkdir()
-    monkeypatch.setattr("local_airflow.home.tempfile.TemporaryFile", read_only)
+    monkeypatch.setattr("local_airflow.server.home.tempfile.TemporaryFile", read_only)
     with pytest.raises(AirflowTrouble, match=r"cannot be made or written \(Permission denied\)"), home.starting():
         pass
 
 
 def test_a_database_that_does_not_answer_in_time_is_told(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
-    monkeypatch.setattr("local_airflow.home._MIGRATE_S", 0.01)
+    monkeypatch.setattr("local_airflow.server.home._MIGRATE_S", 0.01)
     home.folder.mkdir()
     with pytest.raises(AirflowTrouble, match=r"\(embedded SQLite\) was not ready after 0.01 s: see whether it is"):
         home.migrate()

@@ -24,8 +24,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import KEY, RecordedElseSparse
-from local_airflow.demo_folder import DemoFolder
-from local_airflow.home import Home
+from local_airflow.demo.folder import DemoFolder
+from local_airflow.server.home import Home
 from marketlake import proxies, settings
 from marketlake.errors import SettingsError
 from polygon_simulator.server import Simulator

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from conftest import KEY, RecordedElseSparse
-from local_airflow.api import AirflowApi
-from local_airflow.processes import Processes
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.processes import Processes
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
 from rig import DAG, Rig, airflow_of, clear, ended, home_of, instances, trigger, until

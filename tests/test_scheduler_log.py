@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from local_airflow import scheduler_log
-from local_airflow.asked_range import Range
-from local_airflow.backfill_run import BackfillRun
-from local_airflow.processes import Processes
-from local_airflow.scheduler_log import SchedulerLog
+from local_airflow.backfill.range import Range
+from local_airflow.backfill.run import BackfillRun
+from local_airflow.server import scheduler_log
+from local_airflow.server.processes import Processes
+from local_airflow.server.scheduler_log import SchedulerLog
 
 FIRST, SECOND, THIRD = "01a21809-883d", "01a21809-8859", "01a21809-8860"
 QUEUED = "2026-11-26T13:26:52.4Z [info     ] Trying to enqueue tasks: [<TaskInstance: spy [scheduled] ti_id={}>]\n"

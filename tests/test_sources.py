@@ -13,8 +13,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from conftest import KEY, NOW, a_client
-from local_airflow.asked_range import asked_range
-from local_airflow.verdict import verdict
+from local_airflow.backfill.range import asked_range
+from local_airflow.backfill.verdict import verdict
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.coverage.coverage import Coverage

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from conftest import KEY, RecordedElseSparse
-from local_airflow.api import AirflowApi
-from local_airflow.home import Home
-from local_airflow.processes import free_port
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.home import Home
+from local_airflow.server.processes import free_port
 from marketlake import settings
 from polygon_simulator.server import Simulator
 from receivers import PATH, Webhook, webhook

@@ -8,8 +8,8 @@ import signal
 import sys
 from typing import NoReturn
 
-from local_airflow import keeper
-from local_airflow.home import Home
+from local_airflow.server import keeper
+from local_airflow.server.home import Home
 from marketlake import proxies, settings
 from marketlake.console import ended
 from marketlake.errors import SettingsError
@@ -57,7 +57,9 @@ def _run() -> int:
         airflow(given.arguments)
     if given.command in {"backfill", "up"}:  # before anything is created; a demo goes by no proxy
         proxies.require_usable(settings.environment())
-    from local_airflow import backfill, demo, up
+    from local_airflow import up
+    from local_airflow.backfill import command as backfill
+    from local_airflow.demo import command as demo
 
     if given.command == "backfill":
         return backfill.run(given.first, given.last, refetch=given.refetch)

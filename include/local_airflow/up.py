@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from local_airflow import vendor
-from local_airflow.api import AirflowApi
-from local_airflow.components import KEEPER, OF_UP, UNSCHEDULED, start_component, started_environment
-from local_airflow.demo_folder import DemoFolder
-from local_airflow.health import is_well
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.processes import Processes, port_is_free
-from local_airflow.stack import end, find, mend, wait_for
+from local_airflow import client_of_tasks
+from local_airflow.demo.folder import DemoFolder
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.components import KEEPER, OF_UP, UNSCHEDULED, start_component, started_environment
+from local_airflow.server.health import is_well
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.processes import Processes, port_is_free
+from local_airflow.server.stack import end, find, mend, wait_for
 from marketlake import settings
 from marketlake.console import say
 from marketlake.errors import MarketLakeError, StopAndTell
@@ -74,7 +74,7 @@ def _key_works(home: Home, lake: Lake) -> bool:
     if last is None:
         return True
     try:
-        client = vendor.client(home, lake.settings)
+        client = client_of_tasks.client(home, lake.settings)
         preflight.require_served(lake, client, lake.settings.tickers[0], last, last)
     except StopAndTell as exc:
         say(f"WARNING: {exc}")

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local_airflow.api import AirflowApi, dates_of
-from local_airflow.asked_range import Range
-from local_airflow.home import AirflowTrouble
-from local_airflow.scheduler_log import SchedulerLog
+from local_airflow.backfill.range import Range
+from local_airflow.server.api import AirflowApi, dates_of
+from local_airflow.server.home import AirflowTrouble
+from local_airflow.server.scheduler_log import SchedulerLog
 
 _POLL_S = 1.0
 _MOST_REASONS = 50

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from local_airflow.cause import cause_in
-from local_airflow.home_environment import DATABASE, admin, airflow_environment, search_path
+from local_airflow.server.cause import cause_in
+from local_airflow.server.home_environment import DATABASE, admin, airflow_environment, search_path
 from marketlake import proxies, settings
 from marketlake.errors import MarketLakeError
 from marketlake.paths import path_of

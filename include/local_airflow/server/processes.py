@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from local_airflow.cause import cause_in, last_exception_in
-from local_airflow.home import AirflowTrouble
-from local_airflow.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stopped
+from local_airflow.server.cause import cause_in, last_exception_in
+from local_airflow.server.home import AirflowTrouble
+from local_airflow.server.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stopped
 
 _TURN_S = 30
 _ENDING_S = TERM_WAIT_S + KILL_WAIT_S + 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from local_airflow.asked_range import Range
+from local_airflow.backfill.range import Range
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from local_airflow.home import Home
-from local_airflow.processes import Processes, Running
+from local_airflow.server.home import Home
+from local_airflow.server.processes import Processes, Running
 
 OF_UP = ("api-server", "dag-processor", "scheduler", "triggerer")
 """What ``make up`` starts, in this order, and what a healthy Airflow has."""

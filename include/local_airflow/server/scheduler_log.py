@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_airflow.cause import cause_in
-from local_airflow.processes import Processes
+from local_airflow.server.cause import cause_in
+from local_airflow.server.processes import Processes
 
 _MOST_BYTES = 20_000_000
 _FAILED = "Workload execution failed."

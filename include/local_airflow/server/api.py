@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
-from local_airflow.cause import cause_in
-from local_airflow.home import AirflowTrouble
+from local_airflow.server.cause import cause_in
+from local_airflow.server.home import AirflowTrouble
 from marketlake.sessions import date_meant
 
 _PAGE = 100

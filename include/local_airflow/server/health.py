@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local_airflow.api import AirflowApi
-from local_airflow.components import OF_UP
-from local_airflow.home import AirflowTrouble
-from local_airflow.processes import Processes
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.components import OF_UP
+from local_airflow.server.home import AirflowTrouble
+from local_airflow.server.processes import Processes
 
 _WELL_S = 120
 """How long it may take until all are well: a laptop that just woke needs some seconds, a component that is started

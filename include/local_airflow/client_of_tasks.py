@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 
-from local_airflow.home import Home
+from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.console import say
 from marketlake.polygon import call_budget

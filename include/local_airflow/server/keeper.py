@@ -11,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from local_airflow.components import KEEPER, command_of, environment_again
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.processes import Processes, Running
+from local_airflow.server.components import KEEPER, command_of, environment_again
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.processes import Processes, Running
 from marketlake.console import say
 from marketlake.errors import OutputLost
 

@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from local_airflow.api import AirflowApi
-from local_airflow.asked_range import Range, asked_range
-from local_airflow.backfill_run import BackfillRun
-from local_airflow.demo_folder import DemoFolder
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.keeper import Keeper, of_home
-from local_airflow.scheduler_log import SchedulerLog
-from local_airflow.stack import end as end_processes
-from local_airflow.stack import scheduled_dag_ids, start_unscheduled
-from local_airflow.verdict import verdict
+from local_airflow.backfill.range import Range, asked_range
+from local_airflow.backfill.run import BackfillRun
+from local_airflow.backfill.verdict import verdict
+from local_airflow.demo.folder import DemoFolder
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.keeper import Keeper, of_home
+from local_airflow.server.scheduler_log import SchedulerLog
+from local_airflow.server.stack import end as end_processes
+from local_airflow.server.stack import scheduled_dag_ids, start_unscheduled
 from marketlake import settings
 from marketlake.console import say
 from marketlake.dataset_names import dag_id

@@ -6,14 +6,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from local_airflow import vendor
-from local_airflow.asked_range import Range, ask_first, asked_range, estimate_line, require_lake
-from local_airflow.backfill_run import BackfillRun
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.processes import Processes, foreign_scheduler
-from local_airflow.scheduler_log import SchedulerLog
-from local_airflow.stack import Stack, scheduled_dag_ids, stack
-from local_airflow.verdict import verdict
+from local_airflow import client_of_tasks
+from local_airflow.backfill.range import Range, ask_first, asked_range, estimate_line, require_lake
+from local_airflow.backfill.run import BackfillRun
+from local_airflow.backfill.verdict import verdict
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.processes import Processes, foreign_scheduler
+from local_airflow.server.scheduler_log import SchedulerLog
+from local_airflow.server.stack import Stack, scheduled_dag_ids, stack
 from marketlake import settings
 from marketlake.console import INTERRUPTED, say
 from marketlake.dataset_names import dag_id
@@ -31,7 +31,7 @@ def run(first: str, last: str, *, refetch: bool) -> int:
     with home.starting():
         if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
             home.migrate()
-    client = vendor.client(home, configured)
+    client = client_of_tasks.client(home, configured)
     say(f"asking {client}")
     for ticker in configured.tickers:
         ask_first(lake, client, ticker, wanted, say)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from local_airflow import keeper
-from local_airflow.api import AirflowApi
-from local_airflow.components import (
+from local_airflow.server import keeper
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.components import (
     KEEPER,
     UNSCHEDULED,
     command_of,
@@ -19,9 +19,9 @@ from local_airflow.components import (
     start_component,
     started_environment,
 )
-from local_airflow.health import require_well
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.processes import Processes, foreign_scheduler, free_port, variables_of_the_lake
+from local_airflow.server.health import require_well
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.processes import Processes, foreign_scheduler, free_port, variables_of_the_lake
 from marketlake.dataset_names import audit_dag_id, dag_id
 from marketlake.redaction import redacted_url
 from marketlake.settings import Settings

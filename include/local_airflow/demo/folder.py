@@ -16,9 +16,9 @@ from typing import Any
 import requests
 from filelock import FileLock, Timeout
 
-from local_airflow.home import AirflowTrouble
-from local_airflow.processes import Processes, stop_strays
-from local_airflow.stack import end, wait_for
+from local_airflow.server.home import AirflowTrouble
+from local_airflow.server.processes import Processes, stop_strays
+from local_airflow.server.stack import end, wait_for
 from marketlake import settings
 from marketlake.console import say
 from marketlake.paths import path_of
