@@ -91,7 +91,7 @@ def test_the_wheel_holds_the_packages_the_defaults_and_nothing_else(wheel: Path)
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
         defaults = archive.read("marketlake/settings/settings.yaml")
     assert held == code | {"marketlake/py.typed", "marketlake/settings/settings.yaml"}
-    assert {"airflow_local_settings.py", "local_airflow/sqlite_turns.py", "marketlake/__main__.py"} < held
+    assert {"airflow_local_settings.py", "local_airflow/server/sqlite_turns.py", "marketlake/__main__.py"} < held
     assert {name for name in held if "/" not in name} == {"airflow_local_settings.py"}
     assert defaults == (include / "settings.yaml").read_bytes()
 
