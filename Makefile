@@ -86,7 +86,7 @@ audit-dependencies: $(VENV)/.development ## look the locked packages up among kn
 	@$(VENV)/bin/python .ci/audit_dependencies.py
 
 readme: $(VENV)/.development ## write the generated tables of README and docs anew
-	@$(VENV)/bin/python tests/doc_tables.py
+	@$(VENV)/bin/python tests/support/doc_tables.py
 
 lock: $(VENV)/.development ## resolve the dependencies anew and pin them with hashes
 	@$(COMPILE) -o requirements.txt

@@ -12,7 +12,7 @@ from local_airflow.server.home_environment import DATABASE
 from marketlake import settings
 from marketlake.errors import SettingsError
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

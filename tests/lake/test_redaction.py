@@ -14,6 +14,7 @@ import requests
 from airflow.sdk.log import redact
 
 from conftest import KEY
+from connections import FakeConnection
 from marketlake import settings
 from marketlake.errors import KeyUnusable, MalformedPage, MarketLakeError, SettingsError, StopAndTell, TransportTrouble
 from marketlake.ingest.session import ingest
@@ -24,7 +25,6 @@ from marketlake.redaction import redacted, redacted_url, without_secret, without
 from marketlake_airflow.hook import PolygonHook
 from polygon_simulator.server import Simulator
 from secret_search import SecretSearch
-from test_airflow_parts import FakeConnection
 
 DAY = dt.date(2024, 11, 26)
 PASSWORD = "hunter2-of-the-proxy"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -14,9 +15,10 @@ import pytest
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
-from test_ingest import DAY
 
-PROJECT = Path(__file__).resolve().parents[1]
+DAY = dt.date(2024, 11, 26)
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from dotenv import dotenv_values
 from local_airflow import env_file
 from marketlake.errors import SettingsError
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 SECRETS = (
     "POSTGRES_PASSWORD", "REDIS_PASSWORD", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_FERNET_KEY",
     "AIRFLOW_JWT_SECRET", "AIRFLOW_API_SECRET_KEY",

@@ -13,7 +13,7 @@ import pytest
 
 from marketlake import commands
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 MONDAY, FRIDAY = dt.date(2024, 11, 25), dt.date(2024, 11, 29)
 
 

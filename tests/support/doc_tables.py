@@ -13,7 +13,7 @@ from fault_table import rows
 from marketlake.settings import Settings
 from marketlake.settings.sections import Section
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
 _FORMATS = {"date": "a date", "time": "a time", "path": "a folder"}
 

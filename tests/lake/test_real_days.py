@@ -21,7 +21,7 @@ from polygon_simulator.server import Simulator
 
 pytestmark = needs_real_days
 DAYS = [dt.date(2013, 10, 7), dt.date(2013, 10, 8), dt.date(2013, 10, 9)]
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 COLUMNS = {
     "timestamp": "t",
     "open": "o",

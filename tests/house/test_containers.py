@@ -18,7 +18,7 @@ from local_airflow import env_file
 from local_airflow.server.home import Home
 from marketlake import settings
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE = (PROJECT / "docker-compose.yaml").read_text()
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 SCRIPT = PROJECT / ".ci" / "audit_dependencies.py"
 ADVISORY = {
     "id": "PYSEC-2026-1",

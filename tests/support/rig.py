@@ -25,7 +25,7 @@ from local_airflow.server.stack import scheduled_dag_ids, stack
 from marketlake import settings
 from polygon_simulator.server import Simulator
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 DAG = "spy_second_bars"
 
 

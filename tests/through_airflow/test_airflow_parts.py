@@ -14,6 +14,7 @@ from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow.utils.types import DagRunType
 
 from conftest import KEY
+from connections import FakeConnection
 from marketlake import commands, settings
 from marketlake.errors import (
     InvalidBars,
@@ -29,7 +30,7 @@ from marketlake_airflow.hook import PolygonHook
 from marketlake_airflow.retry import SessionRetryPolicy
 from marketlake_airflow.timetable import SessionTimetable
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 AT = pendulum.datetime(2026, 11, 22, 12)  # a Sunday: Friday's session is due since Saturday
 
 
@@ -255,15 +256,6 @@ def test_what_may_pass_is_tried_again_after_a_growing_wait(
 
 def test_an_unknown_failure_is_left_to_the_task() -> None:
     assert POLICY.evaluate(ZeroDivisionError(), 1, 4).action.value == "default"
-
-
-class FakeConnection:
-    """As much of an Airflow connection as the hook reads."""
-
-    def __init__(self, host: str, password: str) -> None:
-        self.host, self.password, self.login, self.port = host, password, "", None
-        self.schema: str | None = None
-        self.extra, self.extra_dejson = None, {}
 
 
 ONE, TWO = {"POLYGON_API_KEY": "key-one-is-aaaa"}, {"MASSIVE_API_KEY": "key-two-is-bbbb"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 TOOLS = ("make", "sh", "awk", "grep", "cut", "tr", "rm", "touch", "cat", "mkdir", "env")
 
 
