@@ -28,6 +28,8 @@ SHELL = {"HOME": "/home/someone", "EMPTY": "", "BOTH": "of the shell"}
         ("A= # nothing\nB=#5\nC=a#b\nD=a # b\n", {"A": "", "B": "#5", "C": "a#b", "D": "a"}),
         ("A=\n", {"A": ""}),
         ("A=1\nA=2\n", {"A": "2"}),
+        ("A=1\nA=\n", {"A": "1"}),
+        ("A=\nA=1\n", {"A": "1"}),
         ("A='x y'\nB=\"x y\" # why\nC='x'#why\n", {"A": "x y", "B": "x y", "C": "x"}),
         ("A='it\\'s'\nB=\"say \\\"no\\\"\"\nC=\"a\\tb\\\\n\"\n", {"A": "it's", "B": 'say "no"', "C": "a\tb\\n"}),
         ("A=it's\nB=5\" wide\n", {"A": "it's", "B": '5" wide'}),
@@ -75,6 +77,11 @@ SECRET = "abcdSECRETwxyz"
         ("ROOT=${LATER}\nLATER=1\n", ".env, line 1: ROOT: ${LATER} is set nowhere before this line"),
         (f"ROOT=${{{SECRET}\n", ".env, line 1: ROOT: its value holds ${ without a name and } behind it"),
         ("ROOT=${HOME:?must be set}\n", ".env, line 1: ROOT: its value holds ${ without a name and } behind it"),
+        (f"ROOT=${{LAKE:-${{HOME}}/{SECRET}}}\n", ".env, line 1: ROOT: its value holds ${ without a name and }"),
+        (f"ROOT=/{SECRET};\n", ".env, line 1: ROOT: its value ends with a semicolon"),
+        (f"export ROOT=/{SECRET} TICKERS=x\n", ".env, line 1: ROOT: its value holds another NAME="),
+        (f"ROOT=\u201c/{SECRET}\u201d\n", ".env, line 1: ROOT: its value begins or ends with a typographic quote"),
+        (f"ROOT=\u00a0/{SECRET}\n", ".env, line 1: ROOT: its value begins or ends with a typographic quote"),
         ('A="x\ny"\nROOT="\n', '.env, line 3: ROOT: the " that opens its value is closed nowhere'),
     ],
 )
@@ -87,8 +94,9 @@ def test_a_line_that_cannot_be_read_is_told_with_its_number_and_without_its_valu
 
 
 names = st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True)
+ODD = "\r\n;\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\"'#$\\\ufeff"
 plain = st.text(
-    st.characters(codec="utf-8", exclude_characters="\r\n\"'#$\\\ufeff", exclude_categories=("Cc", "Zs", "Zl", "Zp"))
+    st.characters(codec="utf-8", exclude_characters=ODD, exclude_categories=("Cc", "Zs", "Zl", "Zp")),
 )
 
 

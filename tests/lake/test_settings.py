@@ -71,6 +71,7 @@ def test_the_plain_base_url_beats_the_setting(monkeypatch: pytest.MonkeyPatch) -
         ("MARKETLAKE__STORAGE__ROOT", "~nobodyhere/x", "~nobodyhere is nobody's home on this machine: write the path"),
         ("MARKETLAKE__LOGGING__FOLDER", "~nobodyhere", "~nobodyhere is nobody's home on this machine: write the path"),
         ("POLYGON_BASE_URL", "https://example.com:abc", "a port is a number from 1 to 65535"),
+        ("POLYGON_BASE_URL", "http://127.0.0.1:abc", "a port is a number from 1 to 65535"),
         ("POLYGON_BASE_URL", "https://example.com:99999", "a port is a number from 1 to 65535"),
         ("POLYGON_BASE_URL", "http://127.0.0.1:0", "a port is a number from 1 to 65535"),
         ("POLYGON_BASE_URL", "https://[::1", "api.base_url (POLYGON_BASE_URL) = '****': names no host and port that"),

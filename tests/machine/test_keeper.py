@@ -72,6 +72,7 @@ def test_what_has_ended_is_started_again_three_times_an_hour_and_then_named_with
     for _ in range(3):
         keep()
         made.has_ended("scheduler")
+        made.now_s += 60
     words = (
         f"scheduler has ended: see .*scheduler.log, which says last: ValueError: {WHY}. It was started again 3 times"
     )
@@ -86,6 +87,15 @@ def test_what_has_ended_is_started_again_three_times_an_hour_and_then_named_with
     assert made.record().again == ("scheduler",)
 
 
+def test_what_ends_again_at_once_is_given_longer_each_time_before_it_is_started(made: Ground) -> None:
+    keep, said = made.keeper(), []
+    for made.now_s in (0, 14, 15, 44, 45):  # a quarter of a minute, then half of one
+        keep()
+        said.append(len(made.said))
+        made.has_ended("scheduler")
+    assert said == [1, 1, 2, 2, 3]
+
+
 def test_each_component_has_a_bound_of_its_own(made: Ground) -> None:
     made.processes.start("triggerer", FAILS, 9, "up", {**os.environ, "WHY": WHY})
     made.has_ended("triggerer")
@@ -94,6 +104,7 @@ def test_each_component_has_a_bound_of_its_own(made: Ground) -> None:
         keep()
         made.has_ended("scheduler")
         made.has_ended("triggerer")
+        made.now_s += 60
     assert len(made.said) == 6
 
 
@@ -107,6 +118,7 @@ def test_what_could_not_be_started_is_told_and_tried_again_within_the_bound(
     monkeypatch.setattr(Processes, "_record", full)
     for _ in range(3):
         keep()
+        made.now_s += 60
     assert [line.partition(" (")[0] for line in made.said] == [
         "scheduler has ended by itself, and could not be started again"
     ] * 3

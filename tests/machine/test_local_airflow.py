@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from local_airflow import up as up_module
 from local_airflow.server import stack
 from local_airflow.server.home import AirflowTrouble, Home
 from local_airflow.server.processes import Processes
@@ -121,3 +124,34 @@ def test_a_dag_that_cannot_be_read_is_told_with_the_message_of_its_error(home: H
 
     with pytest.raises(AirflowTrouble, match=r"a DAG file cannot be read: SettingsError: api\.attempts is wrong"):
         stack.wait_for(lambda: False, "the DAG", up, 9, Api())  # type: ignore[arg-type]
+
+
+def test_what_another_command_is_starting_is_ended_once_it_is_there(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("local_airflow.up._POLL_S", 0.05)
+    processes = Processes(home.folder)
+    asked = threading.Event()
+
+    def start() -> None:
+        with home.starting():
+            asked.wait(10)
+            processes.start("scheduler", [sys.executable, "-c", "import time; time.sleep(60)"], 9, "up", {})
+            until_gone = time.monotonic() + 10
+            while processes.running() is not None and time.monotonic() < until_gone:
+                time.sleep(0.05)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    while not home.is_starting():
+        time.sleep(0.01)
+    monkeypatch.setattr("local_airflow.up.say", lambda line: (print(line), asked.set()))
+    assert up_module._end_all(home) == 1
+    starting.join(10)
+    assert "another command is starting Airflow: what it starts is ended" in capsys.readouterr().out
+    assert (processes.running(), home.is_starting()) == (None, False)
+
+
+def test_a_home_that_nobody_starts_is_not_waited_for(home: Home) -> None:
+    assert home.is_starting() is False
+    assert up_module._end_all(home) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from marketlake.paths import path_of
 _START_S = 180
 _MIGRATE_S = 600
 _HIGHEST_PORT = 65_535
+_AIRFLOWS = re.compile(r"AIRFLOW__\w+")
+_MOST_NAMED = 8
 _MARK = "home-of-spy-options-intelligence-platform"
 
 
@@ -103,6 +106,16 @@ class Home:
         finally:
             lock.release()
 
+    def is_starting(self) -> bool:
+        """Whether a command prepares or starts this home just now."""
+        if not self.folder.is_dir():
+            return False
+        try:
+            with FileLock(self.folder / "start.lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
     def claim(self) -> None:
         """Mark the folder as this project's. Raises AirflowTrouble where another Airflow lives in it:
         its database may be of another version, and would be changed for good.
@@ -149,7 +162,8 @@ class Home:
                 ) from exc
         if done.returncode:
             cause = cause_in(Path(output.name).read_text(errors="replace")) or "nothing was printed"
+            given = sorted(name for name, value in settings.environment().items() if _AIRFLOWS.match(name) and value)
             raise AirflowTrouble(
                 f"the metadata database ({self.database}) could not be prepared: {cause.rstrip('.?')}. See"
-                f" {DATABASE}, and all that was printed: {output.name}"
+                f" {', '.join(given[:_MOST_NAMED]) or DATABASE}, and all that was printed: {output.name}"
             )

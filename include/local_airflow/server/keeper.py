@@ -19,6 +19,7 @@ from marketlake.errors import OutputLost
 
 _MOST_RESTARTS = 3
 _WITHIN_S = 3600
+_PAUSE_S = 15
 _POLL_S = 2
 _PATIENCE_S = 120
 
@@ -92,6 +93,8 @@ class Keeper:
     def _start_again(self, name: str, running: Running) -> None:
         now_s = self._now_s()
         lately = [at_s for at_s in self._restarts.get(name, []) if now_s - at_s < _WITHIN_S]
+        if lately and now_s - lately[-1] < _PAUSE_S * len(lately):
+            return  # what it needs may be away for a while: a database that restarts
         if len(lately) >= _MOST_RESTARTS:
             raise AirflowTrouble(
                 f"{self._processes.end_of(name)}. It was started again {len(lately)} times within an hour, and is not"

@@ -202,7 +202,7 @@ class Processes:
         for name in self.ended():
             raise AirflowTrouble(f"{self.end_of(name)}.")
         if self.running() is None:
-            raise AirflowTrouble(f"no process of {self._folder} is alive: see {self._logs}.")
+            raise AirflowTrouble(f"no process of {self._folder} is alive: if nobody gave  make down, see {self._logs}.")
 
     @property
     def _logs(self) -> Path:
