@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import requests
+from filelock import FileLock
 
+from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
@@ -46,6 +49,33 @@ class RecordedElseSparse:
 
     def bars(self, ticker: str, day: dt.date) -> list[Bar]:
         return self._recorded.bars(ticker, day) or self._sparse.bars(ticker, day)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with much of Airflow in them come first, then long ones, so that the last one to end is short."""
+    of_airflow = Counter(item.path for item in items if item.get_closest_marker("airflow"))
+    in_all = Counter(item.path for item in items)
+    items.sort(key=lambda item: (-of_airflow[item.path], -in_all[item.path]))
+
+
+def forget_the_machine(patched: pytest.MonkeyPatch) -> None:
+    """Take from this process what a shell may say of Airflow or the lake: a database, say."""
+    for name in list(os.environ):
+        if name.startswith(("AIRFLOW", "MARKETLAKE", "POLYGON", "MASSIVE")):
+            patched.delenv(name)
+    patched.setenv("MARKETLAKE_ENV_FILE", "")
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with Airflow's empty database, made once for all workers of a session."""
+    folder = tmp_path_factory.getbasetemp()
+    home = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "migrated"
+    with FileLock(f"{home}.lock"), pytest.MonkeyPatch.context() as patched:
+        forget_the_machine(patched)
+        patched.setenv("AIRFLOW_HOME", str(home))
+        Home.of(settings.load()).migrate()
+    return home
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -34,9 +35,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.fixture(scope="module")
-def rig(made: Ground) -> Rig:
+def rig(made: Ground, migrated: Path) -> Rig:
     extra = {"MARKETLAKE__API__PAGE_LIMIT": "200", "MARKETLAKE__API__READ_TIMEOUT_S": STALL_S}
-    return Rig(made.folder, made.vendor, extra)
+    return Rig(made.folder, made.vendor, extra).with_database(migrated)
 
 
 @pytest.fixture(scope="module")

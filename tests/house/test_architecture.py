@@ -50,6 +50,27 @@ def test_heavy_imports_are_preloaded_only_where_tasks_are_forked(component: str,
     assert ({"pyarrow.parquet", "exchange_calendars"} <= modules_after(code)) is expected
 
 
+ENDS = """
+import sys; sys.argv = ["airflow", "dags"]
+import {module}
+
+class Circle:
+    def __init__(self): self.itself = self
+    def __del__(self): print("looked for", flush=True)
+
+kept = [Circle()]
+kept.clear()
+"""
+
+
+@pytest.mark.parametrize(("module", "told"), [("airflow_local_settings", ""), ("json", "looked for\n")])
+def test_a_process_of_airflow_ends_without_a_last_look_for_unused_objects(module: str, told: str) -> None:
+    given = os.environ | {"PYTHONPATH": str(PROJECT / "include")}
+    code = ENDS.format(module=module)
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    assert done.stdout == told
+
+
 def test_the_locks_pin_every_package_with_hashes_and_name_no_index() -> None:
     for path in (PROJECT / "requirements.txt", *(PROJECT / ".ci").glob("requirements-*.txt")):
         text = path.read_text()

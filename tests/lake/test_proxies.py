@@ -440,7 +440,10 @@ def test_a_command_refuses_a_proxy_in_one_line_before_anything_is_created(rig: R
 
 
 @pytest.mark.airflow
-def test_a_backfill_ends_complete_with_a_list_that_only_curl_reads_and_proxies_that_nobody_answers_on(rig: Rig) -> None:
+def test_a_backfill_ends_complete_with_a_list_that_only_curl_reads_and_proxies_that_nobody_answers_on(
+    rig: Rig, migrated: Path
+) -> None:
+    rig.with_database(migrated)
     odd = {"NO_PROXY": "localhost,127.0.0.1,[::1],fd00::/8", "HTTPS_PROXY": CLOSED, "HTTP_PROXY": "127.0.0.1:9"}
     done = rig.backfill("2013-10-07", "2013-10-07", **odd)
     assert done.returncode == 0, done.stdout
@@ -454,7 +457,8 @@ def test_a_backfill_ends_complete_with_a_list_that_only_curl_reads_and_proxies_t
 
 
 @pytest.mark.airflow
-def test_a_task_that_ended_before_its_own_process_began_is_told_with_the_cause(rig: Rig) -> None:
+def test_a_task_that_ended_before_its_own_process_began_is_told_with_the_cause(rig: Rig, migrated: Path) -> None:
+    rig.with_database(migrated)
     # A certificate of a client without its key: the supervisor of a task fails over it, and nobody else looks at it.
     done = rig.backfill(
         "2013-10-07", "2013-10-07", AIRFLOW__API__CLIENT_SSL_CERT="/nowhere.pem", MARKETLAKE__TASKS__RETRIES="0"

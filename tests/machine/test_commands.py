@@ -70,8 +70,10 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
         for name, key in (("timestamp", "t"), ("open", "o"), ("low", "l"), ("volume", "v"), ("vwap", "vw")):
             assert stored[name] == [bar[key] for bar in served], (day, name)
 
+    migrated_ns = (rig.home / "migrate.log").stat().st_mtime_ns
     again = rig.backfill("2013-10-05", "2013-10-09")
     assert again.returncode == 0, again.stdout
+    assert (rig.home / "migrate.log").stat().st_mtime_ns == migrated_ns
     assert "nothing to do: all 3 sessions have a run that succeeded" in again.stdout
 
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in rig.lake.rglob("*") if path.is_file()}

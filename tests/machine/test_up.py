@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -25,7 +26,7 @@ COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def rig(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Rig]:
     """An Airflow that is up, and schedules nothing. Ended in the moment in which a component dies."""
     with Simulator(SparseDays(), KEY) as simulator:
         extra = {
@@ -35,7 +36,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             "MARKETLAKE__SCHEDULE__ENABLED": "false",
             "MARKETLAKE__TASKS__RETRIES": "4",  # a task that starts while the API server is down needs another try
         }
-        rig = Rig(tmp_path_factory.mktemp("up"), simulator, extra)
+        rig = Rig(tmp_path_factory.mktemp("up"), simulator, extra).with_database(migrated)
         done = rig.make("up")
         assert done.returncode == 0, done.stdout
         yield rig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,9 +18,10 @@ from typing import Any
 import psutil
 import pytest
 
-from conftest import KEY
+from conftest import KEY, forget_the_machine
 from local_airflow.server.api import AirflowApi
 from local_airflow.server.home import Home
+from local_airflow.server.migration import Migration
 from local_airflow.server.processes import Processes
 from local_airflow.server.stack import scheduled_dag_ids, stack
 from marketlake import settings
@@ -100,14 +102,26 @@ class Rig:
     def partition(self, day: str) -> Path:
         return self.lake / "processed" / "spy" / f"date={day}" / "bars.parquet"
 
+    def with_database(self, migrated: Path) -> Rig:
+        """With the empty database of another home, as if it had been made in this one."""
+        with home_of(self) as home:
+            home.claim()
+            shutil.copy(migrated / "airflow.db", home.folder)
+            text = (migrated / "airflow.cfg").read_text().replace(str(migrated), str(home.folder))
+            (home.folder / "airflow.cfg").touch(mode=0o600)
+            (home.folder / "airflow.cfg").write_text(text)
+            Migration(home.folder, home.environment).note()
+        return self
+
 
 @contextmanager
 def home_of(rig: Rig) -> Iterator[Home]:
-    """The home that the rig's user has. Within the block, the settings of this process are that user's."""
+    """The home of a rig, with the rig's environment around it."""
+    environment = rig.environment
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in rig.environment.items():
+        forget_the_machine(patched)
+        for name, value in environment.items():
             patched.setenv(name, value)
-        patched.setenv("MARKETLAKE_ENV_FILE", "")
         yield Home.of(settings.load())
 
 
@@ -149,7 +163,7 @@ def until(condition: Callable[[], Any], timeout_s: float = 120) -> Any:
         found = condition()
         if found:
             return found
-        time.sleep(0.5)
+        time.sleep(0.1)
     raise AssertionError("the condition did not come true in time")
 
 

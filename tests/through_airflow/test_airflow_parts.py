@@ -9,12 +9,15 @@ from typing import Any
 
 import pendulum
 import pytest
+from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.dagrun import RUN_ID_REGEX
 from airflow.timetables.base import DataInterval, TimeRestriction
+from airflow.utils.event_scheduler import EventScheduler
 from airflow.utils.types import DagRunType
 
 from conftest import KEY
 from connections import FakeConnection
+from local_airflow.server import backfill_closing
 from marketlake import commands, settings
 from marketlake.errors import (
     InvalidBars,
@@ -372,3 +375,16 @@ def test_wrong_settings_make_the_dag_an_import_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MARKETLAKE__API__ATTEMPTS", "many")
     bag = DagBag(dag_folder=str(PROJECT / "dags"))
     assert "api.attempts (MARKETLAKE__API__ATTEMPTS) = 'many'" in next(iter(bag.import_errors.values()))
+
+
+def test_a_scheduler_looks_for_ended_backfills_every_second_and_for_the_rest_as_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(EventScheduler, "call_regular_interval", EventScheduler.call_regular_interval)
+    for _ in range(2):
+        backfill_closing.close_soon()
+    timers = EventScheduler(timefunc=lambda: 0.0)
+    runner = SchedulerJobRunner.__new__(SchedulerJobRunner)
+    timers.call_regular_interval(30, runner._mark_backfills_complete)
+    timers.call_regular_interval(60.0, runner._update_dag_run_state_for_paused_dags, non_fatal=True)
+    assert [event.time for event in timers.queue] == [1, 60]

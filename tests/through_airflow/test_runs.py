@@ -23,9 +23,9 @@ pytestmark = pytest.mark.airflow
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def rig(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Rig]:
     with Simulator(RecordedElseSparse(), KEY) as simulator:
-        yield Rig(tmp_path_factory.mktemp("runs"), simulator)
+        yield Rig(tmp_path_factory.mktemp("runs"), simulator).with_database(migrated)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def hook() -> Iterator[Webhook]:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, hook: Webhook) -> Iterator[Rig]:
+def rig(tmp_path: Path, hook: Webhook, migrated: Path) -> Iterator[Rig]:
     """Three sessions are due, all of them are answered with an error, and a run is late after a second."""
     with Simulator(RecordedElseSparse(), KEY) as simulator:
         simulator.faults.set("*", [{"fault": "500", "times": 0}])
@@ -40,7 +40,7 @@ def rig(tmp_path: Path, hook: Webhook) -> Iterator[Rig]:
             "MARKETLAKE__REPORT__TO": '["webhook"]',
             "MARKETLAKE_WEBHOOK_URL": hook.url,
         }
-        yield rig
+        yield rig.with_database(migrated)
         rig.make("down")
         assert rig.processes() == []
 

@@ -167,11 +167,12 @@ class BackfillRun:
         return f"{began}: {cause} ({log.path})" if cause else f"{began}: see {log.path}"
 
     def _await_completion(self, backfill_id: int) -> None:
-        """Wait until Airflow marks a backfill without runs left as complete: it looks every 30 s.
+        """Wait until Airflow marks a backfill without runs left as complete: ours looks every second, that of
+        somebody else every 30 s.
 
         Not cancelled instead: that would leave it paused for good, and its runs could never be cleared.
         """
-        self._say(f"backfill {backfill_id} has ended; waiting up to half a minute for Airflow to close it")
+        self._say(f"backfill {backfill_id} has ended; waiting for Airflow to close it")
         self._api.steer_backfill(backfill_id, "unpause")
         deadline = time.monotonic() + _CLOSING_S
         while self._api.active_backfill(self._dag_id) is not None:

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from local_airflow.server.cause import cause_in
 from local_airflow.server.home_environment import DATABASE, admin, airflow_environment, search_path
+from local_airflow.server.migration import Migration
 from marketlake import proxies, settings
 from marketlake.errors import MarketLakeError
 from marketlake.paths import path_of
@@ -142,8 +143,13 @@ class Home:
             ) from exc
 
     def migrate(self) -> None:
-        """Create or update the metadata database, within ``starting``. Raises AirflowTrouble."""
+        """Create or update the metadata database, within ``starting``; there is nothing to do where the last time is
+        still good. Raises AirflowTrouble.
+        """
         self.claim()
+        migration = Migration(self.folder, self.environment)
+        if migration.is_done():
+            return
         with (self.folder / "migrate.log").open("w") as output:
             try:
                 done = subprocess.run(
@@ -167,3 +173,4 @@ class Home:
                 f"the metadata database ({self.database}) could not be prepared: {cause.rstrip('.?')}. See"
                 f" {', '.join(given[:_MOST_NAMED]) or DATABASE}, and all that was printed: {output.name}"
             )
+        migration.note()

@@ -48,6 +48,11 @@ def airflow_environment(project: Path, folder: Path, configured: Settings, given
     return environment
 
 
+def embedded_database(folder: Path) -> str:
+    """The address of the database in the home itself. Signs of the path are no part of the address's own."""
+    return f"sqlite:///{quote(str(folder / 'airflow.db'))}"
+
+
 def admin(environment: Mapping[str, str]) -> str:
     """The first user of the UI who may do everything. Raises SettingsError if there is none."""
     for user in environment[_USERS].split(","):
@@ -60,8 +65,7 @@ def admin(environment: Mapping[str, str]) -> str:
 def _defaults(folder: Path, configured: Settings) -> dict[str, str]:
     """What a user may set otherwise."""
     return {
-        # Percent signs, question marks and dollars of a path are no part of an address.
-        DATABASE: f"sqlite:///{quote(str(folder / 'airflow.db'))}",
+        DATABASE: embedded_database(folder),
         "AIRFLOW__CORE__PARALLELISM": str(_PARALLELISM),
         "AIRFLOW__CORE__DEFAULT_TIMEZONE": "utc",  # what Airflow's commands take a date to begin in
         "AIRFLOW__CORE__MAX_MAP_LENGTH": "10000",
