@@ -18,6 +18,7 @@ from marketlake import proxies
 from marketlake.errors import SettingsError
 
 _FORKS_TASKS = {"scheduler", "worker", "standalone"}
+_SERVERS = _FORKS_TASKS | {"api-server", "dag-processor", "triggerer"}
 
 # What a task was seen to import after its process had forked, and the task's own bodies.
 _HEAVY = (
@@ -65,8 +66,9 @@ def _prepare_to_fork() -> None:
 
 # A process of Airflow makes some million objects while it starts, which all stay: Python's looks for unused ones among
 # them take a fifth of a start, and the last look, when all is gone anyway, two seconds of an API server's end.
-gc.set_threshold(50_000, 20, 50)
-atexit.register(gc.freeze)
+if _SERVERS.intersection(sys.argv[1:4]):
+    gc.set_threshold(50_000, 20, 50)
+    atexit.register(gc.freeze)
 sqlite_turns.wait_for_turns()
 _forks_tasks = bool(_FORKS_TASKS.intersection(sys.argv[1:4]))
 if _forks_tasks:

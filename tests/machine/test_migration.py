@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from local_airflow import home as home_module
+from local_airflow.server import home as home_module
 from local_airflow.server import migration as migration_module
 from local_airflow.server.home import AirflowTrouble, Home
 from local_airflow.server.home_environment import DATABASE
