@@ -85,8 +85,8 @@ check: $(VENV)/.development ## format, lint, types, import rules
 audit-dependencies: $(VENV)/.development ## look the locked packages up among known vulnerabilities, where that can be reached
 	@$(VENV)/bin/python .ci/audit_dependencies.py
 
-readme: $(VENV)/.development ## write the README's generated tables anew
-	@$(VENV)/bin/python tests/readme_tables.py
+readme: $(VENV)/.development ## write the generated tables of README and docs anew
+	@$(VENV)/bin/python tests/support/doc_tables.py
 
 lock: $(VENV)/.development ## resolve the dependencies anew and pin them with hashes
 	@$(COMPILE) -o requirements.txt

@@ -9,15 +9,16 @@ a second on its own. No thread, connection or file may be open when a process fo
 import atexit
 import gc
 import importlib
+import importlib.util
 import os
 import sys
 
-import airflow_backfills
-import airflow_sqlite
+from local_airflow.server import backfill_closing, sqlite_turns
 from marketlake import proxies
 from marketlake.errors import SettingsError
 
 _FORKS_TASKS = {"scheduler", "worker", "standalone"}
+_SERVERS = _FORKS_TASKS | {"api-server", "dag-processor", "triggerer"}
 
 # What a task was seen to import after its process had forked, and the task's own bodies.
 _HEAVY = (
@@ -49,6 +50,8 @@ def _require_usable_proxies() -> None:
 
 
 def _prepare_to_fork() -> None:
+    if importlib.util.find_spec("marketlake_airflow") is None:
+        return  # the wheel in the environment of an Airflow without our plugins: its tasks are others'
     for module in _HEAVY:
         importlib.import_module(module)
 
@@ -63,16 +66,17 @@ def _prepare_to_fork() -> None:
 
 # A process of Airflow makes some million objects while it starts, which all stay: Python's looks for unused ones among
 # them take a fifth of a start, and the last look, when all is gone anyway, two seconds of an API server's end.
-gc.set_threshold(50_000, 20, 50)
-atexit.register(gc.freeze)
-airflow_sqlite.wait_for_turns()
+if _SERVERS.intersection(sys.argv[1:4]):
+    gc.set_threshold(50_000, 20, 50)
+    atexit.register(gc.freeze)
+sqlite_turns.wait_for_turns()
 _forks_tasks = bool(_FORKS_TASKS.intersection(sys.argv[1:4]))
 if _forks_tasks:
     _require_usable_proxies()
 os.environ.update(proxies.normalised(os.environ, direct=_given(_OWN_ADDRESSES), served=_given(_VENDOR_ADDRESSES)))
 if _forks_tasks:
     _prepare_to_fork()
-    airflow_backfills.close_soon()
+    backfill_closing.close_soon()
 
 
 def configure_logging() -> None:

@@ -14,7 +14,7 @@ import pytest
 import requests
 from filelock import FileLock
 
-from local_airflow.home import Home
+from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey

@@ -8,10 +8,11 @@ import signal
 import sys
 from typing import NoReturn
 
-from local_airflow import keeper
-from local_airflow.home import Home
+from local_airflow.server import keeper
+from local_airflow.server.home import Home
 from marketlake import proxies, settings
 from marketlake.console import ended
+from marketlake.errors import SettingsError
 
 
 def airflow(arguments: list[str]) -> NoReturn:
@@ -36,8 +37,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _require_checkout() -> None:
+    """Raise SettingsError if there are no DAGs and plugins beside this package."""
+    if settings.checkout() is None:
+        raise SettingsError(
+            "local_airflow runs the DAGs of a checkout, and is installed without one: clone the repository, and give"
+            " the command there."
+        )
+
+
 def _run() -> int:
     given = _arguments()
+    _require_checkout()
     for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_end, signal.default_int_handler)
     if given.command == "keep":  # it stays for days, with a third of the memory of what the others import
@@ -46,7 +57,9 @@ def _run() -> int:
         airflow(given.arguments)
     if given.command in {"backfill", "up"}:  # before anything is created; a demo goes by no proxy
         proxies.require_usable(settings.environment())
-    from local_airflow import backfill, demo, up
+    from local_airflow import up
+    from local_airflow.backfill import command as backfill
+    from local_airflow.demo import command as demo
 
     if given.command == "backfill":
         return backfill.run(given.first, given.last, refetch=given.refetch)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from local_airflow import vendor
-from local_airflow.api import AirflowApi
-from local_airflow.components import KEEPER, OF_UP, UNSCHEDULED, start_component, started_environment
-from local_airflow.demo_folder import DemoFolder
-from local_airflow.health import is_well
-from local_airflow.home import AirflowTrouble, Home
-from local_airflow.processes import Processes, port_is_free
-from local_airflow.stack import end, find, mend, wait_for
+import time
+
+from local_airflow import client_of_tasks
+from local_airflow.demo.folder import DemoFolder
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.components import KEEPER, OF_UP, UNSCHEDULED, start_component, started_environment
+from local_airflow.server.health import is_well
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.processes import Processes, port_is_free
+from local_airflow.server.stack import end, find, mend, wait_for
 from marketlake import settings
 from marketlake.console import say
 from marketlake.errors import MarketLakeError, StopAndTell
@@ -17,6 +19,7 @@ from marketlake.ingest import preflight
 from marketlake.lake import Lake, system_clock
 
 _START_S = 180
+_POLL_S = 0.3
 
 
 def up() -> int:
@@ -74,7 +77,7 @@ def _key_works(home: Home, lake: Lake) -> bool:
     if last is None:
         return True
     try:
-        client = vendor.client(home, lake.settings)
+        client = client_of_tasks.client(home, lake.settings)
         preflight.require_served(lake, client, lake.settings.tickers[0], last, last)
     except StopAndTell as exc:
         say(f"WARNING: {exc}")
@@ -90,7 +93,25 @@ def down() -> int:
     of_demo = DemoFolder.of_this_checkout().end()
     if of_demo:
         say(f"ended {of_demo} processes of a demo")
-    count = end(Processes(Home.of(settings.load()).folder))
+    home = Home.of(settings.load())
+    count = _end_all(home)
     if count or not of_demo:
         say(f"ended {count} processes" if count else "no Airflow of this checkout is up")
     return 0
+
+
+def _end_all(home: Home) -> int:
+    """End what is on record, and what a command that is starting Airflow just now comes to. How many there were."""
+    processes, deadline = Processes(home.folder), time.monotonic() + _START_S
+    count = end(processes)
+    if home.is_starting():
+        say("another command is starting Airflow: what it starts is ended")
+    while home.is_starting():
+        if time.monotonic() > deadline:
+            raise AirflowTrouble(
+                f"another command has been starting Airflow on {home.folder} for {_START_S} s without a process that"
+                " could be ended: end that command, then give  make down  again."
+            )
+        time.sleep(_POLL_S)
+        count += end(processes)
+    return count

@@ -1,7 +1,7 @@
 """The commands that messages name, as the place where they are read has them.
 
-In a checkout that is ``make``. An image holds no Makefile: there it is Airflow's own command, and what ``make`` would
-have said before and after stays unsaid.
+In a checkout that is ``make``. An image holds no Makefile, and neither does what is installed from a wheel: there it is
+Airflow's own command, and what ``make`` would have said before and after stays unsaid.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from marketlake.dataset_names import dag_id
-from marketlake.settings import project_folder
+from marketlake.settings import checkout
 
 _NO_KEY_HERE = (
     "no API key: put POLYGON_API_KEY=... into .env (make env writes one), or set the password of the"
@@ -25,7 +25,8 @@ _NO_KEY_IN_A_CONTAINER = (
 
 def in_a_checkout() -> bool:
     """Whether ``make`` can be called where this runs."""
-    return (project_folder() / "Makefile").is_file()
+    found = checkout()
+    return found is not None and (found / "Makefile").is_file()
 
 
 def fetching(ticker: str, first: dt.date, last: dt.date, *, tickers: Sequence[str], again: bool) -> str:

@@ -30,7 +30,7 @@ _END = re.compile(r"[ \t]*(?:#[^\n]*)?(?=\n|\Z)")
 # Behind the sign stands something: the last line of base64 ends with one.
 _SWALLOWED = re.compile(r"^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*[^\s=]", re.MULTILINE)
 _BRACES = re.compile(r"\$\{([^}\n]*)(\}?)")
-_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?")
+_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{).)*))?")
 # Of a line that is none, what may be shown: a key that was pasted alone is no name.
 _LIKELY_NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Z_][A-Z0-9_]*)(?=[^A-Za-z0-9_\n])")
 
@@ -68,7 +68,7 @@ def text_of(path: Path) -> str | None:
 
 
 def assignments(text: str, file: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Name and value of every line; of a name that is assigned twice, the last one.
+    """Name and value of every line; of a name that is assigned twice, the last one that is not empty.
 
     ``given`` goes before the file itself in what ``${NAME}`` stands for. Raises SettingsError: one line with file,
     line number, the name if there is one, and what to do. A mark of byte order at the start is no part of a name.
@@ -80,7 +80,9 @@ def assignments(text: str, file: str, given: Mapping[str, str]) -> dict[str, str
         blank = _END.match(text, position)
         if blank is None:
             place, value, position = _assignment(text, position, file)
-            found[place.name] = value if isinstance(value, _Literal) else _filled_in(value, place, (given, found))
+            value = value if isinstance(value, _Literal) else _filled_in(value, place, (given, found))
+            if value or place.name not in found:  # empty counts as none
+                found[place.name] = value
         else:
             position = blank.end()
         position += 1  # the line break
@@ -102,7 +104,9 @@ def _assignment(text: str, start: int, file: str) -> tuple[_Place, str, int]:
     if opened is None:
         end = text.find("\n", named.end())
         end = len(text) if end < 0 else end
-        return place, re.sub(r"[ \t]+#.*", "", text[named.end() : end]).strip(" \t"), end
+        value = re.sub(r"[ \t]+#.*", "", text[named.end() : end]).strip(" \t")
+        _require_plain(value, place)
+        return place, value, end
     quote = opened[1]
     quoted = _QUOTED[quote].match(text, named.end())
     if quoted is None:
@@ -115,6 +119,16 @@ def _assignment(text: str, start: int, file: str) -> tuple[_Place, str, int]:
         )
     value = _ESCAPES[quote].sub(lambda match: _ESCAPED.get(match[1], match[1]), quoted[1])
     return place, _Literal(value) if quote == "'" else value, rest.end()
+
+
+def _require_plain(value: str, place: _Place) -> None:
+    """Raise SettingsError for a value without quotes that hardly can be meant as it stands."""
+    if re.search(r"^[\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00a0]|\u00a0$", value):
+        raise place.refusal("its value begins or ends with a typographic quote or space: write \" or '.")
+    if value.endswith(";"):
+        raise place.refusal("its value ends with a semicolon: remove it, or put the value into quotes.")
+    if re.search(r"[ \t][A-Z_][A-Z0-9_]*=", value):
+        raise place.refusal("its value holds another NAME=: one line each, or put the value into quotes.")
 
 
 def _require_none_swallowed(text: str, quoted: re.Match[str], place: _Place) -> None:

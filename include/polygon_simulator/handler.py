@@ -9,22 +9,22 @@ import re
 import socket
 import struct
 import time
-import uuid
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from marketlake.sessions import new_york_ms
 from polygon_simulator import questions
-from polygon_simulator.faults import ARGUMENT_FAULTS, BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS
-from polygon_simulator.questions import Aggregates, BadQuestion, OpenClose
-
-if TYPE_CHECKING:
-    from polygon_simulator.server import Simulator
+from polygon_simulator.days import Bar
+from polygon_simulator.faults import ARGUMENT_FAULTS, BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS, Faults
+from polygon_simulator.plan import Budget, Plan
+from polygon_simulator.questions import Aggregates, BadQuestion, OpenClose, request_id
 
 _GZIP_FROM_BYTES = 1_400
 _SLOW_S = 3
@@ -33,9 +33,29 @@ _BETWEEN_BYTES_S = 0.02
 _IN_BODY = {*BODY_FAULTS, *ARGUMENT_FAULTS}
 
 
-def request_id() -> str:
-    """As the vendor's: 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+class Serving(Protocol):
+    """What the handler needs of the simulator that it answers for."""
+
+    key: str
+    plan: Plan
+    budget: Budget
+    faults: Faults
+    requests: deque[dict[str, Any]]
+    now_s: Callable[[], float]
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+
+    @property
+    def now_ms(self) -> int:
+        """The start of the second that is under way, Unix ms."""
+
+    def page(self, question: Aggregates, base_url: str) -> dict[str, Any]:
+        """The answer to one question."""
+
+    def open_close(self, question: OpenClose) -> Bar | None:
+        """A day's official prices, if it has any."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # headers and body are two writes: the second would wait for the first's receipt
-    simulator: Simulator
+    simulator: Serving
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: ``Simulator.requests`` is the log."""

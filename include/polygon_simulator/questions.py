@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote
@@ -151,3 +152,8 @@ def _date(value: str, name: str) -> dt.date:
 
 def _new_york_day(ms: int) -> dt.date:
     return dt.datetime.fromtimestamp(ms / 1000, NEW_YORK).date()
+
+
+def request_id() -> str:
+    """As the vendor's: 32 hexadecimal digits."""
+    return uuid.uuid4().hex

@@ -21,9 +21,9 @@ from marketlake.sessions import SessionCalendar, SessionHours
 from polygon_simulator import folds
 from polygon_simulator.days import Bar, Days
 from polygon_simulator.faults import Faults
-from polygon_simulator.handler import Handler, request_id
+from polygon_simulator.handler import Handler
 from polygon_simulator.plan import Budget, Plan
-from polygon_simulator.questions import Aggregates, OpenClose
+from polygon_simulator.questions import Aggregates, OpenClose, request_id
 
 _SECONDS_KEPT_DAYS = 8  # some 20 MB each
 _FOLDS_KEPT_DAYS = 10_000

@@ -16,11 +16,12 @@ from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 from marketlake import settings
 from marketlake.audit.audit import summarise
 from marketlake.audit.visits import Visit
+from marketlake.coverage.coverage import Coverage
 from marketlake.errors import MarketLakeError
 from marketlake.ingest import planning
+from marketlake.ingest.report import Outcome
 from marketlake.ingest.run_summary import RunSummary
 from marketlake.lake import Lake, system_clock
-from marketlake.partitions.store import Outcome
 from marketlake_airflow import notify
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ def _look(ticker: str, own: dt.date) -> dict[str, Any]:
     try:
         lake = Lake(settings.load(), now=system_clock)
         window = planning.catch_up_window(lake, own)
-        missing = lake.partitions.unfinished(ticker, window)
+        missing = Coverage(lake, ticker).unfinished(window)
     except (MarketLakeError, OSError) as exc:
         return {"not_looked": f"{type(exc).__name__}: {exc}"}
     return {"missing": [str(day) for day in missing], "window_sessions": len(window)}

@@ -16,6 +16,7 @@ from marketlake.audit.due import audit_plan
 from marketlake.errors import SettingsError
 from marketlake.ingest import planning, preflight
 from marketlake.ingest.planning import Source
+from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake, system_clock
 from marketlake.sessions import date_meant
@@ -88,14 +89,12 @@ def ingest_session(ticker: str, session: str, asset: Asset, context: Mapping[str
     """Ingest one session and tell the asset's readers: one event a date, also when no row changed."""
     configured = settings.load()
     params = context["params"]
-    client = PolygonHook().client(configured) if params["source"] == Source.API else None
-    report = ingest(
-        Lake(configured, now=system_clock),
-        ticker,
-        dt.date.fromisoformat(session),
-        client,
-        allow_provisional=params["allow_provisional"],
-    )
+    lake, day = Lake(configured, now=system_clock), dt.date.fromisoformat(session)
+    provisional = params["allow_provisional"]
+    if params["source"] == Source.RAW:
+        report = rebuild(lake, ticker, day, allow_provisional=provisional)
+    else:
+        report = ingest(lake, ticker, day, PolygonHook().client(configured), allow_provisional=provisional)
     event = context["outlet_events"][asset]
     event.add_partitions(session)
     event.extra = {

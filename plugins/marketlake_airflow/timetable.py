@@ -8,6 +8,9 @@ from typing import Any
 
 import pendulum
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from airflow.utils.types import DagRunType
+
+_NAMED_BY_SESSION = frozenset({DagRunType.SCHEDULED, DagRunType.BACKFILL_JOB})
 
 
 class SessionTimetable(Timetable):
@@ -16,6 +19,10 @@ class SessionTimetable(Timetable):
     Both ends of a backfill are included, and no run exists for a weekend, holiday or closure. With
     ``enabled=False`` the scheduler is given nothing, while backfills are still served. No run is later
     than ``end_date``. A date that Airflow hands over as a midnight of some zone is that date: see ``date_meant``.
+
+    A run's id has the New York midnight with which its session begins. That has the session's date in UTC, too, is of
+    the form that Airflow takes whatever ``allowed_run_id_pattern`` says, and is in no id of an older version: those
+    have the moment when the run was due, which no midnight is.
     """
 
     description = "every session of the New York Stock Exchange, when its bars are final"
@@ -54,6 +61,18 @@ class SessionTimetable(Timetable):
 
         return _interval(date_meant(run_after))
 
+    def generate_run_id(
+        self, *, run_type: DagRunType, run_after: pendulum.DateTime, data_interval: DataInterval | None, **extra: Any
+    ) -> str:
+        """Named by its session, if Airflow makes the run; one by hand as in any DAG, by when it was triggered.
+
+        A run by hand may hold any dates, there may be several of a session, and the interval that Airflow's own
+        command hands over with a logical date is that of the moment of triggering.
+        """
+        if run_type in _NAMED_BY_SESSION and data_interval is not None:
+            run_after = _beginning(data_interval.start.in_timezone("UTC").date())
+        return super().generate_run_id(run_type=run_type, run_after=run_after, data_interval=data_interval, **extra)
+
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
@@ -66,8 +85,10 @@ class SessionTimetable(Timetable):
         session = self._calendar().next_session(earliest)
         if session is None or session > self._end_date:
             return None
-        info = self._info(session)
-        return None if self._is_beyond(session, restriction) else info
+        if self._is_beyond(session, restriction):
+            return None
+        run_after = self._backfill_from(session) if restriction.catchup else self._due(session)
+        return DagRunInfo(run_after=run_after, data_interval=_interval(session))
 
     def _is_beyond(self, session: dt.date, restriction: TimeRestriction) -> bool:
         """Whether the end of a backfill is an earlier date: a zone's midnight is not cut off as a moment would be."""
@@ -93,14 +114,16 @@ class SessionTimetable(Timetable):
         return next(session for session in reversed(recent) if self._due(session) <= now)
 
     def _due(self, session: dt.date) -> pendulum.DateTime:
-        from marketlake.sessions import NEW_YORK
+        return _new_york(session + dt.timedelta(days=1), self._ready_time)
 
-        day_after = session + dt.timedelta(days=1)
-        due = dt.datetime.combine(day_after, self._ready_time, NEW_YORK)
-        return pendulum.instance(due).in_timezone("UTC")
+    def _backfill_from(self, session: dt.date) -> pendulum.DateTime:
+        """From when a backfill's run may start: where the bars are final, any past moment; else when it is due.
 
-    def _info(self, session: dt.date) -> DagRunInfo:
-        return DagRunInfo(run_after=self._due(session), data_interval=_interval(session))
+        The moment is the session's, since Airflow 3.3 makes the id of a backfill's run of it, and asks no timetable.
+        """
+        from marketlake.sessions import final_from
+
+        return _beginning(session) if final_from(session) <= pendulum.now("UTC") else self._due(session)
 
     def _calendar(self) -> Any:
         from marketlake.sessions import SessionCalendar  # the calendar library costs half a second
@@ -112,3 +135,13 @@ class SessionTimetable(Timetable):
 def _interval(day: dt.date) -> DataInterval:
     start = pendulum.datetime(day.year, day.month, day.day)
     return DataInterval(start, start.add(days=1))
+
+
+def _beginning(session: dt.date) -> pendulum.DateTime:
+    return _new_york(session, dt.time(0))
+
+
+def _new_york(day: dt.date, time: dt.time) -> pendulum.DateTime:
+    from marketlake.sessions import NEW_YORK
+
+    return pendulum.instance(dt.datetime.combine(day, time, NEW_YORK)).in_timezone("UTC")

@@ -16,10 +16,10 @@ from unittest import mock
 import psutil
 
 from benchmark.vendor import KEY
-from local_airflow.api import AirflowApi
-from local_airflow.home import Home
-from local_airflow.processes import Processes
-from local_airflow.stack import end, scheduled_dag_ids, start_unscheduled
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.home import Home
+from local_airflow.server.processes import Processes
+from local_airflow.server.stack import end, scheduled_dag_ids, start_unscheduled
 from marketlake import settings
 
 PLAIN_DAGS = Path(__file__).parent / "plain_dags"

@@ -22,6 +22,8 @@ from benchmark.vendor import TICKER
 from marketlake import settings
 from marketlake.ingest.planning import scheduled_plan
 from marketlake.lake import Lake
+from marketlake.partitions.parquet_file import encoded
+from marketlake.rows.bars import STOCK_BARS
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _HEAVY = ("pandas", "pyarrow", "numpy", "exchange_calendars", "aiohttp", "marketlake.ingest.session")
@@ -105,9 +107,10 @@ def _filled(lake: Lake, url: str, folder: Path, first: dt.date, last: dt.date) -
     certificate = lake.partitions.certificate(TICKER, days[-1])
     assert certificate is not None
     rows = pq.read_table(file, partitioning=None).slice(0, 10)
+    compression, level = lake.settings.storage.compression, lake.settings.storage.compression_level
     for day in days[:-1]:
         dated = msgspec.structs.replace(certificate, session=day)
         path = lake.storage.path(lake.partitions.key(TICKER, day))
         path.parent.mkdir(parents=True)
-        path.write_bytes(lake.partitions._encoded(rows, dated))
+        path.write_bytes(encoded(rows, dated, STOCK_BARS, compression, level))
     return len(days)

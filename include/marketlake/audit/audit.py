@@ -11,6 +11,7 @@ import msgspec
 
 from marketlake.audit.due import Because, because, due
 from marketlake.audit.visits import Visit, Visits
+from marketlake.coverage.coverage import Coverage
 from marketlake.errors import MarketLakeError, StorageError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -76,7 +77,7 @@ def _note(lake: Lake, ticker: str, visit: Visit) -> None:
 def summarise(lake: Lake, ticker: str, planned: Sequence[str], visits: Sequence[Visit]) -> Audit:
     """Write ``audit.json`` and tell the same as a table in the log. A planned session without a visit failed."""
     seen = {str(visit.session) for visit in visits}
-    held = lake.partitions.certificates(ticker)
+    held = Coverage(lake, ticker).certificates()
     audit = Audit(
         ticker,
         int(lake.now().timestamp() * 1000),

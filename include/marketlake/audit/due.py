@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from marketlake.audit.visits import Visits
+from marketlake.coverage.coverage import Coverage
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.sessions import final_from
@@ -52,7 +53,7 @@ def due(lake: Lake, ticker: str) -> list[Due]:
     Sessions without a partition are a run's work, and those that are not final nobody's yet. Reads the
     footer of every partition.
     """
-    held = lake.partitions.certificates(ticker)
+    held = Coverage(lake, ticker).certificates()
     last = lake.calendar.last_final(lake.now())
     known = lake.calendar.sessions(min(held), last) if held and last else []
     found = [

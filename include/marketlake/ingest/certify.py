@@ -15,13 +15,13 @@ from marketlake.partitions.certificate import Certificate, Check, Hours, State
 from marketlake.polygon import aggregates
 from marketlake.polygon.fetch import Fetch, raw_digest
 from marketlake.polygon.request import BarRequest
-from marketlake.quality.checks import CheckResult, judge, require_acceptable, totals
+from marketlake.quality.checks import CheckResult, require_acceptable, run_checks, totals
 from marketlake.quality.reconciliation import Reconciliation, reconcile
-from marketlake.rows.bars import BARS, SCHEMA_VERSION, content_hash
+from marketlake.rows.bars import BARS, STOCK_BARS
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRows:
     """The bars of one fetch that may enter the lake. ``waived``: the failed checks that a person accepts."""
 
     request: BarRequest
@@ -32,42 +32,42 @@ class Judged:
     final: bool
 
 
-def judged(lake: Lake, request: BarRequest, fetch: Fetch, pages: list[aggregates.Page], *, final: bool) -> Judged:
+def judge(lake: Lake, request: BarRequest, fetch: Fetch, pages: list[aggregates.Page], *, final: bool) -> JudgedRows:
     """Judge the pages of a fetch. Raises InvalidBars, with the bodies, on bars that must not enter."""
     bars = rows_of(pages, request.ticker)
-    checks = judge(bars, request, lake.settings.quality.max_silence_s if final else None)
+    checks = run_checks(bars, request, lake.settings.quality.max_silence_s if final else None)
     try:
         waived = require_acceptable(checks, request, lake.settings.waivers(request.ticker, request.session))
     except RefusedData as exc:
         exc.bodies = fetch.bodies
         raise
-    return Judged(request, bars, tuple(page.request_id for page in pages), tuple(checks), tuple(waived), final)
+    return JudgedRows(request, bars, tuple(page.request_id for page in pages), tuple(checks), tuple(waived), final)
 
 
-def certified(lake: Lake, fit: Judged, fetch: Fetch) -> Certificate:
-    """The certificate of judged bars, held against the fetch's longer bars; not numbered yet."""
-    compared = reconcile(fit.bars, fetch.references, fit.request, lake.settings.reconcile)
-    request, seconds = fit.request, fit.bars.column("timestamp")
-    volume, transactions = totals(fit.bars)
+def certify(lake: Lake, judged: JudgedRows, fetch: Fetch) -> Certificate:
+    """The certificate of judged bars, held against the fetch's longer bars; without a revision yet."""
+    compared = reconcile(judged.bars, fetch.references, judged.request, lake.settings.reconcile)
+    request, seconds = judged.request, judged.bars.column("timestamp")
+    volume, transactions = totals(judged.bars)
     return Certificate(
-        schema_version=SCHEMA_VERSION,
+        schema_version=STOCK_BARS.version,
         ticker=request.ticker,
         session=request.session,
-        state=_state(compared, final=fit.final, waived=bool(fit.waived)),
+        state=_state(compared, final=judged.final, waived=bool(judged.waived)),
         adjusted=request.adjusted,
         source_host=fetch.source_host,
-        pages=len(fit.request_ids),
-        request_ids=fit.request_ids,
+        pages=len(judged.request_ids),
+        request_ids=judged.request_ids,
         raw_digest=raw_digest(fetch.bodies),
-        rows=fit.bars.num_rows,
+        rows=judged.bars.num_rows,
         first_timestamp=seconds[0].as_py(),
         last_timestamp=seconds[-1].as_py(),
         volume=volume,
         transactions=transactions,
-        content_hash=content_hash(fit.bars),
+        content_hash=STOCK_BARS.content_hash(judged.bars),
         hours=Hours.of(request.hours),
-        checks=tuple(Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in fit.checks),
-        waivers=fit.waived,
+        checks=tuple(Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in judged.checks),
+        waivers=judged.waived,
         revision=0,
         fetched_at_ms=fetch.fetched_at_ms,
         published_at_ms=0,
@@ -75,7 +75,7 @@ def certified(lake: Lake, fit: Judged, fetch: Fetch) -> Certificate:
     )
 
 
-def renewed(certificate: Certificate, held: Certificate, at: dt.datetime) -> Certificate:
+def renew(certificate: Certificate, held: Certificate, at: dt.datetime) -> Certificate:
     """A certificate of rows that are held already: their revision, publication and history stay theirs.
 
     Longer bars that could not be had this time leave standing what the same rows were compared with before.
@@ -95,7 +95,7 @@ def renewed(certificate: Certificate, held: Certificate, at: dt.datetime) -> Cer
     )
 
 
-def numbered(certificate: Certificate, revision: int, at: dt.datetime) -> Certificate:
+def with_revision(certificate: Certificate, revision: int, at: dt.datetime) -> Certificate:
     """A certificate of rows that are new to the lake."""
     return msgspec.structs.replace(certificate, revision=revision, published_at_ms=_ms(at), certified_at_ms=_ms(at))
 

@@ -7,6 +7,7 @@ import enum
 import logging
 
 from marketlake import commands
+from marketlake.coverage.coverage import Coverage
 from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.lake import Lake
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
@@ -28,9 +29,9 @@ def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
     """
     known = _known(lake, own)
     window = catch_up_window(lake, own)
-    present = lake.partitions.present(ticker)
-    older = [day for day in known if day not in present and day < window[0]]
-    recent = lake.partitions.unfinished(ticker, window, present)
+    coverage = Coverage(lake, ticker)
+    older = coverage.missing(day for day in known if day < window[0])
+    recent = coverage.unfinished(window)
     if older:
         _log.warning(
             "%s: %d sessions before the catch-up window have no partition; fill them with  %s",
@@ -95,7 +96,7 @@ def manual_plan(
         )
     if not ready:
         lake.calendar.require_final(sessions[0], lake.now(), allow_provisional=allow_provisional)
-    wanted = ready if refetch or source is Source.RAW else lake.partitions.unfinished(ticker, ready)
+    wanted = ready if refetch or source is Source.RAW else Coverage(lake, ticker).unfinished(ready)
     _log.info("%s: %d of %d sessions from %s to %s are to be fetched", ticker, len(wanted), len(ready), first, last)
     return wanted
 

@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 
 from marketlake.errors import StorageError
+from marketlake.ingest.one_kind import require_same_kind
 from marketlake.lake import Lake
-from marketlake.partitions.store import require_same_kind
 from marketlake.polygon.call_budget import MARGIN_S, MINUTE_S
 from marketlake.polygon.client import PolygonClient
 from marketlake.quality.longer_bars import LONGER

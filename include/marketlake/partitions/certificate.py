@@ -90,7 +90,7 @@ class Certificate(msgspec.Struct, frozen=True):
     @classmethod
     def decode(cls, data: bytes) -> Certificate:
         """From JSON. Raises ``msgspec.DecodeError`` where it is none."""
-        return msgspec.json.decode(data, type=cls)
+        return _DECODER.decode(data)
 
     def claims_the_same(self, other: Certificate) -> bool:
         """Whether state, checks, waivers and reconciliation agree: nothing a renewal would add."""
@@ -111,3 +111,8 @@ class Certificate(msgspec.Struct, frozen=True):
             *(f"accepted by quality.accept: {name}" for name in self.waivers),
             *(one for part in found for one in part),
         )
+
+
+# Now, and not at the first decoding: msgspec looks through a type in Python, and threads that come to it meanwhile end
+# the process (msgspec 0.22.0).
+_DECODER = msgspec.json.Decoder(Certificate)

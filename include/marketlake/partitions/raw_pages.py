@@ -18,6 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from marketlake.errors import RawPagesUnusable
+from marketlake.partitions.layout import RAW, REJECTED, pages_folder
 from marketlake.polygon.fetch import Fetch, Reference, raw_digest
 from marketlake.polygon.request import Timespan
 from marketlake.storage.storage import Storage, Writer
@@ -54,10 +55,6 @@ class Stored:
     revision: int
 
 
-def _folder(kind: str, ticker: str, session: dt.date) -> str:
-    return f"{kind}/{ticker.lower()}/date={session}"
-
-
 class RawPages:
     """The raw pages of every session of one lake."""
 
@@ -68,7 +65,7 @@ class RawPages:
         self, writer: Writer, ticker: str, session: dt.date, revision: int, *, adjusted: bool, fetch: Fetch
     ) -> None:
         """Store the pages that a revision was made of, replacing those of an attempt that was cut off."""
-        key = f"{_folder('raw', ticker, session)}/rev={revision}/{_FILE}"
+        key = f"{pages_folder(RAW, ticker, session)}/rev={revision}/{_FILE}"
         writer.put(key, _packed(ticker, session, adjusted, fetch, ""))
 
     def put_rejected(
@@ -76,7 +73,7 @@ class RawPages:
     ) -> None:
         """Store the pages of a refused fetch, of which only the last is kept."""
         writer.put(
-            f"{_folder('raw-rejected', ticker, session)}/{_FILE}", _packed(ticker, session, adjusted, fetch, because)
+            f"{pages_folder(REJECTED, ticker, session)}/{_FILE}", _packed(ticker, session, adjusted, fetch, because)
         )
 
     def last_revision(self, ticker: str, session: dt.date) -> int:
@@ -84,12 +81,12 @@ class RawPages:
         return max(self._revisions(ticker, session), default=0)
 
     def _revisions(self, ticker: str, session: dt.date) -> list[int]:
-        names = self._storage.folders(_folder("raw", ticker, session))
+        names = self._storage.folders(pages_folder(RAW, ticker, session))
         return [int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)]
 
     def get(self, ticker: str, session: dt.date, revision: int) -> Stored:
         """The pages of a revision. Raises RawPagesUnusable where they are absent, damaged or another session's."""
-        data = self._storage.get(f"{_folder('raw', ticker, session)}/rev={revision}/{_FILE}")
+        data = self._storage.get(f"{pages_folder(RAW, ticker, session)}/rev={revision}/{_FILE}")
         if data is None:
             raise RawPagesUnusable(
                 f"{ticker} {session}: no raw pages of revision {revision} are stored (storage.keep_raw_pages)."

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from marketlake.errors import DamagedPartition, NoSuchRevision
 from marketlake.partitions.certificate import Certificate
-from marketlake.partitions.store import PartitionStore, certificate_in, rows_in
-from marketlake.rows.bars import content_hash
+from marketlake.partitions.parquet_file import certificate_in, rows_in
+from marketlake.partitions.store import PartitionStore
 from marketlake.storage.storage import Storage
 
 
@@ -43,8 +43,8 @@ class Revisions:
 
     def list_revisions(self, ticker: str, session: dt.date) -> list[Revision]:
         """Every revision that is kept, and the newest, ascending; none where the session has no partition."""
-        held = self._partitions.held(ticker, session)
-        newest = [Revision(held.revision, newest=True, certificate=held.claimed)] if held else []
+        held = self._partitions.inspect(ticker, session)
+        newest = [Revision(held.revision, newest=True, certificate=held.footer_certificate)] if held else []
         return [
             # A publication that was cut off may have kept a copy of what is still the newest.
             *(
@@ -101,8 +101,8 @@ class Revisions:
         if data is None or revision.certificate is None:
             return None
         try:
-            rows = rows_in(data)
-            return rows if content_hash(rows) == revision.certificate.content_hash else None
+            rows = rows_in(data, self._partitions.row_format)
+            return rows if self._partitions.row_format.content_hash(rows) == revision.certificate.content_hash else None
         except (DamagedPartition, pa.ArrowException, KeyError):
             return None
 

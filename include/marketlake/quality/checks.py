@@ -30,7 +30,7 @@ class CheckResult:
     waivable: bool = False
 
 
-def judge(bars: pa.Table, request: BarRequest, max_silence_s: float | None) -> list[CheckResult]:
+def run_checks(bars: pa.Table, request: BarRequest, max_silence_s: float | None) -> list[CheckResult]:
     """Every check over the bars of one session, blocking ones first.
 
     ``max_silence_s`` bounds the time without a trade in regular hours; None for a session still trading.

@@ -1,12 +1,10 @@
-"""The one schema of a partition, used by the writer, the reader and the content hash."""
+"""Stock bars: a ticker's bars of one size."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-
-import numpy as np
 import pyarrow as pa
+
+from marketlake.rows.format import RowFormat
 
 BARS = pa.schema(
     [
@@ -22,30 +20,16 @@ BARS = pa.schema(
         pa.field("volume_exact", pa.float64(), nullable=False),
     ]
 )
-"""Rows ascend by ``timestamp`` (start of the second, Unix ms UTC), one a second. Prices in USD."""
+"""Rows ascend by ``timestamp`` (start of the bar, Unix ms UTC), one a bar. Prices in USD."""
 
-SCHEMA_VERSION = 1
-
-
-def content_hash(table: pa.Table) -> str:
-    """SHA-256 over the schema and the rows, whatever file, encoding or chunking they came in.
-
-    For each column: its name and type, which rows are null, and the values as little-endian 64-bit
-    words with null as zero; a string column as its distinct values in order of appearance and an
-    index a row. Raises ``pa.ArrowInvalid`` where the table does not fit the schema.
-    """
-    digest = hashlib.sha256()
-    for field in BARS:
-        column = table.column(field.name).combine_chunks()
-        if column.type != field.type:
-            raise pa.ArrowInvalid(f"column {field.name} is {column.type}, the schema says {field.type}")
-        digest.update(json.dumps([field.name, str(field.type), field.nullable, len(column)]).encode())
-        if pa.types.is_string(field.type):
-            encoded = column.dictionary_encode()
-            digest.update(json.dumps(encoded.dictionary.to_pylist()).encode())
-            column = encoded.indices.cast(pa.int64())
-        if field.nullable:
-            digest.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())
-            column = column.fill_null(0)
-        digest.update(column.to_numpy().astype(f"<{column.to_numpy().dtype.kind}8", copy=False).tobytes())
-    return digest.hexdigest()
+# Measured on three real sessions of 2013 (63,474 bars), bytes a bar: pandas' default 20.6; these encodings with
+# zstd level 3 10.1, level 4 9.7, level 6 9.5, which takes half as long again as level 4. Prices repeat (dictionary),
+# seconds step by small amounts (delta), a vwap hardly ever repeats (plain beats dictionary and byte-stream-split),
+# and of a volume that is mostly whole, the lower bytes are mostly zeros (byte-stream-split).
+STOCK_BARS = RowFormat(
+    version=1,
+    schema=BARS,
+    key=("timestamp",),
+    encodings={"timestamp": "DELTA_BINARY_PACKED", "vwap": "PLAIN", "volume_exact": "BYTE_STREAM_SPLIT"},
+    dictionary=("open", "high", "low", "close", "volume", "ticker", "transactions"),
+)

@@ -30,7 +30,9 @@ def _is_ticker(value: str) -> str:
 
 def checked_base_url(value: str) -> str:
     """The address of an API, without a slash at its end. Raises ValueError where it would leak the key."""
-    if not re.fullmatch(r"https://[^/?#@\s]+|http://(127\.0\.0\.1|localhost|simulator)(:\d+)?", value.rstrip("/")):
+    if not re.fullmatch(
+        r"https://[^/?#@\s]+|http://(127\.0\.0\.1|localhost|simulator)(:[^/?#@\s]*)?", value.rstrip("/")
+    ):
         raise ValueError(
             "must be https://HOST without path or user (http:// only for 127.0.0.1, localhost or simulator)"
         )
@@ -85,7 +87,7 @@ Check = Literal[
 class Section(BaseModel):
     """What every section has in common.
 
-    The text after each field says what it means, for people and for the README's table; pydantic is not told to
+    The text after each field says what it means, for people and for docs/configuration.md; pydantic is not told to
     read it (``use_attribute_docstrings``): it would read this file once a section, whenever a DAG file is parsed.
     """
 

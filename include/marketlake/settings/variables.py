@@ -16,9 +16,28 @@ ENV_FILE_VARIABLE = "MARKETLAKE_ENV_FILE"
 KEY_VARIABLES = ("POLYGON_API_KEY", "MASSIVE_API_KEY")
 
 
+# The folder that holds the package. A checkout and the image call it `include`, an installation never does. The
+# settings file in it is no sign: without it, a checkout would go on with another lake, and tell nobody.
+_HOLDER = Path(__file__).resolve().parents[2]
+
+
+def checkout() -> Path | None:
+    """The checkout, or the image, that this package lies in; None if it was installed, as from a wheel."""
+    return _HOLDER.parent if _HOLDER.name == "include" else None
+
+
 def project_folder() -> Path:
-    """The checkout this package lies in: relative paths of the settings start here."""
-    return Path(__file__).resolve().parents[3]
+    """Where relative paths of the settings start: the checkout, without one the current folder.
+
+    Raises SettingsError if the current folder is needed and gone.
+    """
+    found = checkout()
+    if found is not None:
+        return found
+    try:
+        return Path.cwd()
+    except OSError as exc:
+        raise SettingsError(f"the current folder cannot be used ({exc.strerror}): go to one that is there.") from None
 
 
 def env_file() -> Path:
@@ -45,6 +64,14 @@ def environment() -> dict[str, str]:
 
 
 def settings_file() -> Path:
-    """The YAML file: ``include/settings.yaml`` unless ``MARKETLAKE_SETTINGS_FILE`` names another."""
-    given = environment().get(SETTINGS_FILE_VARIABLE) or "include/settings.yaml"
-    return project_folder() / path_of(SETTINGS_FILE_VARIABLE, given)
+    """The YAML file: ``include/settings.yaml`` unless ``MARKETLAKE_SETTINGS_FILE`` names another.
+
+    Without a checkout ``settings.yaml`` of the current folder or, if it has none, the package's own, with the defaults.
+    """
+    given = environment().get(SETTINGS_FILE_VARIABLE)
+    if given:
+        return project_folder() / path_of(SETTINGS_FILE_VARIABLE, given)
+    if checkout() is not None:
+        return project_folder() / "include" / "settings.yaml"
+    own = project_folder() / "settings.yaml"
+    return own if own.exists() else Path(__file__).with_name("settings.yaml")

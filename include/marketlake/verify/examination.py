@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from marketlake.errors import DamagedPartition
 from marketlake.partitions.certificate import Certificate, Check, Hours, State
+from marketlake.partitions.parquet_file import certificate_in, table_in
 from marketlake.partitions.seal import Seal, seal_of
-from marketlake.partitions.store import certificate_in, table_in
 from marketlake.polygon.hosts import source_kind
 from marketlake.polygon.request import BarRequest
-from marketlake.quality.checks import CheckResult, judge, max_silence_in, totals
-from marketlake.rows.bars import BARS, SCHEMA_VERSION, content_hash
+from marketlake.quality.checks import CheckResult, max_silence_in, run_checks, totals
+from marketlake.rows.bars import BARS, STOCK_BARS
 from marketlake.sessions import SessionHours, final_from
 from marketlake.verify.findings import Finding, Kind
 
@@ -107,7 +107,7 @@ def _problems(
 
 def _rows_are_its_own(table: pa.Table, certificate: Certificate | None) -> bool:
     try:
-        return certificate is not None and content_hash(table) == certificate.content_hash
+        return certificate is not None and STOCK_BARS.content_hash(table) == certificate.content_hash
     except (pa.ArrowException, KeyError):
         return False
 
@@ -137,7 +137,7 @@ def _untrue(certificate: Certificate, table: pa.Table) -> list[tuple[str, object
     volume, transactions = totals(table)
     seconds = table.column("timestamp")
     found = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": STOCK_BARS.version,
         "rows": table.num_rows,
         "first_timestamp": seconds[0].as_py() if table.num_rows else 0,
         "last_timestamp": seconds[-1].as_py() if table.num_rows else 0,
@@ -165,7 +165,7 @@ def _checks(certificate: Certificate, table: pa.Table) -> list[str]:
     hours = certificate.hours
     bounds = (hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms)
     request = BarRequest(certificate.ticker, SessionHours(certificate.session, *bounds), certificate.adjusted)
-    repeated = judge(table, request, _max_silence_s(certificate))
+    repeated = run_checks(table, request, _max_silence_s(certificate))
     claimed = {check.name: check for check in certificate.checks}
     found = {check.name: Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in repeated}
     names = [name for name in {**claimed, **found} if claimed.get(name) != found.get(name)]

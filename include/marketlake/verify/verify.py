@@ -14,7 +14,9 @@ from itertools import groupby
 
 from marketlake.errors import NotASession, SettingsError, StorageError
 from marketlake.lake import Lake
-from marketlake.partitions.store import PROCESSED, PartitionStore, certificate_in, is_of_a_ticker, located, place_of
+from marketlake.partitions.layout import PROCESSED, is_of_a_ticker, located, place_of
+from marketlake.partitions.parquet_file import certificate_in
+from marketlake.partitions.store import PartitionStore
 from marketlake.sessions import NEW_YORK, SessionHours
 from marketlake.storage.storage import Storage
 from marketlake.verify.examination import Examined, examined

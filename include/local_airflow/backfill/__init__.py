@@ -1,0 +1,1 @@
+"""``make backfill``: the range, the run through Airflow, and the verdict."""

@@ -1,0 +1,106 @@
+"""The range of a backfill, and what is found out before anything is created: disk, key, plan, and the cost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from marketlake.coverage.coverage import Coverage
+from marketlake.errors import SettingsError
+from marketlake.ingest import preflight
+from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
+from marketlake.sessions import final_from
+
+_SESSIONS_A_MINUTE = 100  # measured: what Airflow dispatches on a 2-core machine, two tasks a session
+_HOURS_FROM_MIN = 180
+
+
+@dataclass(frozen=True)
+class Range:
+    """What was asked for, clipped to what can be had. Both ends included."""
+
+    first: dt.date
+    last: dt.date
+    sessions: list[dt.date]
+
+    def __str__(self) -> str:
+        return f"FROM={self.first} TO={self.last}"
+
+
+def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None]) -> Range:
+    """The final sessions of a range. Raises SettingsError in one line where there are none to be had."""
+    start, end = _date("FROM", first), _date("TO", last)
+    if end < start:
+        raise SettingsError(f"TO={end} is before FROM={start}: swap them.")
+    history, last_final = lake.settings.history, lake.calendar.last_final(lake.now()) or start
+    bounds = (max(start, history.start_date), min(end, last_final, history.end_date or end))
+    sessions = lake.calendar.sessions(*bounds)
+    if not sessions:
+        raise SettingsError(
+            f"no final session of the New York Stock Exchange from {start} to {end} (the last final one is"
+            f" {last_final}; history: {history.start_date} to {history.end_date or 'today'}). Choose other dates."
+        )
+    for line in _clippings(lake, start, end, bounds):
+        say(line)
+    return Range(*bounds, sessions)
+
+
+def _clippings(lake: Lake, start: dt.date, end: dt.date, bounds: tuple[dt.date, dt.date]) -> list[str]:
+    """What of the asked range is left out, and why."""
+    lines = []
+    if bounds[0] > start:
+        lines.append(f"FROM={start} is clipped to {bounds[0]}, where the lake's history starts")
+    if bounds[1] == lake.settings.history.end_date != end:
+        lines.append(f"TO={end} is clipped to {bounds[1]}, where the lake's history ends")
+    elif bounds[1] < end and (later := lake.calendar.next_session(bounds[1] + dt.timedelta(days=1))) and later <= end:
+        when = f"{final_from(later):%Y-%m-%d %H:%M} New York"
+        lines.append(f"TO={end} is clipped to {bounds[1]}, the last final session: {later} is final from {when}")
+    return lines
+
+
+def _date(name: str, value: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        raise SettingsError(f"{name}={value!r} is no date: write it as YYYY-MM-DD.") from None
+
+
+def require_lake(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> None:
+    """Raise StorageError where the lake cannot take what is to be fetched."""
+    preflight.require_lake(lake, ticker, len(to_fetch(lake, ticker, wanted, refetch=refetch)))
+
+
+def ask_first(lake: Lake, client: PolygonClient, ticker: str, wanted: Range, say: Callable[[str], None]) -> None:
+    """Ask the API for the first and the last session, and say where it has none. Creates nothing."""
+    for session in preflight.require_served(lake, client, ticker, wanted.sessions[0], wanted.sessions[-1]):
+        say(f"{ticker} {session}: the API has no bar of this session now; unless that changes, it will fail")
+
+
+def estimate_line(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> str:
+    """Sessions, requests, size and time of what is to be fetched."""
+    fetched = len(to_fetch(lake, ticker, wanted, refetch=refetch))
+    cost = preflight.estimate(lake, fetched)
+    return (
+        f"{ticker}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
+        f" {fetched} {'to fetch' if refetch else 'not here yet'}: about {cost.requests} requests,"
+        f" {cost.bytes / 1e6:,.0f} MB, {_time(lake, cost)}"
+    )
+
+
+def _time(lake: Lake, cost: preflight.Estimate) -> str:
+    """What takes longer: Airflow's dispatching, or the calls where they are limited."""
+    dispatch_min = cost.sessions / _SESSIONS_A_MINUTE
+    if cost.least_min is None or cost.least_min < dispatch_min:
+        return _minutes(dispatch_min)
+    return f"{_minutes(cost.least_min)} at api.requests_per_minute = {lake.settings.api.requests_per_minute}"
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes / 60:.0f} h" if minutes >= _HOURS_FROM_MIN else f"{max(1, round(minutes))} min"
+
+
+def to_fetch(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> list[dt.date]:
+    """The sessions of a range that a backfill fetches."""
+    return wanted.sessions if refetch else Coverage(lake, ticker).unfinished(wanted.sessions)

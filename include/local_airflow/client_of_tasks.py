@@ -1,0 +1,45 @@
+"""The vendor as the tasks would ask it: same connection, key and host."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+
+from local_airflow.server.home import Home
+from marketlake import settings
+from marketlake.console import say
+from marketlake.polygon import call_budget
+from marketlake.polygon.client import PolygonClient
+
+
+def client(home: Home, configured: settings.Settings) -> PolygonClient:
+    """The client that tasks would use: key and host from connection or environment."""
+    # As a server, or Airflow would look for connections in the environment only, not in its database.
+    os.environ.update(
+        home.environment | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING", "_AIRFLOW_PROCESS_CONTEXT": "server"}
+    )
+    sys.path.insert(0, str(settings.project_folder() / "plugins"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from marketlake_airflow.hook import PolygonHook
+
+        client: PolygonClient = PolygonHook().client(configured)
+    _say_waits()
+    return client
+
+
+def _say_waits() -> None:
+    """A wait for a turn to call is said here, too, where no other log is shown."""
+    waits = logging.getLogger(call_budget.__name__)
+    waits.setLevel(logging.INFO)
+    waits.addHandler(_Said())
+
+
+class _Said(logging.Handler):
+    """What is logged is said."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        say(self.format(record))

@@ -1,0 +1,1 @@
+"""``make demo``: its folder, and what it shows."""

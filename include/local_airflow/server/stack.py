@@ -1,0 +1,195 @@
+"""An Airflow to work with: the one that is up on this home, or one of our own for as long as needed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from local_airflow.server import keeper
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.components import (
+    KEEPER,
+    UNSCHEDULED,
+    command_of,
+    environment_again,
+    start_component,
+    started_environment,
+)
+from local_airflow.server.health import require_well
+from local_airflow.server.home import AirflowTrouble, Home
+from local_airflow.server.processes import Processes, foreign_scheduler, free_port, variables_of_the_lake
+from marketlake.dataset_names import audit_dag_id, dag_id
+from marketlake.redaction import redacted_url
+from marketlake.settings import Settings
+
+_START_S = 180
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running Airflow. ``ours`` says that this process started it and will end it. ``started_by``: which command,
+    None for an Airflow of somebody else's. ``keep_alive`` is to be called now and then.
+    """
+
+    api: AirflowApi
+    ours: bool
+    started_by: str | None
+    keep_alive: Callable[[], None] | None = None
+
+
+def scheduled_dag_ids(configured: Settings) -> list[str]:
+    """Every DAG that has a schedule: of each ticker its bars and, unless that is switched off, their audit."""
+    audits = [audit_dag_id(ticker) for ticker in configured.tickers if configured.audit.enabled]
+    return [*(dag_id(ticker) for ticker in configured.tickers), *audits]
+
+
+@contextmanager
+def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterator[Stack]:
+    """The Airflow that is up, else one that schedules nothing and ends with the block."""
+    with home.starting():
+        found = find(home)
+        if found is None:
+            say(f"starting Airflow ({home.database}) ...")
+            found = Stack(start_unscheduled(home, dag_ids), ours=True, started_by="backfill")
+        found = _kept(home, found, say)
+        if not found.ours:
+            _require_same_lake(home)
+            mend(home, found, say)
+            say(f"using the Airflow that is up at {found.api.base_url}")
+    try:
+        yield found
+    finally:
+        if found.ours:
+            end(Processes(home.folder))
+
+
+def _kept(home: Home, found: Stack, say: Callable[[str], None]) -> Stack:
+    """With what keeps it alive from here: nothing that somebody else has started, nor a second time what has its
+    own keeper.
+    """
+    if found.started_by is None:
+        return found
+    kept = keeper.Patience(home.folder, say) if found.started_by == "up" else keeper.of_home(home, say)
+    found.api.be_patient(kept)
+    return replace(found, keep_alive=kept)
+
+
+def find(home: Home) -> Stack | None:
+    """The Airflow that is up on this home, well or not; None where there is none. Raises AirflowTrouble if it is
+    somebody else's and out of reach.
+    """
+    running = Processes(home.folder).settled()
+    port = running.port if running else home.port
+    api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
+    if running:
+        return Stack(api, ours=False, started_by=running.started_by)
+    pid = foreign_scheduler(home.folder)
+    if pid is None:
+        return None
+    if api.healthy() is None or not api.log_in():
+        raise AirflowTrouble(
+            f"process {pid} runs Airflow on {home.folder}, but its API on port {port} does not take the password in"
+            f" {home.passwords_file}. Set AIRFLOW__API__PORT to its port, or stop it."
+        )
+    return Stack(api, ours=False, started_by=None)
+
+
+def mend(home: Home, found: Stack, say: Callable[[str], None]) -> bool:
+    """Wait, within ``home.starting``, until every component of an Airflow that is up is well, and be logged in: of
+    that of ``make up``, what has ended is started again. Whether anything was. Raises AirflowTrouble.
+    """
+    processes = Processes(home.folder)
+    running = processes.running()
+    if running is not None and found.started_by == "up" and KEEPER not in running.living():
+        _require_same_lake(home)
+        processes.start_again(KEEPER, command_of(KEEPER, running.port), environment_again(home, running))
+    next_step = "To start all of it anew:  make down  and  make up" if running else "Restart it, then call again."
+    watched = found.keep_alive or (keeper.Patience(home.folder, say) if running else None)
+    require_well(processes, found.api, next_step, watched)
+    if not found.api.log_in():
+        raise AirflowTrouble(f"the Airflow at {found.api.base_url} does not know {home.user} of {home.passwords_file}.")
+    again = processes.take_again()
+    for name in again:
+        say(f"{name} had ended by itself, and is started again: its logs are in {processes.log_of(name).parent}")
+    return bool(again)
+
+
+def _require_same_lake(home: Home) -> None:
+    """Raise AirflowTrouble where our Airflow that is up was started for another lake, which its tasks would write."""
+    running = Processes(home.folder).running()
+    here, there = variables_of_the_lake(home.environment), running.given if running else {}
+    differing = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
+    if running and differing:
+        told = "; ".join(f"{name} is {_told(here, name)} here and {_told(there, name)} there" for name in differing)
+        raise AirflowTrouble(
+            f"the Airflow that is up was started with other settings, by which its tasks would go: {told}. Give the"
+            " same ones, or  make down  first."
+        )
+
+
+def _told(given: Mapping[str, str], name: str) -> str:
+    return repr(redacted_url(given[name])) if name in given else "unset"
+
+
+def start_unscheduled(home: Home, dag_ids: list[str], started_by: str = "backfill") -> AirflowApi:
+    """Start an Airflow that runs backfills and schedules nothing, within ``home.starting``.
+
+    API server and DAG processor first: the scheduler starts once the DAGs say that nothing is scheduled.
+    """
+    processes = Processes(home.folder)
+    started = dt.datetime.now(dt.UTC)
+    port = free_port()
+    environment = started_environment(home, port) | UNSCHEDULED
+    try:
+        for component in ("api-server", "dag-processor"):
+            start_component(processes, component, port, started_by, environment)
+        api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
+        wait_for(lambda: api.healthy() is not None and api.log_in(), "the API server", processes, _START_S)
+        wait_for(lambda: _unscheduled(api, dag_ids, started), f"the DAG {dag_ids[0]}", processes, _START_S, api)
+        start_component(processes, "scheduler", port, started_by, environment)
+    except BaseException:
+        end(processes)
+        raise
+    return api
+
+
+def end(processes: Processes) -> int:
+    """Stop everything, and let no second Ctrl-C, or closed terminal, leave half of it behind."""
+    before = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        return processes.stop()
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _unscheduled(api: AirflowApi, dag_ids: list[str], since: dt.datetime) -> bool:
+    """Whether every DAG was read again since then, and gives the scheduler nothing."""
+    for dag in (api.dag(one) for one in dag_ids):
+        if dag is None or not dag["last_parsed_time"] or dag["next_dagrun_run_after"] is not None:
+            return False
+        if dt.datetime.fromisoformat(dag["last_parsed_time"]) < since:
+            return False
+    return True
+
+
+def wait_for(
+    ready: Callable[[], bool], what: str, processes: Processes, timeout_s: float, api: AirflowApi | None = None
+) -> None:
+    """Poll until ready. Raises AirflowTrouble when a process ends, a DAG cannot be read, or time is up."""
+    deadline = time.monotonic() + timeout_s
+    while not ready():
+        processes.require_alive()
+        errors = api.import_errors() if api else []
+        if errors:
+            raise AirflowTrouble(f"a DAG file cannot be read: {errors[0]}")
+        if time.monotonic() > deadline:
+            said = "".join(f". {name} says: {text}" for name, text in processes.last_exceptions().items())
+            raise AirflowTrouble(
+                f"{what} was not ready within {timeout_s:.0f} s: see {processes.log_of('api-server').parent}{said}."
+            )
+        time.sleep(0.3)

@@ -1,0 +1,1 @@
+"""What the lake holds of each session."""

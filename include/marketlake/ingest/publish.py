@@ -1,0 +1,92 @@
+"""Certified rows enter the lake: decided by what it holds, in one atomic step."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+import pyarrow as pa
+
+from marketlake.errors import ComparisonLost, RefusedData, Retryable
+from marketlake.ingest.certify import renew, rows_of, with_revision
+from marketlake.ingest.report import Outcome, Report, log_report
+from marketlake.lake import Lake
+from marketlake.partitions.certificate import Certificate
+from marketlake.partitions.changes import Changes, changes
+from marketlake.partitions.store import HeldPartition
+from marketlake.polygon import aggregates
+from marketlake.polygon.fetch import Fetch
+from marketlake.storage.storage import Writer
+
+
+def publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch) -> Report:
+    """Publish certified rows, as what they are to those that are held: the same, the same with another certificate,
+    others, or the first. Raises ComparisonLost, or StorageError.
+    """
+    ticker, session = certificate.ticker, certificate.session
+    held = lake.partitions.inspect(ticker, session)
+    old = held.certificate if held else None
+    if held is not None and old is not None and old.content_hash == certificate.content_hash:
+        certificate = renew(certificate, old, lake.now())
+        if held.sealed and old.claims_the_same(certificate):
+            return reported(Outcome.UNCHANGED, old)
+        outcome = Outcome.RENEWED
+    else:
+        certificate = with_revision(certificate, _next_revision(lake, held, certificate), lake.now())
+        certificate = msgspec.structs.replace(certificate, changes=_changes(lake, held, ticker, session, bars))
+        _require_comparison(certificate, old)
+        outcome = Outcome.REVISED if held else Outcome.CREATED
+    if lake.settings.storage.keep_raw_pages:
+        lake.raw_pages.put(writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch)
+    lake.partitions.publish(writer, bars, certificate, held)
+    return reported(outcome, certificate)
+
+
+def reported(outcome: Outcome, certificate: Certificate) -> Report:
+    """The report of a session, which is logged as well."""
+    report = Report.of(outcome, certificate)
+    log_report(report, certificate.reconciliation)
+    return report
+
+
+def _next_revision(lake: Lake, held: HeldPartition | None, certificate: Certificate) -> int:
+    """The number of rows that are new to ``processed/``.
+
+    Pages of a later revision than any that is known were left by a publication that failed behind them, or their
+    partition is lost. Made of the same rows, they are of this revision: failing again and again adds none.
+    """
+    ticker, session = certificate.ticker, certificate.session
+    known = lake.partitions.last_revision(held, ticker, session)
+    left = lake.raw_pages.last_revision(ticker, session)
+    if left <= known:
+        return known + 1
+    return left if _hash_of_pages(lake, ticker, session, left) == certificate.content_hash else left + 1
+
+
+def _hash_of_pages(lake: Lake, ticker: str, session: dt.date, revision: int) -> str | None:
+    """The content hash of the rows that stored pages hold; None if they cannot be read."""
+    try:
+        bodies = lake.raw_pages.get(ticker, session, revision).fetch.bodies
+        return lake.partitions.row_format.content_hash(rows_of([aggregates.decode(body) for body in bodies], ticker))
+    except (RefusedData, Retryable, pa.ArrowException):
+        return None
+
+
+def _require_comparison(certificate: Certificate, old: Certificate | None) -> None:
+    """Raise ComparisonLost for rows that could not be held against longer bars, where those they would replace were."""
+    lost = certificate.reconciliation.lost_since(old.reconciliation) if old and certificate.reconciliation else {}
+    if old and lost:
+        told = "; ".join(f"the {part} bars: {why}" for part, why in lost.items())
+        raise ComparisonLost(
+            f"{certificate.ticker} {certificate.session}: other rows came than those of revision {old.revision}"
+            f" ({certificate.changes}), which were compared with longer bars; these could not be ({told}). Nothing is"
+            " replaced. It is tried again; clear the task later if it stays."
+        )
+
+
+def _changes(lake: Lake, held: HeldPartition | None, ticker: str, session: dt.date, bars: pa.Table) -> Changes | None:
+    """What the rows change in those that are held; None where none are, or they prove nothing."""
+    if held is None or held.certificate is None:
+        return None
+    old = lake.partitions.read(ticker, session)
+    return changes(old, bars, held.revision) if old is not None else None

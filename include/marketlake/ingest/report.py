@@ -1,0 +1,100 @@
+"""What became of one session: small enough to travel between tasks, and told in the log."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from dataclasses import asdict, dataclass
+
+from marketlake.partitions.certificate import Certificate, State
+from marketlake.polygon.hosts import is_vendor
+from marketlake.quality.reconciliation import Reconciliation
+
+_log = logging.getLogger(__name__)
+
+
+class Outcome(enum.StrEnum):
+    """What publishing a fetch did."""
+
+    CREATED = "created"
+    UNCHANGED = "unchanged"
+    RENEWED = "renewed"
+    REVISED = "revised"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of one session; small enough to travel between tasks."""
+
+    ticker: str
+    session: str
+    outcome: str
+    state: str
+    rows: int
+    revision: int
+    content_hash: str
+    source_host: str
+    suspect_because: tuple[str, ...] = ()
+    changes: str = ""
+
+    def as_dict(self) -> dict[str, str | int | list[str]]:
+        """As plain JSON values."""
+        return asdict(self) | {"suspect_because": list(self.suspect_because)}
+
+    @classmethod
+    def of(cls, outcome: Outcome, certificate: Certificate) -> Report:
+        """What is told of a certificate."""
+        return cls(
+            ticker=certificate.ticker,
+            session=str(certificate.session),
+            outcome=outcome.value,
+            state=certificate.state.value,
+            rows=certificate.rows,
+            revision=certificate.revision,
+            content_hash=certificate.content_hash,
+            source_host=certificate.source_host,
+            suspect_because=certificate.suspect_because if certificate.state is State.SUSPECT else (),
+            changes=str(certificate.changes or "") if outcome is Outcome.REVISED else "",
+        )
+
+
+def log_report(report: Report, compared: Reconciliation | None) -> None:
+    """Tell in the log what became of a session, and how its rows compare with longer bars."""
+    _log_comparison(report, compared)
+    if report.changes:
+        _log.warning("%s %s: %s", report.ticker, report.session, report.changes)
+    _log.info(
+        "%s %s: %s, %s, %d bars, revision %d, content %s, from %s",
+        report.ticker,
+        report.session,
+        report.outcome,
+        report.state,
+        report.rows,
+        report.revision,
+        report.content_hash[:12],
+        report.source_host if is_vendor(report.source_host) else f"{report.source_host} (NOT THE VENDOR)",
+    )
+
+
+def _log_comparison(report: Report, compared: Reconciliation | None) -> None:
+    name = f"{report.ticker} {report.session}"
+    for reason in report.suspect_because:
+        _log.warning("%s: suspect: %s", name, reason)
+    if compared is None:
+        return
+    if compared.minutes:
+        found = compared.minutes
+        _log.info(
+            "%s: against the minute bars: %d minutes agree, %d short (by %d trades), %d missing, %d extra;"
+            " %s of their trades, %s of their volume",
+            name, found.agreeing, found.short, found.short_trades, found.missing, found.extra,
+            _percent(found.trades_share), _percent(found.volume_share),
+        )  # fmt: skip
+    if compared.day:
+        _log.info("%s: %s of the day bar's volume", name, _percent(compared.day.volume_ratio))
+    for part, reason in compared.not_compared.items():
+        _log.info("%s: not compared with %s bars: %s", name, part, reason)
+
+
+def _percent(share: float | None) -> str:
+    return "an unknown share" if share is None else f"{share:.3%}"

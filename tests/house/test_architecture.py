@@ -1,0 +1,92 @@
+"""The house: small files, nothing heavy at parse time, locked dependencies. Its import rules: ``make check``."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (PROJECT / "include").rglob("*.py")}
+    assert {name: length for name, length in lengths.items() if length > 320} == {}
+
+
+def modules_after(code: str, *arguments: str) -> set[str]:
+    """The modules that a fresh process has loaded after running some code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print('LOADED', *sys.modules)", *arguments],
+        env=os.environ
+        | {
+            "PYTHONPATH": f"{PROJECT / 'include'}:{PROJECT / 'plugins'}",
+            "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.partition("LOADED")[2].split())
+
+
+HEAVY = {"pandas", "pyarrow", "exchange_calendars", "numpy"}
+
+
+def test_parsing_the_dag_file_imports_nothing_heavy() -> None:
+    baseline = modules_after("import airflow.sdk, airflow.timetables.base")
+    parsed = modules_after(f"import runpy; runpy.run_path({str(PROJECT / 'dags' / 'second_bars.py')!r})")
+    assert (parsed - baseline) & HEAVY == set()
+    assert "marketlake.settings" in parsed
+
+
+@pytest.mark.parametrize(("component", "expected"), [("scheduler", True), ("api-server", False), ("dags", False)])
+def test_heavy_imports_are_preloaded_only_where_tasks_are_forked(component: str, expected: bool) -> None:
+    code = f"import sys; sys.argv = ['airflow', {component!r}]; import airflow_local_settings"
+    assert ({"pyarrow.parquet", "exchange_calendars"} <= modules_after(code)) is expected
+
+
+ENDS = """
+import sys; sys.argv = ["airflow", {component!r}]
+import airflow_local_settings
+
+class Circle:
+    def __init__(self): self.itself = self
+    def __del__(self): print("looked for", flush=True)
+
+kept = [Circle()]
+kept.clear()
+"""
+
+
+@pytest.mark.parametrize(
+    ("component", "told"),
+    [("api-server", ""), ("dag-processor", ""), ("scheduler", ""), ("triggerer", ""), ("dags", "looked for\n")],
+)
+def test_a_server_of_airflow_ends_without_a_last_look_for_unused_objects(component: str, told: str) -> None:
+    given = os.environ | {"PYTHONPATH": str(PROJECT / "include")}
+    code = ENDS.format(component=component)
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    assert done.stdout == told
+
+
+def test_the_locks_pin_every_package_with_hashes_and_name_no_index() -> None:
+    for path in (PROJECT / "requirements.txt", *(PROJECT / ".ci").glob("requirements-*.txt")):
+        text = path.read_text()
+        assert "://" not in text
+        blocks = re.split(r"\n(?=[a-z0-9])", text.strip())
+        assert blocks
+        assert all("==" in block and "--hash=sha256:" in block for block in blocks)
+
+
+def test_the_example_environment_explains_every_variable() -> None:
+    lines = (PROJECT / ".env.example").read_text().splitlines()
+    variables = [line for line in lines if re.match(r"#? ?[A-Z_]+=", line)]
+    assert any(line.startswith("POLYGON_API_KEY=") for line in variables)
+    for number, line in enumerate(lines):
+        if re.match(r"#? ?[A-Z_]+=", line):
+            assert lines[number - 1].startswith("#"), f"{line} is not explained"

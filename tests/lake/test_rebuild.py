@@ -1,0 +1,139 @@
+"""Partitions made anew from the pages that are kept of them, without a call."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from conftest import NOW, a_client
+from marketlake import settings
+from marketlake.errors import RawPagesUnusable, StorageError
+from marketlake.ingest.rebuild import rebuild
+from marketlake.ingest.session import ingest
+from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
+from polygon_simulator.server import Simulator
+
+DAY = dt.date(2024, 11, 26)
+PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
+RAW = "raw/spy/date=2024-11-26/rev=1/pages.tar"
+
+
+def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
+    lake: Lake, simulator: Simulator, client: PolygonClient
+) -> None:
+    first = ingest(lake, "SPY", DAY, client)
+    (lake.storage.root / PARTITION).unlink()
+    asked = len(simulator.requests)
+    rebuilt = rebuild(lake, "SPY", DAY)
+    assert (rebuilt.outcome, rebuilt.content_hash, rebuilt.state) == ("created", first.content_hash, "complete")
+    assert len(simulator.requests) == asked
+
+
+def test_a_damaged_partition_is_rebuilt_from_its_raw_pages_as_the_same_revision(
+    lake: Lake, client: PolygonClient
+) -> None:
+    first = ingest(lake, "SPY", DAY, client)
+    path = lake.storage.root / PARTITION
+    damaged = bytearray(path.read_bytes())
+    damaged[200] ^= 0xFF
+    path.write_bytes(bytes(damaged))
+    for outcome in ("renewed", "unchanged"):
+        rebuilt = rebuild(lake, "SPY", DAY)
+        assert (rebuilt.outcome, rebuilt.revision, rebuilt.content_hash) == (outcome, 1, first.content_hash)
+
+
+def test_raw_pages_that_are_absent_or_damaged_are_refused(lake: Lake, client: PolygonClient) -> None:
+    with pytest.raises(RawPagesUnusable, match="no raw pages of revision 1 are stored"):
+        rebuild(lake, "SPY", DAY)
+    ingest(lake, "SPY", DAY, client)
+    raw = lake.storage.root / RAW
+    raw.write_bytes(raw.read_bytes()[:-20_000] + b"x" * 20_000)
+    with pytest.raises(RawPagesUnusable, match="raw pages"):
+        rebuild(lake, "SPY", DAY)
+
+
+def test_raw_pages_of_another_fetch_do_not_replace_a_partition(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, client: PolygonClient, waits: list[float]
+) -> None:
+    today = dt.date(2026, 11, 20)
+    ingest(lake, "SPY", today, client, allow_provisional=True)
+    monkeypatch.setenv("MARKETLAKE__STORAGE__KEEP_RAW_PAGES", "false")
+    later = Lake(settings.load(), now=lambda: NOW + dt.timedelta(days=1))
+    assert ingest(later, "SPY", today, a_client(later, waits)).state == "complete"
+    with pytest.raises(RawPagesUnusable, match="of another fetch than the partition"):
+        rebuild(later, "SPY", today)
+
+
+@pytest.fixture
+def revised(lake: Lake, simulator: Simulator, client: PolygonClient) -> Lake:
+    """A lake whose session has come in three revisions, the last of 387 bars."""
+    for minutes in range(1, 4):
+        gone = f"without:1732635000000-{1732635000000 + 60_000 * minutes}"
+        simulator.faults.set(str(DAY), [{"fault": gone, "times": 0}])
+        ingest(lake, "SPY", DAY, client)
+    return lake
+
+
+def lose(lake: Lake) -> None:
+    """The file is there, and nothing of it can be read."""
+    (lake.storage.root / PARTITION).write_bytes(b"")
+
+
+def break_seal(lake: Lake) -> None:
+    """Rows and seal are gone, the footer can be read."""
+    path = lake.storage.root / PARTITION
+    damaged = bytearray(path.read_bytes())
+    damaged[200] ^= 0xFF
+    path.write_bytes(bytes(damaged))
+
+
+def test_a_lost_partition_comes_back_with_its_last_rows_though_older_revisions_were_pruned(revised: Lake) -> None:
+    shutil.rmtree(revised.storage.root / "revisions")
+    lose(revised)
+    report = rebuild(revised, "SPY", DAY)
+    assert (report.outcome, report.revision, report.rows) == ("renewed", 3, 387)
+
+
+def test_a_fetch_cut_off_before_it_was_published_does_not_bring_older_rows_back(
+    monkeypatch: pytest.MonkeyPatch, revised: Lake, simulator: Simulator, client: PolygonClient
+) -> None:
+    def cut_off(*_: object) -> None:
+        raise StorageError("cut off")
+
+    simulator.faults.set(str(DAY), [])
+    with monkeypatch.context() as patched:
+        patched.setattr(revised.partitions, "publish", cut_off)
+        with pytest.raises(StorageError, match="cut off"):
+            ingest(revised, "SPY", DAY, client)
+    lose(revised)
+    report = rebuild(revised, "SPY", DAY)
+    assert (report.revision, report.rows) == (4, 390)
+
+
+@pytest.mark.parametrize(("damage", "pruned"), [(lose, False), (break_seal, False), (break_seal, True)])
+def test_pages_of_a_superseded_revision_bring_no_rows_back(
+    revised: Lake, damage: Callable[[Lake], None], pruned: bool
+) -> None:
+    shutil.rmtree(revised.storage.root / "raw/spy/date=2024-11-26/rev=3")
+    damage(revised)
+    before = (revised.storage.root / PARTITION).read_bytes()
+    if pruned:
+        shutil.rmtree(revised.storage.root / "revisions")
+    with pytest.raises(RawPagesUnusable, match="are of revision 2, but revision 3 was published since"):
+        rebuild(revised, "SPY", DAY)
+    assert (revised.storage.root / PARTITION).read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [lose, break_seal])
+def test_rebuilt_rows_stood_since_they_came(lake: Lake, client: PolygonClient, damage: Callable[[Lake], None]) -> None:
+    ingest(lake, "SPY", DAY, client)
+    damage(lake)
+    rebuild(Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=9)), "SPY", DAY)
+    then = lake.revisions.read_as_of("SPY", DAY, NOW + dt.timedelta(hours=1))
+    assert then is not None
+    assert then.num_rows == 390
+    assert lake.revisions.read_as_of("SPY", DAY, NOW - dt.timedelta(hours=1)) is None

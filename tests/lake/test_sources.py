@@ -1,0 +1,211 @@
+"""Where bars came from: what the simulator serves never passes for the vendor's, and replays come back equal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from conftest import KEY, NOW, a_client
+from local_airflow.backfill.range import asked_range
+from local_airflow.backfill.verdict import verdict
+from marketlake import settings
+from marketlake.console import COMPLETE, INCOMPLETE
+from marketlake.coverage.coverage import Coverage
+from marketlake.errors import SettingsError
+from marketlake.ingest import preflight
+from marketlake.ingest.rebuild import rebuild
+from marketlake.ingest.session import ingest
+from marketlake.lake import Lake
+from marketlake.polygon.api_key import ApiKey
+from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.hosts import is_vendor
+from marketlake.settings.sections import Storage
+from polygon_simulator.days import RecordedDays
+from polygon_simulator.market import MadeUpDays
+from polygon_simulator.server import Simulator
+
+MONDAY, TUESDAY, FRACTIONAL = dt.date(2024, 11, 25), dt.date(2024, 11, 26), dt.date(2026, 3, 2)
+
+
+class AnsweredBy(HTTPAdapter):
+    """Sends what is meant for the vendor to a simulator: the wire is real, the name is the vendor's."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__()
+        self._simulator = simulator
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        request.url = re.sub(r"https://api\.(massive\.com|polygon\.io)", self._simulator.url, str(request.url))
+        return super().send(request, *args, **kwargs)
+
+
+@pytest.fixture
+def of_vendor(lake: Lake, simulator: Simulator) -> PolygonClient:
+    http = requests.Session()
+    http.mount("https://api.massive.com", AnsweredBy(simulator))
+    return PolygonClient(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.massive.com")
+
+
+@pytest.mark.parametrize(
+    ("host", "vendors"),
+    [
+        ("api.massive.com", True),
+        ("api.polygon.io:443", True),
+        ("127.0.0.1:8000", False),
+        ("simulator:8000", False),
+        ("api.massive.com.example.org", False),
+        ("files.massive.com", False),
+    ],
+)
+def test_only_the_two_api_hosts_are_the_vendors(host: str, vendors: bool) -> None:
+    assert is_vendor(host) is vendors
+
+
+def test_simulated_bars_do_not_enter_a_lake_of_real_ones(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient
+) -> None:
+    assert ingest(lake, "SPY", MONDAY, of_vendor).source_host == "api.massive.com"
+    words = (
+        rf"{client.host} is not the vendor's, but the lake holds SPY 2024-11-25 from api.massive.com. One lake holds"
+        " one kind: choose another storage.root or api.base_url, or remove"
+        " processed/spy/date=2024-11-25/bars.parquet if it does not belong there."
+    )
+    with pytest.raises(SettingsError, match=words):
+        ingest(lake, "SPY", TUESDAY, client)
+    with pytest.raises(SettingsError, match=words):
+        preflight.require_served(lake, client, "SPY", TUESDAY, TUESDAY)
+    assert lake.partitions.sessions("SPY") == {MONDAY}
+
+
+def test_real_bars_do_not_enter_a_lake_of_simulated_ones(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient
+) -> None:
+    ingest(lake, "SPY", MONDAY, client)
+    with pytest.raises(SettingsError, match="is the vendor's, but the lake holds SPY 2024-11-25 from 127.0.0.1"):
+        ingest(lake, "SPY", MONDAY, of_vendor)
+    assert ingest(lake, "SPY", TUESDAY, client).outcome == "created"
+
+
+def test_raw_pages_of_another_kind_are_not_rebuilt_into_the_lake(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient
+) -> None:
+    ingest(lake, "SPY", MONDAY, client)
+    (lake.storage.root / "processed/spy/date=2024-11-25/bars.parquet").unlink()
+    ingest(lake, "SPY", TUESDAY, of_vendor)
+    with pytest.raises(SettingsError, match="but the lake holds SPY 2024-11-26 from api.massive.com"):
+        rebuild(lake, "SPY", MONDAY)
+
+
+def copied_from_another_lake(lake: Lake, client: PolygonClient, day: dt.date, tmp_path: Path) -> None:
+    """Put another source's partition of one day into a lake, as a careless copy would."""
+    other = Lake(lake.settings.model_copy(update={"storage": Storage(root=tmp_path / "other")}), now=lambda: NOW)
+    ingest(other, "SPY", day, client)
+    path = lake.storage.path(lake.partitions.key("SPY", day))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(other.storage.path(other.partitions.key("SPY", day)).read_bytes())
+
+
+def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_the_verdict(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient, tmp_path: Path
+) -> None:
+    ingest(lake, "SPY", TUESDAY, of_vendor)
+    copied_from_another_lake(lake, client, MONDAY, tmp_path)
+    assert Coverage(lake, "SPY").unfinished([MONDAY, TUESDAY]) == [MONDAY]
+    with pytest.raises(SettingsError, match="remove processed/spy/date=2024-11-25/bars.parquet if it does not belong"):
+        ingest(lake, "SPY", MONDAY, of_vendor)
+    said: list[str] = []
+    wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
+    assert said[0] == (
+        f"SPY 2024-11-25  FAILED  beside bars of the vendor, its own are from {client.host}: remove that partition"
+    )
+    assert said[1].startswith("SPY: 1 of 2 sessions have their partition")
+
+
+def test_a_copied_partition_that_is_the_newest_is_named_and_lets_nothing_over_real_ones(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient, tmp_path: Path
+) -> None:
+    ingest(lake, "SPY", MONDAY, of_vendor)
+    copied_from_another_lake(lake, client, TUESDAY, tmp_path)
+    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-25 from api.massive.com"):
+        ingest(lake, "SPY", MONDAY, client)
+    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-26 from 127.0.0.1"):
+        ingest(lake, "SPY", MONDAY, of_vendor)
+
+
+def test_the_source_of_every_ticker_counts(lake: Lake, client: PolygonClient, of_vendor: PolygonClient) -> None:
+    ingest(lake, "SPY", MONDAY, of_vendor)
+    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-25 from api.massive.com"):
+        ingest(lake, "QQQ", MONDAY, client)
+
+
+def test_the_vendors_two_names_are_one_source_and_the_report_names_what_is_stored(
+    lake: Lake, of_vendor: PolygonClient, simulator: Simulator
+) -> None:
+    ingest(lake, "SPY", MONDAY, of_vendor)
+    http = requests.Session()
+    http.mount("https://api.polygon.io", AnsweredBy(simulator))
+    polygon = PolygonClient(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.polygon.io")
+    report = ingest(lake, "SPY", MONDAY, polygon)
+    assert (report.outcome, report.source_host) == ("unchanged", "api.massive.com")
+
+
+def test_an_address_in_capitals_is_the_same_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLYGON_BASE_URL", "https://API.Massive.com/")
+    assert settings.load().api.base_url == "https://api.massive.com"
+
+
+def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(
+    lake: Lake, client: PolygonClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ingest(lake, "SPY", MONDAY, client)
+    assert f"from {client.host} (NOT THE VENDOR)" in caplog.text
+    said: list[str] = []
+    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == COMPLETE
+    assert said[-1] == f"SPY: NOT THE VENDOR'S: bars of this range were served by {client.host}"
+
+
+def test_the_verdict_says_nothing_of_the_vendors_own_bars(lake: Lake, of_vendor: PolygonClient) -> None:
+    ingest(lake, "SPY", MONDAY, of_vendor)
+    said: list[str] = []
+    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    verdict(lake, "SPY", wanted, {}, said.append)
+    assert said == [f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}"]
+
+
+@pytest.mark.parametrize("day", [dt.date(2024, 11, 29), FRACTIONAL])
+def test_a_made_up_day_is_complete_and_comes_back_equal_from_its_raw_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, day: dt.date, waits: list[float]
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "first"))
+    monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "20000")
+    with Simulator(MadeUpDays(), KEY) as made_up:
+        monkeypatch.setenv("POLYGON_BASE_URL", made_up.url)
+        first = Lake(settings.load(), now=lambda: NOW)
+        report = ingest(first, "SPY", day, a_client(first, waits))
+    assert report.state == "complete"
+    assert report.rows == len(MadeUpDays().bars("SPY", day))
+    assert RecordedDays(first.storage.root).bars("SPY", day) == MadeUpDays().bars("SPY", day)
+
+    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "second"))
+    with Simulator(RecordedDays(first.storage.root), KEY) as replayed:
+        monkeypatch.setenv("POLYGON_BASE_URL", replayed.url)
+        second = Lake(settings.load(), now=lambda: NOW)
+        again = ingest(second, "SPY", day, a_client(second, waits))
+    assert again.content_hash == report.content_hash
+
+
+def test_the_last_revision_of_raw_pages_is_replayed(lake: Lake, client: PolygonClient, simulator: Simulator) -> None:
+    simulator.faults.set(str(MONDAY), [{"fault": "fractional_volume", "times": 1}])
+    ingest(lake, "SPY", MONDAY, client)
+    assert ingest(lake, "SPY", MONDAY, client).revision == 2
+    assert RecordedDays(lake.storage.root).bars("SPY", MONDAY) == simulator.bars("SPY", MONDAY)

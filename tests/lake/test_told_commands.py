@@ -1,0 +1,107 @@
+"""The commands that messages name: those of the place where they are read, a checkout or an image."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from marketlake import commands
+
+PROJECT = Path(__file__).resolve().parents[2]
+MONDAY, FRIDAY = dt.date(2024, 11, 25), dt.date(2024, 11, 29)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """What the Dockerfile copies, and nothing else."""
+    for name in ("include", "plugins", "dags"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+@pytest.fixture
+def in_an_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(commands, "checkout", lambda: tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ticker", "again", "expected"),
+    [
+        ("SPY", False, "make backfill FROM=2024-11-25 TO=2024-11-29"),
+        ("SPY", True, "make backfill FROM=2024-11-25 TO=2024-11-29 REFETCH=1"),
+        ("QQQ", True, "MARKETLAKE__TICKERS='[\"QQQ\"]' make backfill FROM=2024-11-25 TO=2024-11-29 REFETCH=1"),
+    ],
+)
+def test_in_a_checkout_sessions_are_fetched_by_make(ticker: str, again: bool, expected: str) -> None:
+    assert commands.fetching(ticker, MONDAY, FRIDAY, tickers=["SPY"], again=again) == expected
+
+
+@pytest.mark.usefixtures("in_an_image")
+@pytest.mark.parametrize(
+    ("ticker", "again", "expected"),
+    [
+        (
+            "SPY",
+            False,
+            "airflow backfill create --dag-id spy_second_bars --from-date 2024-11-25 --to-date 2024-11-29"
+            " --reprocess-behavior failed",
+        ),
+        (
+            "SPY",
+            True,
+            "airflow backfill create --dag-id spy_second_bars --from-date 2024-11-25 --to-date 2024-11-29"
+            " --reprocess-behavior completed",
+        ),
+        (
+            "QQQ",
+            True,
+            'give every container MARKETLAKE__TICKERS=\'["SPY", "QQQ"]\', then airflow backfill create --dag-id'
+            " qqq_second_bars --from-date 2024-11-25 --to-date 2024-11-29 --reprocess-behavior completed",
+        ),
+    ],
+)
+def test_where_there_is_no_makefile_sessions_are_fetched_by_airflows_own_command(
+    ticker: str, again: bool, expected: str
+) -> None:
+    assert commands.fetching(ticker, MONDAY, FRIDAY, tickers=["SPY"], again=again) == expected
+
+
+@pytest.mark.usefixtures("in_an_image")
+def test_where_there_is_no_makefile_a_key_is_given_to_the_containers() -> None:
+    assert commands.no_key() == (
+        "no API key: give every container POLYGON_API_KEY (with Docker Compose: in .env, then  docker compose up -d),"
+        " or set the password of the Airflow connection polygon_default."
+    )
+
+
+def test_a_finding_in_an_image_names_no_make(image: Path) -> None:
+    stray = image / "data" / "processed" / "spy" / "date=2024-11-26"
+    stray.mkdir(parents=True)
+    (stray / "bars.parquet").write_bytes(b"")
+    done = subprocess.run(
+        [sys.executable, "-m", "marketlake", "verify"],
+        env=os.environ | {"PYTHONPATH": str(image / "include"), "MARKETLAKE_ENV_FILE": ""},
+        cwd=image, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[0] == (
+        "SPY  2024-11-26  damaged  the file is empty: airflow backfill create --dag-id spy_second_bars"
+        " --from-date 2024-11-26 --to-date 2024-11-26 --reprocess-behavior completed"
+    )
+
+
+def test_only_the_module_of_the_commands_names_make(image: Path) -> None:
+    """Everything else that is loaded in a container asks it."""
+    naming = {
+        path.relative_to(image).as_posix()
+        for folder in ("include/marketlake", "plugins", "dags")
+        for path in (image / folder).rglob("*.py")
+        if any(f"make {target}" in path.read_text() for target in ("backfill", "verify", "env", "up", "down", "demo"))
+    }
+    assert naming == {"include/marketlake/commands.py"}

@@ -1,0 +1,251 @@
+"""The backfill command's decisions: the range, the words, and the verdict over the partitions."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from conftest import KEY, NOW, a_client
+from local_airflow import client_of_tasks, up
+from local_airflow.backfill import run as backfill_run
+from local_airflow.backfill.range import ask_first, asked_range, estimate_line
+from local_airflow.backfill.verdict import verdict
+from local_airflow.server.home import AirflowTrouble, Home
+from marketlake import settings
+from marketlake.console import COMPLETE, INCOMPLETE
+from marketlake.errors import SettingsError
+from marketlake.ingest.session import ingest
+from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
+from polygon_simulator.server import Simulator
+
+D = dt.date
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def test_a_range_of_final_sessions_is_taken_as_it_is(lake: Lake, said: list[str]) -> None:
+    found = asked_range(lake, "2013-10-05", "2013-10-09", said.append)
+    assert (found.first, found.last) == (D(2013, 10, 5), D(2013, 10, 9))
+    assert found.sessions == [D(2013, 10, 7), D(2013, 10, 8), D(2013, 10, 9)]
+    assert str(found) == "FROM=2013-10-05 TO=2013-10-09"
+    assert said == []
+
+
+def test_a_range_into_the_future_ends_at_the_last_final_session(lake: Lake, said: list[str]) -> None:
+    found = asked_range(lake, "2026-11-17", "2026-12-31", said.append)
+    assert found.sessions == [D(2026, 11, 17), D(2026, 11, 18), D(2026, 11, 19)]
+    assert said == [
+        "TO=2026-12-31 is clipped to 2026-11-19, the last final session: 2026-11-20 is final from"
+        " 2026-11-21 11:00 New York"
+    ]
+
+
+def test_a_weekend_after_the_last_final_session_is_not_worth_a_word(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str]
+) -> None:
+    sunday = Lake(lake.settings, now=lambda: dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC))
+    assert asked_range(sunday, "2026-11-20", "2026-11-22", said.append).sessions == [D(2026, 11, 20)]
+    assert said == []
+
+
+def test_a_range_outside_the_history_is_clipped_and_said(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str]
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", "2013-10-08")
+    monkeypatch.setenv("MARKETLAKE__HISTORY__END_DATE", "2013-10-09")
+    short = Lake(settings.load(), now=lambda: NOW)
+    assert asked_range(short, "2013-10-01", "2013-10-31", said.append).sessions == [
+        D(2013, 10, 8),
+        D(2013, 10, 9),
+    ]
+    assert said == [
+        "FROM=2013-10-01 is clipped to 2013-10-08, where the lake's history starts",
+        "TO=2013-10-31 is clipped to 2013-10-09, where the lake's history ends",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        ("2013-10-05", "2013-10-06", "no final session .* from 2013-10-05 to 2013-10-06"),
+        ("2026-11-20", "2026-11-20", "the last final one is 2026-11-19"),
+        ("2013-10-09", "2013-10-08", "TO=2013-10-08 is before FROM=2013-10-09"),
+        ("yesterday", "2013-10-08", "FROM='yesterday' is no date"),
+    ],
+)
+def test_a_range_without_a_final_session_is_refused(
+    lake: Lake, said: list[str], first: str, last: str, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        asked_range(lake, first, last, said.append)
+    assert said == []
+
+
+def test_the_estimate_counts_only_what_is_missing(lake: Lake, client: PolygonClient, said: list[str]) -> None:
+    wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
+    ingest(lake, "SPY", D(2024, 11, 25), client)
+    assert estimate_line(lake, "SPY", wanted, refetch=False) == (
+        "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 not here yet: about 9 requests, 4 MB, 1 min"
+    )
+    assert "4 to fetch: about 12 requests, 6 MB" in estimate_line(lake, "SPY", wanted, refetch=True)
+
+
+def test_the_api_is_asked_for_the_first_and_the_last_session_only(
+    lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
+) -> None:
+    wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
+    simulator.faults.set("2024-11-29", [{"fault": "empty"}])
+    ask_first(lake, client, "SPY", wanted, said.append)
+    assert [request["day"] for request in simulator.requests] == ["2024-11-25", "2024-11-29"]
+    assert said == ["SPY 2024-11-29: the API has no bar of this session now; unless that changes, it will fail"]
+
+
+def test_the_verdict_is_over_partitions_whatever_the_runs_say(
+    lake: Lake, client: PolygonClient, said: list[str]
+) -> None:
+    wanted = asked_range(lake, "2024-11-25", "2024-11-27", said.append)
+    for day in (D(2024, 11, 25), D(2024, 11, 27)):
+        ingest(lake, "SPY", day, client)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
+    assert said[0].startswith("SPY 2024-11-26  FAILED  its run did not fail, but there is no partition")
+    assert "SPY: 2 of 3 sessions have their partition" in said[1]
+    assert len(said) == 3  # not that a second call tries it again: its run did not fail
+    said.clear()
+    assert verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == INCOMPLETE
+    assert said[0] == "SPY 2024-11-26  FAILED  why"
+    assert said[-1].endswith(f"make backfill {wanted}  tries the failed ones again")
+    ingest(lake, "SPY", D(2024, 11, 26), client)
+    said.clear()
+    assert verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == COMPLETE
+    assert said[0] == "SPY 2024-11-26  kept its old partition; the new fetch failed: why"
+    assert said[-2] == "SPY: 1 of them kept what they had, since their new fetch failed"
+
+
+def test_a_suspect_session_passes_and_is_named_with_its_reason(
+    lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
+) -> None:
+    simulator.faults.set("2024-11-26", [{"fault": "without:1732631700000-1732631760000", "times": 0}])
+    ingest(lake, "SPY", D(2024, 11, 26), client)
+    wanted = asked_range(lake, "2024-11-26", "2024-11-26", said.append)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == COMPLETE
+    assert said[:3] == [
+        "SPY 2024-11-26  suspect: minutes that traded without one second: 1, at 09:35 New York"
+        " (reconcile.missing_minutes = 0)",
+        f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}",
+        "SPY: 1 of them are suspect: published, and looked at again by the audit",
+    ]
+
+
+def test_a_provisional_partition_does_not_pass_the_verdict(lake: Lake, client: PolygonClient, said: list[str]) -> None:
+    ingest(lake, "SPY", D(2026, 11, 20), client, allow_provisional=True)
+    later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=2))
+    wanted = asked_range(later, "2026-11-20", "2026-11-20", said.append)
+    assert verdict(later, "SPY", wanted, {}, said.append) == INCOMPLETE
+    assert "the partition is provisional: make backfill FROM=2026-11-20 TO=2026-11-20 REFETCH=1" in said[0]
+
+
+def test_a_partition_of_another_session_under_a_sessions_name_does_not_pass(
+    lake: Lake, client: PolygonClient, said: list[str]
+) -> None:
+    for day in (D(2024, 11, 25), D(2024, 11, 26)):
+        ingest(lake, "SPY", day, client)
+    path = lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 26)))
+    path.write_bytes(lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 25))).read_bytes())
+    wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
+    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("key", "fault", "works", "told"),
+    [
+        (KEY, None, True, []),
+        ("nobodys-key", None, False, ["KeyRefused", "so nothing is scheduled"]),
+        (KEY, "not_entitled", False, ["NotEntitled", "so nothing is scheduled"]),
+        (KEY, "500", True, ["ServerTrouble"]),
+    ],
+)
+def test_only_a_key_that_works_starts_the_schedule(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, waits: list[float],
+    capsys: pytest.CaptureFixture[str], key: str, fault: str | None, works: bool, told: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(client_of_tasks, "client", lambda *_: a_client(lake, waits, key))
+    if fault:
+        simulator.faults.set("2026-11-19", [{"fault": fault, "times": 0}])
+    assert up._key_works(Home.of(lake.settings), lake) is works
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(told)
+    if told:
+        assert lines[0].startswith("WARNING: SPY 2026-11-19: page 1: HTTP ")
+    assert all(line.startswith(words) for line, words in zip(lines[1:], told[1:], strict=True))
+
+
+class RunsThatMoveOn:
+    """Airflow's API, as far as watching needs it, with one run that moves on with every ``pace`` requests."""
+
+    def __init__(self, pace: int) -> None:
+        self._pace = pace
+        self._asked = 0
+
+    @property
+    def state(self) -> str:
+        return ("queued", "running", "success")[min(self._asked // self._pace, 2)]
+
+    def count_runs(self, dag_id: str, first: dt.date, last: dt.date, *states: str) -> int:
+        count = int(self.state in states)
+        self._asked += 1
+        return count
+
+
+@pytest.mark.parametrize("pace", range(1, 9))
+def test_a_run_that_moves_on_between_two_requests_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str], pace: int
+) -> None:
+    monkeypatch.setattr(backfill_run, "_POLL_S", 0)
+    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    runs = RunsThatMoveOn(pace)
+    backfill = backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append)  # type: ignore[arg-type]
+    backfill.watch(None, ours=True)
+    assert runs.state == "success"
+    assert said[-1].endswith("of 1 sessions: 1 success, 0 failed, 0 running, 0 queued")
+
+
+class SchedulerThatIsSilent(RunsThatMoveOn):
+    """The same, whose scheduler gives no sign of life in the looks of these numbers, counted from 0."""
+
+    def __init__(self, pace: int, silent: set[int]) -> None:
+        super().__init__(pace)
+        self._silent = silent
+        self.looks = 0
+
+    def active_backfill(self, _: str) -> dict[str, bool]:
+        return {"is_paused": False}
+
+    def dag(self, _: str) -> dict[str, bool]:
+        return {"is_paused": False}
+
+    def healthy(self) -> dict[str, dict[str, str]]:
+        self.looks += 1
+        return {"scheduler": {"status": "unhealthy" if self.looks - 1 in self._silent else "healthy"}}
+
+
+@pytest.mark.parametrize(("silent", "given_up"), [({0, 1, 2}, False), ({0, 2, 3, 4, 6}, False), ({1, 2, 3, 4}, True)])
+def test_a_scheduler_that_is_started_again_is_given_a_while(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str], silent: set[int], given_up: bool
+) -> None:
+    monkeypatch.setattr(backfill_run, "_POLL_S", 0)
+    monkeypatch.setattr(backfill_run, "_LOOK_S", -1)
+    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    runs = SchedulerThatIsSilent(20, silent)
+    backfill = backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append)  # type: ignore[arg-type]
+    if given_up:
+        with pytest.raises(AirflowTrouble, match="gives no sign of life"):
+            backfill.watch(None, ours=False)
+        assert runs.looks == 5
+    else:
+        backfill.watch(None, ours=False)
+        assert runs.looks > 7

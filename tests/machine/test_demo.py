@@ -1,0 +1,207 @@
+"""``make demo`` as a new user types it: interrupted, killed, begun again, and kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from conftest import KEY
+from local_airflow.demo.folder import DemoFolder
+from local_airflow.server.api import AirflowApi
+from local_airflow.server.home import AirflowTrouble
+from local_airflow.server.processes import Processes, stop_strays
+from local_airflow.server.stack import end
+from polygon_simulator.market import MadeUpDays
+from polygon_simulator.server import Simulator
+from rig import PROJECT, Rig, processes_in, until
+
+pytestmark = pytest.mark.airflow
+SESSIONS = [f"2025-11-{day}" for day in (19, 20, 21, 24, 25, 26, 28)] + [f"2025-12-0{day}" for day in (1, 2, 3)]
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A user with a key, a lake, and the home of another Airflow in the environment."""
+    rig = Rig(tmp_path, Simulator(MadeUpDays(), "unused"))
+    (tmp_path / ".env").write_text("MARKETLAKE__HISTORY__START_DATE=2026-01-01\n")
+    rig.extra |= {
+        "MARKETLAKE_ENV_FILE": str(tmp_path / ".env"),
+        "MARKETLAKE__TICKERS": '["QQQ"]',
+        "MARKETLAKE__SCHEDULE__CATCH_UP_SESSIONS": "not a number",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'of the user.db'}",
+        "AIRFLOW_CONN_POLYGON_DEFAULT": '{"conn_type": "http", "host": "https://api.massive.com", "password": "real"}',
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "ALL_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "localhost,127.0.0.1,[::1],fd00::/8",
+    }
+    rig.home.mkdir()
+    (rig.home / "airflow.cfg").write_text("of another Airflow")
+    yield rig
+    DemoFolder(tmp_path / "a demo").end()
+
+
+def started(rig: Rig, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "local_airflow", "demo", *arguments],
+        cwd=rig.folder, env=rig.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def read_until(process: subprocess.Popen[str], start: str) -> None:
+    """Read what a process prints up to the line that starts so."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        if line.startswith(start):
+            return
+        lines.append(line)
+    raise AssertionError("".join(lines))
+
+
+def left(rig: Rig) -> list[psutil.Process]:
+    """What a demo has left running: its Airflow, and its simulator."""
+    return processes_in(rig.folder / "a demo" / "airflow") + processes_in(rig.folder / "a demo" / "simulator")
+
+
+def test_a_demo_survives_a_kill_and_an_interrupt_and_ends_complete(rig: Rig) -> None:
+    with started(rig) as killed:
+        read_until(killed, "starting Airflow")
+        killed.kill()
+    assert left(rig)
+
+    with started(rig) as interrupted:
+        read_until(interrupted, "Airflow is up after")
+        interrupted.send_signal(signal.SIGINT)
+        assert interrupted.stdout is not None
+        assert "interrupted" in interrupted.stdout.read()
+    assert interrupted.returncode == 130
+    until(lambda: left(rig) == [], timeout_s=15)
+
+    done = rig.make("demo", "KEEP=1")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"SPY 2025-11-25  FAILED  InvalidBars: .* without a single bar", done.stdout)
+    assert "SPY 2025-11-25  success" in done.stdout
+    assert all(KEY not in str(process.environ()) for process in left(rig))
+    table = re.findall(r"^(\d{4}-\d\d-\d\d) \w{3} +([\d,]+) +\d+  (\w+) +(\d+) ", done.stdout, re.MULTILINE)
+    assert [(session, state, tries) for session, _, state, tries in table] == [
+        (session, "complete", "2" if session == "2025-11-25" else "1") for session in SESSIONS
+    ]
+    assert all(int(bars.replace(",", "")) > 30_000 for _, bars, _, _ in table)
+    assert re.search(r"SPY: NOT THE VENDOR'S: bars of this range were served by 127.0.0.1:\d+\n", done.stdout)
+
+    lines = re.findall(r"^  \.venv/bin/python (-c .*)$", done.stdout, re.MULTILINE)
+    read = [
+        subprocess.run(
+            [sys.executable, *shlex.split(line)], cwd=PROJECT, capture_output=True, text=True, check=True
+        ).stdout
+        for line in lines
+    ]
+    assert len(read) == 2
+    assert all(session in read[0] for session in SESSIONS)
+    assert '"early_close":true' in read[1]
+
+    kept = re.search(r"(http://127.0.0.1:\d+)/dags/spy_second_bars  user (\w+), password in (\S.*)$", done.stdout, re.M)
+    assert kept
+    password = re.search(r'"admin": "([^"]+)"', Path(kept[3]).read_text())
+    assert password
+    assert AirflowApi(kept[1], kept[2], password[1]).log_in()
+    assert requests.get(kept[1], timeout=10).status_code == 200
+    assert "processes of a demo" in rig.make("down").stdout  # whatever the user's settings are
+    until(lambda: left(rig) == [], timeout_s=15)
+
+    assert [path.name for path in rig.home.iterdir()] == ["airflow.cfg"]
+    assert not rig.lake.exists()
+    assert not (rig.folder / "of the user.db").exists()
+
+
+def test_a_folder_that_holds_what_no_demo_made_is_refused_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "data" / "processed").mkdir(parents=True)
+    words = "holds data, which no demo has made, and which stays as it is"
+    with pytest.raises(AirflowTrouble, match=words), DemoFolder(tmp_path).alone():
+        pass
+    assert (tmp_path / "data" / "processed").is_dir()
+    assert DemoFolder(tmp_path).end() == 0
+
+
+@pytest.mark.parametrize(("named", "folder"), [("", ".demo"), (None, ".demo"), ("../x/./y", "../x/y")])
+def test_the_folder_is_dot_demo_unless_another_is_named(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, folder: str
+) -> None:
+    if named is not None:
+        monkeypatch.setenv("MARKETLAKE_DEMO_FOLDER", named)
+    assert DemoFolder.of_this_checkout().path == (PROJECT / folder).resolve()
+
+
+def test_a_damaged_list_of_processes_is_no_list(tmp_path: Path) -> None:
+    for text in ("", "{", "[]", '{"pids": 3}'):
+        (tmp_path / "processes.json").write_text(text)
+        assert Processes(tmp_path).running() is None
+        assert Processes(tmp_path).stop() == 0
+
+
+def test_an_interrupt_while_a_process_starts_leaves_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("local_airflow.server.processes.json.dumps", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Processes(tmp_path).start("sleep", ["sleep", "60"], 0, "a test", dict(os.environ))
+    until(lambda: processes_in(tmp_path) == [], timeout_s=5)
+
+
+def test_the_key_of_the_demos_simulator_is_no_argument_of_its_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("POLYGON_BASE_URL", "http://127.0.0.1:9")  # which it replaces
+    stage = DemoFolder(tmp_path)
+    try:
+        url = stage.start_simulator({})
+        commands = [" ".join(one.cmdline()) for one in processes_in(tmp_path / "simulator")]
+        held = {"Authorization": "Bearer key-of-the-demo-only"}
+        answer = requests.get(f"{url}/v1/open-close/SPY/2025-11-25", headers=held, timeout=30)
+    finally:
+        end(stage.simulator)
+    assert answer.status_code == 200
+    assert [command for command in commands if "polygon_simulator" in command]
+    assert not [command for command in commands if "key-of-the-demo-only" in command]
+
+
+def test_strays_of_a_folder_are_ended_and_others_are_not(tmp_path: Path) -> None:
+    stray = subprocess.Popen(
+        [sys.executable, "-m", "polygon_simulator", "--key", "x"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    other = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
+    try:
+        assert stray.stdout is not None
+        assert stray.stdout.readline().startswith("serving on")
+        assert stop_strays(tmp_path) == 1
+        assert stray.wait(timeout=5) is not None
+        assert other.poll() is None
+    finally:
+        stray.kill()
+        other.kill()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = r"file/demo cannot be written \(Not a directory\): set MARKETLAKE_DEMO_FOLDER"
+    with pytest.raises(AirflowTrouble, match=words), DemoFolder(tmp_path / "file" / "demo").alone():
+        pass
+
+
+def test_two_demos_at_a_time_are_refused(tmp_path: Path) -> None:
+    one, other = DemoFolder(tmp_path), DemoFolder(tmp_path)
+    with one.alone(), pytest.raises(AirflowTrouble, match="another demo runs in"), other.alone():
+        pass
+    with other.alone():
+        pass
