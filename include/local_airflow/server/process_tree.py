@@ -22,13 +22,17 @@ def process_of(pid: int, started_s: float) -> psutil.Process | None:
     return process if same and _lives(process) else None
 
 
+def title_of(process: psutil.Process) -> str:
+    """What a process calls itself, with its arguments if it has no other name. A long title comes in words."""
+    return " ".join(process.cmdline()).rstrip()
+
+
 def orphans(folder: Path) -> list[psutil.Process]:
     """The executor's workers of a scheduler that was killed in that folder: nobody else tells them to end."""
     found = []
     for process in psutil.process_iter():
         try:
-            title = "".join(process.cmdline()[:1])
-            if title.startswith("airflow worker") and process.cwd() == str(folder):
+            if title_of(process).startswith("airflow worker") and process.cwd() == str(folder):
                 parent = process.parent()
                 found += [] if parent and "scheduler" in " ".join(parent.cmdline()) else [process]
         except psutil.Error:
@@ -49,7 +53,7 @@ def end_idle(workers: list[psutil.Process]) -> bool:
 def _is_idle(worker: psutil.Process) -> bool:
     """Whether a worker of the executor is at no task, by its title."""
     try:
-        return "<idle>" in "".join(worker.cmdline()[:1])
+        return "<idle>" in title_of(worker)
     except psutil.NoSuchProcess:
         return False
 

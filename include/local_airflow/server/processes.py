@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from local_airflow.server.cause import cause_in, last_exception_in
 from local_airflow.server.home import AirflowTrouble
-from local_airflow.server.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stopped
+from local_airflow.server.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stopped, title_of
 
 _TURN_S = 30
 _ENDING_S = TERM_WAIT_S + KILL_WAIT_S + 5
@@ -263,10 +263,8 @@ def stop_strays(folder: Path) -> int:
     strays = []
     for process in psutil.process_iter():
         try:
-            words = process.cmdline()
-            ours = words[1:3] in (["-m", "airflow"], ["-m", "polygon_simulator"]) or "".join(words[:1]).startswith(
-                "airflow "
-            )
+            of_a_module = process.cmdline()[1:3] in (["-m", "airflow"], ["-m", "polygon_simulator"])
+            ours = of_a_module or title_of(process).startswith("airflow ")
             if ours and str(folder) in {process.cwd(), process.environ().get("AIRFLOW_HOME")}:
                 strays.append(process)
         except psutil.Error:
