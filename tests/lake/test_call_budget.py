@@ -198,7 +198,7 @@ def test_the_vendors_two_names_share_a_budget_and_every_other_host_has_its_own(
         "127.0.0.1-8000.sqlite",
         "127.0.0.1-8001.sqlite",
         "proxy.example.com.sqlite",
-        "the-client_of_tasks.sqlite",
+        "the-vendor.sqlite",
     ]
 
 
