@@ -51,8 +51,8 @@ def test_heavy_imports_are_preloaded_only_where_tasks_are_forked(component: str,
 
 
 ENDS = """
-import sys; sys.argv = ["airflow", "dags"]
-import {module}
+import sys; sys.argv = ["airflow", {component!r}]
+import airflow_local_settings
 
 class Circle:
     def __init__(self): self.itself = self
@@ -63,10 +63,13 @@ kept.clear()
 """
 
 
-@pytest.mark.parametrize(("module", "told"), [("airflow_local_settings", ""), ("json", "looked for\n")])
-def test_a_process_of_airflow_ends_without_a_last_look_for_unused_objects(module: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("component", "told"),
+    [("api-server", ""), ("dag-processor", ""), ("scheduler", ""), ("triggerer", ""), ("dags", "looked for\n")],
+)
+def test_a_server_of_airflow_ends_without_a_last_look_for_unused_objects(component: str, told: str) -> None:
     given = os.environ | {"PYTHONPATH": str(PROJECT / "include")}
-    code = ENDS.format(module=module)
+    code = ENDS.format(component=component)
     done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
     assert done.stdout == told
 
