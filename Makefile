@@ -74,7 +74,7 @@ test: $(VENV)/.development ## [JOBS=3 ARGS="-m 'not airflow'"]: run the tests wi
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
-	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins" "$$here/$(VENV)/bin/python" -m benchmark $(CASES)
+	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins:$$here/tests/support" "$$here/$(VENV)/bin/python" -m benchmark $(CASES)
 
 check: $(VENV)/.development ## format, lint, types, import rules
 	@$(VENV)/bin/ruff format --check .

@@ -19,6 +19,7 @@ from marketlake import settings
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.transport import Transport
 from polygon_simulator.days import Bar, RecordedDays
 from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
@@ -114,7 +115,7 @@ def client(lake: Lake, waits: list[float]) -> PolygonClient:
 
 def a_client(lake: Lake, waits: list[float], key: str = KEY) -> PolygonClient:
     return PolygonClient(
-        requests.Session(), ApiKey(key, "a test"), lake.settings.api, sleep=waits.append, now_s=NOW.timestamp
+        Transport(requests.Session(), ApiKey(key, "a test"), lake.settings.api, sleep=waits.append, now_s=NOW.timestamp)
     )
 
 

@@ -19,6 +19,7 @@ from marketlake.errors import KeyMissing, SettingsError
 from marketlake.polygon.api_key import key_from_environment, key_of
 from marketlake.polygon.call_budget import call_budget
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.transport import Transport
 from marketlake.settings import Settings, environment
 from marketlake.settings.sections import Api, checked_base_url
 
@@ -61,7 +62,9 @@ class PolygonHook(HttpHook):
         session = self._session(api, connection)
         self.log.info("API key %s, host %s", key, base_url)
         budget = call_budget(configured, urlsplit(base_url).netloc)
-        return PolygonClient(session, key, api, base_url=base_url, take_turn=budget.take_turn if budget else None)
+        return PolygonClient(
+            Transport(session, key, api, base_url=base_url, take_turn=budget.take_turn if budget else None)
+        )
 
     def _host_of(self, connection: Any) -> str:
         """The connection's own address, held against the same rule as ``api.base_url``; empty without one."""

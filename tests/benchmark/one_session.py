@@ -25,6 +25,7 @@ from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.transport import Transport
 
 _MIB = 1 << 20
 
@@ -37,7 +38,9 @@ class Ours:
         with environment(given | {"MARKETLAKE_ENV_FILE": ""}):
             configured = settings.load()
         self._lake = Lake(configured)
-        self._client = PolygonClient(requests.Session(), ApiKey(KEY, "the benchmark"), configured.api, base_url=url)
+        self._client = PolygonClient(
+            Transport(requests.Session(), ApiKey(KEY, "the benchmark"), configured.api, base_url=url)
+        )
 
     def session(self, day: dt.date) -> Path:
         """Ingest one session. Raises AssertionError where it is not newly made and complete."""

@@ -33,6 +33,7 @@ TICKER = "SPY"
 KEY = "key-of-the-benchmark-wxyz"
 _TEMPLATE = dt.date(2024, 1, 16)
 _TIME = re.compile(rb'"t":(\d{13})')
+_TESTS = Path(__file__).resolve().parents[1]
 _DIGITS = 10 ** np.arange(12, -1, -1)
 
 
@@ -108,7 +109,9 @@ class _Server(ThreadingHTTPServer):
 def served(folder: Path) -> Iterator[str]:
     """The base URL of a process that serves the answers in ``folder``."""
     command = [sys.executable, "-m", "benchmark.vendor", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+    path = os.pathsep.join([str(_TESTS / "support"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_TESTS, env=environment)
     try:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"

@@ -38,6 +38,7 @@ from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.call_budget import CallBudget
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.request import BarRequest, Timespan
+from marketlake.polygon.transport import Transport
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.server import Simulator
 
@@ -197,18 +198,20 @@ def test_the_vendors_two_names_share_a_budget_and_every_other_host_has_its_own(
         "127.0.0.1-8000.sqlite",
         "127.0.0.1-8001.sqlite",
         "proxy.example.com.sqlite",
-        "the-client_of_tasks.sqlite",
+        "the-vendor.sqlite",
     ]
 
 
 def a_client(lake: Lake, take_turn: Callable[[str], float], waits: list[float]) -> PolygonClient:
     return PolygonClient(
-        requests.Session(),
-        ApiKey(KEY, "a test"),
-        lake.settings.api,
-        take_turn=take_turn,
-        sleep=waits.append,
-        now_s=NOW.timestamp,
+        Transport(
+            requests.Session(),
+            ApiKey(KEY, "a test"),
+            lake.settings.api,
+            take_turn=take_turn,
+            sleep=waits.append,
+            now_s=NOW.timestamp,
+        )
     )
 
 
@@ -394,7 +397,9 @@ def fetch_with_others(configured: settings.Settings, request: BarRequest) -> tup
     """Which process it was, and how many bars each page has."""
     budget = call_budget.call_budget(configured, urlsplit(configured.api.base_url).netloc, window_s=2)
     assert budget is not None
-    client = PolygonClient(requests.Session(), ApiKey(KEY, "a test"), configured.api, take_turn=budget.take_turn)
+    client = PolygonClient(
+        Transport(requests.Session(), ApiKey(KEY, "a test"), configured.api, take_turn=budget.take_turn)
+    )
     together.wait()
     _, pages = client.fetch(request)
     return os.getpid(), [page.bars.num_rows for page in pages]

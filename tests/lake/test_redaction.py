@@ -21,6 +21,7 @@ from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey, key_from_environment
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.transport import Transport
 from marketlake.redaction import redacted, redacted_url, without_secret, without_secret_bytes, without_url_secrets
 from marketlake_airflow.hook import PolygonHook
 from polygon_simulator.server import Simulator
@@ -155,7 +156,7 @@ class Broken:
 
 def failing(lake: Lake, http: Any, key: str = KEY) -> MarketLakeError:
     """What a fetch over that session ends with."""
-    client = PolygonClient(http, ApiKey(key, "a test"), lake.settings.api, sleep=lambda _: None)
+    client = PolygonClient(Transport(http, ApiKey(key, "a test"), lake.settings.api, sleep=lambda _: None))
     with pytest.raises(MarketLakeError) as caught:
         client.fetch(lake.request("SPY", DAY))
     return caught.value
@@ -288,7 +289,7 @@ def test_what_could_not_be_sent_is_refused_and_not_shown(given: str) -> None:
 def test_a_strange_key_is_sent_as_it_is_and_kept_out_of_everything_stored(lake: Lake, simulator: Simulator) -> None:
     simulator.key = STRANGE
     simulator.faults.set(str(DAY), [{"fault": "echoed_key", "times": 1}])
-    client = PolygonClient(requests.Session(), ApiKey(STRANGE, "a test"), lake.settings.api)
+    client = PolygonClient(Transport(requests.Session(), ApiKey(STRANGE, "a test"), lake.settings.api))
     ingest(lake, "SPY", DAY, client)
     assert simulator.requests[0]["authorization"] == f"Bearer {STRANGE}"
     search = SecretSearch({"the key": STRANGE})

@@ -26,6 +26,7 @@ from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.hosts import is_vendor
+from marketlake.polygon.transport import Transport
 from marketlake.settings.sections import Storage
 from polygon_simulator.days import RecordedDays
 from polygon_simulator.market import MadeUpDays
@@ -50,7 +51,7 @@ class AnsweredBy(HTTPAdapter):
 def of_vendor(lake: Lake, simulator: Simulator) -> PolygonClient:
     http = requests.Session()
     http.mount("https://api.massive.com", AnsweredBy(simulator))
-    return PolygonClient(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.massive.com")
+    return PolygonClient(Transport(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.massive.com"))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,9 @@ def test_the_vendors_two_names_are_one_source_and_the_report_names_what_is_store
     ingest(lake, "SPY", MONDAY, of_vendor)
     http = requests.Session()
     http.mount("https://api.polygon.io", AnsweredBy(simulator))
-    polygon = PolygonClient(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.polygon.io")
+    polygon = PolygonClient(
+        Transport(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.polygon.io")
+    )
     report = ingest(lake, "SPY", MONDAY, polygon)
     assert (report.outcome, report.source_host) == ("unchanged", "api.massive.com")
 

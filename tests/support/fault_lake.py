@@ -25,6 +25,7 @@ from marketlake.ingest.session import Report, ingest
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.transport import Transport
 from marketlake.rows.bars import BARS, STOCK_BARS
 from marketlake.settings import Settings
 from polygon_simulator.server import Simulator
@@ -80,12 +81,14 @@ class Ground:
         session = requests.Session()
         session.trust_env = False  # no proxy of the machine between the test and its server
         return PolygonClient(
-            session,
-            ApiKey(KEY, "a test"),
-            lake.settings.api,
-            base_url=base_url,
-            sleep=self.waits.append,
-            now_s=NOW.timestamp,
+            Transport(
+                session,
+                ApiKey(KEY, "a test"),
+                lake.settings.api,
+                base_url=base_url,
+                sleep=self.waits.append,
+                now_s=NOW.timestamp,
+            )
         )
 
     def ingest(self, lake: Lake, base_url: str | None = None) -> Report:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-
-import requests
 
 from marketlake.errors import InvalidBars
 from marketlake.polygon import listing
 from marketlake.polygon.aggregates import Page, first_path
-from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.fetch import Fetch
 from marketlake.polygon.request import BarRequest
 from marketlake.polygon.transport import Calls, Transport
-from marketlake.settings.sections import Api
 
 _EMPTY_ASKED = 3
 _CLOCK_TOLERANCE_S = 60
@@ -24,20 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class PolygonClient:
-    """Fetches bars, page by page, with bounded retries. The arguments are those of ``Transport``."""
+    """Fetches a session's bars over a transport, which bounds every call."""
 
-    def __init__(
-        self,
-        http: requests.Session,
-        key: ApiKey,
-        api: Api,
-        *,
-        base_url: str | None = None,
-        take_turn: Callable[[str], float] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        now_s: Callable[[], float] = time.time,
-    ) -> None:
-        self.transport = Transport(http, key, api, base_url=base_url, take_turn=take_turn, sleep=sleep, now_s=now_s)
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
 
     def __str__(self) -> str:
         return str(self.transport)
