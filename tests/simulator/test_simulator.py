@@ -366,6 +366,37 @@ def test_minutes_are_served_to_a_plan_without_seconds(sparse: Simulator) -> None
 
 
 @pytest.mark.parametrize(
+    ("timespan", "day", "code", "message"),
+    [
+        ("minute", "2024-11-20", 200, None),
+        ("day", "2024-11-20", 200, None),
+        ("minute", "2026-11-19", 200, None),
+        ("minute", "2024-11-19", 403, TIMEFRAME),
+        ("day", "2024-11-19", 403, TIMEFRAME),
+        ("second", "2026-11-19", 403, ENTITLED),
+        ("second", "2024-11-19", 403, ENTITLED),
+    ],
+)
+def test_the_basic_plan_has_two_years_of_minutes_and_days_and_no_second(
+    sparse: Simulator, timespan: str, day: str, code: int, message: str | None
+) -> None:
+    sparse.plan = Plan.named("basic", dt.date(2026, 11, 20))
+    answer = get(sparse, aggregates(day, day, timespan), limit=50_000)
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (code, "NOT_AUTHORIZED" if message else "OK")
+    assert body.get("message") == message
+    assert body.get("resultsCount") == (None if message else 390 if timespan == "minute" else 1)
+
+
+def test_the_sixth_call_of_a_minute_is_429_for_the_basic_plan_whatever_it_asks() -> None:
+    basic = Plan.named("basic", dt.date(2026, 11, 20))
+    with Simulator(SparseDays(), KEY, basic, budget=Budget(lambda: 1000.0)) as simulator:
+        spans = ["minute", "minute", "second", "day", "minute", "minute", "second"]
+        codes = [get(simulator, aggregates("2026-11-19", "2026-11-19", span)).status_code for span in spans]
+    assert codes == [200, 200, 403, 200, 200, 429, 429]
+
+
+@pytest.mark.parametrize(
     ("name", "plan"),
     [
         ("basic", Plan(seconds=False, first_date=dt.date(2024, 11, 20), calls_a_minute=5)),
