@@ -50,9 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", choices=NAMES, default="advanced", help="what the key may see (default: %(default)s)")
     parser.add_argument("--calls-a-minute", type=_positive, help="answer 429 beyond them")
     parser.add_argument(
-        "--replay", type=Path, help="serve a folder of TICKER-YYYY-MM-DD.json.gz, or a lake's raw pages, instead"
+        "--replay",
+        type=Path,
+        help="serve a folder of TICKER-YYYY-MM-DD.json.gz (minute bars: minutes/), or a lake's raw pages, instead",
     )
-    parser.add_argument("--exact", action="store_true", help="minute and day bars that add up from their seconds")
+    parser.add_argument(
+        "--exact", action="store_true", help="folded minute and day bars that add up from their seconds"
+    )
     parser.add_argument("--faults", type=json.loads, default={}, help="JSON, as below")
     return parser
 
@@ -71,9 +75,12 @@ def main() -> int:
         faults.replace(given.faults)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         parser.error(f"--faults: {exc}")
-    days: Days = RecordedDays(given.replay) if given.replay else MadeUpDays()
+    recorded = RecordedDays(given.replay) if given.replay else None
+    days: Days = recorded or MadeUpDays()
     differences = EXACT if given.exact else Differences()
-    simulator = Simulator(days, given.key, plan, faults, differences, port=given.port, host=given.host)
+    simulator = Simulator(
+        days, given.key, plan, faults, differences, minutes=recorded, port=given.port, host=given.host
+    )
     signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # before a thread starts: each would inherit it unblocked
     try:
         simulator.start()

@@ -1,4 +1,4 @@
-"""Minute and day bars, folded from the same seconds, with the differences that the vendor's have.
+"""Minute and day bars, folded from the same shorter bars, with the differences that the vendor's have.
 
 At the vendor, larger bars hold more than their seconds: prints that count for volume alone make no
 second bar, and the closing auction is in the day's bar but in no minute. A client that expects equal
@@ -47,33 +47,34 @@ def minutes(ticker: str, seconds: list[Bar], differences: Differences) -> list[B
     return folded
 
 
-def day(ticker: str, seconds: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
+def day(ticker: str, bars: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
     """The day's bar: prices of regular hours, shares of the whole day; ``t`` is midnight in New York.
 
-    None where regular hours hold no bar. On an early close the auction is a second of its own already.
+    ``bars`` are seconds; minutes give the same, once their ``volume_only`` is off. None where regular hours
+    hold no bar. On an early close the auction is a second of its own already.
     """
-    regular = [bar for bar in seconds if hours.regular_start_ms <= bar["t"] < hours.regular_end_ms]
+    regular = [bar for bar in bars if hours.regular_start_ms <= bar["t"] < hours.regular_end_ms]
     if not regular:
         return None
-    by_minute = minutes(ticker, seconds, differences)
-    bar = _folded(regular, hours.day_start_ms)
-    bar |= {"v": _sum(one["v"] for one in by_minute), "n": sum(one.get("n", 0) for one in seconds)}
-    bar["vw"] = _vwap(seconds)
+    by_minute = minutes(ticker, bars, differences)
+    prices = _folded(regular, hours.day_start_ms)
+    bar = _folded(bars, hours.day_start_ms) | {key: prices[key] for key in ("o", "c", "h", "l")}
+    bar["v"] = _sum(one["v"] for one in by_minute)
     if differences.closing_cross and not hours.early_close:
         chance = random.Random(f"{ticker} {hours.session} cross")
         bar["v"] = _number(bar["v"] + round(bar["v"] * chance.uniform(0.01, 0.04)))
         bar["c"] = round(min(bar["h"], max(bar["l"], bar["c"] + chance.choice((-0.02, -0.01, 0.01, 0.02)))), 2)
-        bar["n"] += 1
+        bar |= {"n": bar["n"] + 1} if "n" in bar else {}
     return bar
 
 
-def open_close(ticker: str, seconds: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
+def open_close(ticker: str, bars: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
     """The body of the open-close endpoint, without its status; None where there is no day's bar."""
-    folded = day(ticker, seconds, hours, differences)
+    folded = day(ticker, bars, hours, differences)
     if folded is None:
         return None
-    before = [bar for bar in seconds if bar["t"] < hours.regular_start_ms]
-    after = [bar for bar in seconds if bar["t"] >= hours.regular_end_ms]
+    before = [bar for bar in bars if bar["t"] < hours.regular_start_ms]
+    after = [bar for bar in bars if bar["t"] >= hours.regular_end_ms]
     body: Bar = {"from": str(hours.session), "symbol": ticker, "open": folded["o"], "high": folded["h"]}
     body |= {"low": folded["l"], "close": folded["c"], "volume": folded["v"]}
     body |= {"afterHours": after[-1]["c"]} if after else {}
@@ -82,21 +83,24 @@ def open_close(ticker: str, seconds: list[Bar], hours: SessionHours, differences
 
 
 def _folded(bars: list[Bar], start_ms: int) -> Bar:
-    return {
+    """One bar of several. ``vw`` and ``n``, which bars may lack, are in it where every one of them has them."""
+    said = {key for key in ("vw", "n") if all(key in bar for bar in bars)}
+    folded = {
         "v": _sum(bar["v"] for bar in bars),
-        "vw": _vwap(bars),
+        "vw": _vwap(bars) if "vw" in said else None,
         "o": bars[0]["o"],
         "c": bars[-1]["c"],
         "h": max(bar["h"] for bar in bars),
         "l": min(bar["l"] for bar in bars),
         "t": start_ms,
-        "n": sum(bar.get("n", 0) for bar in bars),
+        "n": sum(bar["n"] for bar in bars) if "n" in said else None,
     }
+    return {key: value for key, value in folded.items() if value is not None}
 
 
 def _vwap(bars: list[Bar]) -> float:
     shares = math.fsum(bar["v"] for bar in bars)
-    return round(math.fsum(bar["v"] * bar.get("vw", bar["c"]) for bar in bars) / shares, 4) if shares else bars[-1]["c"]
+    return round(math.fsum(bar["v"] * bar["vw"] for bar in bars) / shares, 4) if shares else bars[-1]["c"]
 
 
 def _sum(volumes: Iterable[float]) -> float:

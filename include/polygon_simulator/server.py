@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from http.server import ThreadingHTTPServer
 from itertools import islice
@@ -19,13 +19,15 @@ from typing import Any
 from marketlake.errors import NotASession
 from marketlake.sessions import SessionCalendar, SessionHours
 from polygon_simulator import folds
-from polygon_simulator.days import Bar, Days
+from polygon_simulator.days import Bar, Days, Minutes
 from polygon_simulator.faults import Faults
 from polygon_simulator.handler import Handler
 from polygon_simulator.plan import Budget, Plan
-from polygon_simulator.questions import Aggregates, OpenClose, request_id
+from polygon_simulator.questions import MINUTE_MS, Aggregates, OpenClose, request_id
 
+_SECOND_MS = 1_000
 _SECONDS_KEPT_DAYS = 8  # some 20 MB each
+_MINUTES_KEPT_DAYS = 64  # some 0.5 MB each
 _FOLDS_KEPT_DAYS = 10_000
 _LOG_KEPT = 10_000
 
@@ -34,13 +36,15 @@ _LOG_KEPT = 10_000
 class Simulator:
     """A server on a port of its own, in threads of this process.
 
-    ``requests`` is what was asked, in order (the last 10,000). ``differences`` says in what minute and
-    day bars differ from their seconds. ``now_s`` is the clock, in Unix seconds: a second that is not over
-    is neither served nor folded.
+    ``requests`` is what was asked, in order (the last 10,000). ``minutes`` has minute bars to serve as they
+    were recorded; of a day that it has none of, they are folded from ``days``. ``differences`` says in what
+    folded bars differ from their seconds. ``now_s`` is the clock, in Unix seconds: a second or a recorded
+    minute that is not over is neither served nor folded.
     """
 
     days: Days
     key: str
+    minutes: Minutes | None = field(default=None, kw_only=True)
     plan: Plan = field(default_factory=Plan)
     faults: Faults = field(default_factory=Faults)
     differences: folds.Differences = field(default_factory=folds.Differences)
@@ -65,6 +69,8 @@ class Simulator:
     def start(self) -> None:
         """Listen and serve. Raises OSError where the port is taken."""
         self._seconds = lru_cache(maxsize=_SECONDS_KEPT_DAYS)(self.days.bars)
+        recorded = self.minutes.minutes if self.minutes else _no_minutes
+        self._minutes = lru_cache(maxsize=_MINUTES_KEPT_DAYS)(recorded)
         self._day_bars = lru_cache(maxsize=_FOLDS_KEPT_DAYS)(self._day_bar)
         self._server = _Server((self.host, self.port), type("BoundHandler", (Handler,), {"simulator": self}))
         self.port = self._server.server_address[1]
@@ -113,8 +119,8 @@ class Simulator:
     def open_close(self, question: OpenClose) -> Bar | None:
         """A day's official prices; None where the day has none."""
         hours = _hours(question.day)
-        seconds = self._so_far(question.ticker, question.day) if hours else []
-        return folds.open_close(question.ticker, seconds, hours, self.differences) if hours else None
+        bars, differences = self._to_fold(question.ticker, question.day)
+        return folds.open_close(question.ticker, bars, hours, differences) if hours else None
 
     def _window(self, question: Aggregates) -> Iterator[Bar]:
         for day in question.days(last_ms=self.now_ms):
@@ -127,7 +133,7 @@ class Simulator:
         if timespan == "second":
             return self._so_far(ticker, day)
         if timespan == "minute":
-            return folds.minutes(ticker, self._so_far(ticker, day), self.differences)
+            return self._minutes_so_far(ticker, day)
         hours = _hours(day)
         over = hours is not None and hours.day_end_ms <= self.now_ms
         bar = self._day_bars(ticker, day) if over else self._day_bar(ticker, day)
@@ -135,12 +141,34 @@ class Simulator:
 
     def _day_bar(self, ticker: str, day: dt.date) -> Bar | None:
         hours = _hours(day)
-        return folds.day(ticker, self._so_far(ticker, day), hours, self.differences) if hours else None
+        bars, differences = self._to_fold(ticker, day)
+        return folds.day(ticker, bars, hours, differences) if hours else None
+
+    def _to_fold(self, ticker: str, day: dt.date) -> tuple[list[Bar], folds.Differences]:
+        """What a day's bar is folded from: its seconds; where it has none, its minutes, whose volume is whole."""
+        if seconds := self._so_far(ticker, day):
+            return seconds, self.differences
+        return self._minutes_so_far(ticker, day), replace(self.differences, volume_only=False)
+
+    def _minutes_so_far(self, ticker: str, day: dt.date) -> list[Bar]:
+        """The day's minutes: recorded ones that are over, or else folded from the seconds that are."""
+        if recorded := self._minutes(ticker, day):
+            return _over(recorded, MINUTE_MS, self.now_ms)
+        return folds.minutes(ticker, self._so_far(ticker, day), self.differences)
 
     def _so_far(self, ticker: str, day: dt.date) -> list[Bar]:
         """The day's seconds that are over."""
-        bars = self.bars(ticker, day)
-        return bars if not bars or bars[-1]["t"] < self.now_ms else [bar for bar in bars if bar["t"] < self.now_ms]
+        return _over(self.bars(ticker, day), _SECOND_MS, self.now_ms)
+
+
+def _over(bars: list[Bar], length_ms: int, now_ms: int) -> list[Bar]:
+    """Those of the bars, each that long, that have ended."""
+    last_ms = now_ms - length_ms
+    return bars if not bars or bars[-1]["t"] <= last_ms else [bar for bar in bars if bar["t"] <= last_ms]
+
+
+def _no_minutes(_ticker: str, _day: dt.date) -> list[Bar]:
+    return []
 
 
 class _Server(ThreadingHTTPServer):
