@@ -7,6 +7,7 @@ FROM ?=
 TO ?=
 REFETCH ?=
 TICKER ?=
+DATASET ?=
 KEEP ?=
 DEMO ?=
 CASES ?=
@@ -46,17 +47,17 @@ $(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.runtime ## [KEEP=1]: everything from nothing to a browsable result, on made-up days, without a key
-	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep)
+demo: $(VENV)/.runtime ## [KEEP=1 DATASET=second_bars]: everything from nothing to a browsable result, on made-up days, without a key
+	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep) $(if $(DATASET),--dataset "$(DATASET)")
 
-backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]: fetch history through Airflow's own backfill
-	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(filter 1 yes true,$(REFETCH)),--refetch)
+backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars REFETCH=1]: fetch history through Airflow's own backfill
+	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(DATASET),--dataset "$(DATASET)") $(if $(filter 1 yes true,$(REFETCH)),--refetch)
 
 dates: # before anything is installed
-	@[ -n "$(FROM)" ] && [ -n "$(TO)" ] || { echo "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]" >&2; exit 2; }
+	@[ -n "$(FROM)" ] && [ -n "$(TO)" ] || { echo "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]" >&2; exit 2; }
 
-verify: $(VENV)/.runtime ## [FROM=YYYY-MM-DD TO=YYYY-MM-DD TICKER=SPY]: hold every partition against its certificate, without a call
-	@$(VENV)/bin/python -m marketlake verify $(if $(TICKER),--ticker "$(TICKER)") $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
+verify: $(VENV)/.runtime ## [FROM=YYYY-MM-DD TO=YYYY-MM-DD TICKER=SPY DATASET=second_bars]: hold every partition against its certificate, without a call
+	@$(VENV)/bin/python -m marketlake verify $(if $(DATASET),--dataset "$(DATASET)") $(if $(TICKER),--ticker "$(TICKER)") $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
 up: $(VENV)/.runtime ## start Airflow with its daily schedule, on this machine only
 	@$(RUN) up

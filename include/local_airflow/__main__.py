@@ -25,12 +25,15 @@ def airflow(arguments: list[str]) -> NoReturn:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="local_airflow", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo").add_argument("--keep", action="store_true")
+    showing = commands.add_parser("demo")
+    showing.add_argument("--keep", action="store_true")
+    showing.add_argument("--dataset", default="")
     commands.add_parser("up")
     commands.add_parser("down")
     filling = commands.add_parser("backfill")
     filling.add_argument("--from", dest="first", required=True)
     filling.add_argument("--to", dest="last", required=True)
+    filling.add_argument("--dataset", default="")
     filling.add_argument("--refetch", action="store_true")
     commands.add_parser("keep")
     commands.add_parser("airflow").add_argument("arguments", nargs=argparse.REMAINDER)
@@ -62,9 +65,9 @@ def _run() -> int:
     from local_airflow.demo import command as demo
 
     if given.command == "backfill":
-        return backfill.run(given.first, given.last, refetch=given.refetch)
+        return backfill.run(given.first, given.last, dataset_name=given.dataset, refetch=given.refetch)
     if given.command == "demo":
-        return demo.run(keep=given.keep)
+        return demo.run(keep=given.keep, dataset=given.dataset)
     return up.up() if given.command == "up" else up.down()
 
 

@@ -14,6 +14,7 @@ from local_airflow.server.processes import Processes, port_is_free
 from local_airflow.server.stack import end, find, mend, wait_for
 from marketlake import settings
 from marketlake.console import say
+from marketlake.datasets import DATASETS
 from marketlake.errors import MarketLakeError, StopAndTell
 from marketlake.ingest import preflight
 from marketlake.lake import Lake, system_clock
@@ -48,8 +49,8 @@ def up() -> int:
 
 def _start(home: Home, lake: Lake) -> int:
     """Start every component and wait until they are healthy. The port of the API server."""
-    for ticker in lake.settings.tickers:
-        preflight.require_lake(lake, ticker)
+    for name, ticker in lake.settings.datasets.each:
+        preflight.require_lake(lake, DATASETS[name], ticker)
     home.migrate()
     unscheduled = {} if _key_works(home, lake) else UNSCHEDULED
     port = home.port
@@ -70,7 +71,8 @@ def _start(home: Home, lake: Lake) -> int:
 
 
 def _key_works(home: Home, lake: Lake) -> bool:
-    """Whether the schedule can run. A key that does not work is told at once; Airflow still starts, so that
+    """Whether the schedule can run, by a question of each dataset. A key that does not work is told at once; Airflow
+    still starts, so that
     the UI can be looked at, but schedules nothing: each session would fail for the same reason.
     """
     last = lake.calendar.last_final(lake.now())
@@ -78,7 +80,9 @@ def _key_works(home: Home, lake: Lake) -> bool:
         return True
     try:
         client = client_of_tasks.client(home, lake.settings)
-        preflight.require_served(lake, client, lake.settings.tickers[0], last, last)
+        for name in lake.settings.datasets.on:
+            first = DATASETS[name].spec.key(lake.settings.datasets.tickers_of(name)[0], last)
+            preflight.require_served(lake, DATASETS[name], client, [first])
     except StopAndTell as exc:
         say(f"WARNING: {exc}")
         say("so nothing is scheduled: once that is mended,  make down  and  make up  start the schedule")

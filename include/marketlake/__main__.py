@@ -13,8 +13,13 @@ import msgspec
 
 from marketlake import commands, settings
 from marketlake.console import COMPLETE, INCOMPLETE, ended, say
+from marketlake.dataset_names import title
+from marketlake.datasets import DATASETS, dataset_named
+from marketlake.datasets.dataset import Dataset
 from marketlake.errors import StorageError
 from marketlake.lake import Lake, system_clock
+from marketlake.partitions.layout import PROCESSED, ticker_folder
+from marketlake.storage.storage import Storage
 from marketlake.verify.findings import next_step
 from marketlake.verify.verify import Verification, verify
 
@@ -30,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m marketlake", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     verifying = commands.add_parser("verify", help="read every partition and hold it against its certificate")
+    verifying.add_argument("--dataset", help="this one only, instead of every dataset of the lake")
     verifying.add_argument("--ticker", type=str.upper, help="this one only, instead of every ticker of the lake")
     verifying.add_argument("--from", dest="first", type=_date, metavar="D", help="default: the first partition")
     verifying.add_argument("--to", dest="last", type=_date, metavar="D", help="default: the last partition")
@@ -38,41 +44,74 @@ def _arguments() -> argparse.Namespace:
 
 
 def _verify(given: argparse.Namespace) -> int:
-    started = time.monotonic()
     lake = Lake(settings.load(), now=system_clock)
-    done = verify(lake, ticker=given.ticker, first=given.first, last=given.last)
-    _show(done, lake, time.monotonic() - started)
+    done = []
+    for dataset in _wanted(lake, given.dataset, given.ticker):
+        started = time.monotonic()
+        found = verify(lake, dataset, ticker=given.ticker, first=given.first, last=given.last)
+        _show(found, lake, dataset, time.monotonic() - started)
+        done.append(found)
     if given.json_file is not None:
         _write(given.json_file, done)
-    return INCOMPLETE if done.findings else COMPLETE
+    return INCOMPLETE if any(one.findings for one in done) else COMPLETE
 
 
-def _show(done: Verification, lake: Lake, seconds: float) -> None:
+def _wanted(lake: Lake, name: str | None, ticker: str | None) -> list[Dataset]:
+    """The dataset of that name, or every one that the lake holds anything of; if there is none, the first that is on.
+
+    Raises SettingsError for a name that there is none of.
+    """
+    if name is not None:
+        return [dataset_named(name)]
+    held = [one for one in DATASETS.values() if _holds(lake.store(one.spec).storage, ticker)]
+    return held or [DATASETS[lake.settings.datasets.on[0]]]
+
+
+def _holds(storage: Storage, ticker: str | None) -> bool:
+    return bool(
+        storage.folders(PROCESSED) or storage.files(PROCESSED)
+        if ticker is None
+        else storage.folders(ticker_folder(ticker))
+    )
+
+
+def _show(done: Verification, lake: Lake, dataset: Dataset, seconds: float) -> None:
     """A line a finding, and a line that sums up."""
-    rows = [(one.ticker or "-", str(one.session or "-"), one.kind.value) for one in done.findings]
-    again = partial(commands.fetching, tickers=lake.settings.tickers, again=True)
+    spec = dataset.spec
+    rows = [
+        (title(spec.name, one.ticker) if one.ticker else "-", str(one.session or "-"), one.kind.value)
+        for one in done.findings
+    ]
+    place = f"{spec.prefix}/" if spec.prefix else ""
+    again = partial(commands.fetching, spec.name, tickers=lake.settings.datasets.tickers_of(spec.name), again=True)
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for finding, row in zip(done.findings, rows, strict=True):
         cells = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        say(f"{cells}  {finding.detail.rstrip('.')}: {next_step(finding, again)}")
-    say(_summary(done, lake, seconds))
+        say(f"{cells}  {finding.detail.rstrip('.')}: {next_step(finding, place, again)}")
+    say(_summary(done, lake.store(spec).storage.where, seconds))
 
 
-def _summary(done: Verification, lake: Lake, seconds: float) -> str:
+def _summary(done: Verification, where: str, seconds: float) -> str:
     doubtful = done.partitions - sum(done.states.values())
     counts = {**done.states, "not proven": doubtful}
     states = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
     return (
-        f"{', '.join(done.tickers)}: {done.partitions:,} partitions under {lake.storage.root}, {done.rows:,} rows,"
-        f" {done.size_bytes / 1e6:,.1f} MB, {states}; {len(done.findings):,} findings; {seconds:.1f} s"
+        f"{title(done.dataset, ', '.join(done.tickers))}: {done.partitions:,} partitions under {where},"
+        f" {done.rows:,} rows, {done.size_bytes / 1e6:,.1f} MB, {states}; {len(done.findings):,} findings;"
+        f" {seconds:.1f} s"
     )
 
 
-def _write(path: Path, done: Verification) -> None:
+def _write(path: Path, done: list[Verification]) -> None:
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(done)) + b"\n")
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(_together(done))) + b"\n")
     except OSError as exc:
         raise StorageError(f"cannot write {path}: {exc.strerror or exc}. Name another file with --json.") from exc
+
+
+def _together(done: list[Verification]) -> Verification | dict[str, Verification]:
+    """What is written: of a lake with one dataset that alone, of several each under its name."""
+    return done[0] if len(done) == 1 else {one.dataset: one for one in done}
 
 
 def main() -> int:

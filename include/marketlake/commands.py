@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 
-from marketlake.dataset_names import dag_id
+from marketlake.dataset_names import UNNAMED, dag_id
 from marketlake.settings import checkout
 
 _NO_KEY_HERE = (
@@ -29,20 +29,26 @@ def in_a_checkout() -> bool:
     return found is not None and (found / "Makefile").is_file()
 
 
-def fetching(ticker: str, first: dt.date, last: dt.date, *, tickers: Sequence[str], again: bool) -> str:
-    """The command that fetches the sessions from ``first`` to ``last``, both included.
+def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, tickers: Sequence[str], again: bool) -> str:
+    """The command that fetches a dataset's sessions from ``first`` to ``last``, both included.
 
     ``tickers``: those that the settings have a DAG for. ``again``: also sessions whose run succeeded.
     """
     if in_a_checkout():
-        own = "" if ticker in tickers else f"MARKETLAKE__TICKERS='{json.dumps([ticker])}' "
-        return f"{own}make backfill FROM={first} TO={last}{' REFETCH=1' if again else ''}"
+        own = "" if ticker in tickers else f"{_variable(dataset)}='{json.dumps([ticker])}' "
+        of = "" if dataset == UNNAMED else f"DATASET={dataset} "
+        return f"{own}make backfill {of}FROM={first} TO={last}{' REFETCH=1' if again else ''}"
     with_it = json.dumps([*tickers, ticker])
-    own = "" if ticker in tickers else f"give every container MARKETLAKE__TICKERS='{with_it}', then "
+    own = "" if ticker in tickers else f"give every container {_variable(dataset)}='{with_it}', then "
     return (
-        f"{own}airflow backfill create --dag-id {dag_id(ticker)} --from-date {first} --to-date {last}"
+        f"{own}airflow backfill create --dag-id {dag_id(dataset, ticker)} --from-date {first} --to-date {last}"
         f" --reprocess-behavior {'completed' if again else 'failed'}"
     )
+
+
+def _variable(dataset: str) -> str:
+    """The variable with a dataset's tickers."""
+    return "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"
 
 
 def no_key() -> str:

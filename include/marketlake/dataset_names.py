@@ -1,13 +1,37 @@
-"""The names that a ticker's data goes by in Airflow. They are kept in its database, so none of them may change."""
+"""The names of datasets, and those that a ticker's data goes by in Airflow: kept in files and in its database, so that
+none of them may change.
+"""
 
 from __future__ import annotations
 
+SECOND_BARS = "second_bars"
+MINUTE_BARS = "minute_bars"
+NAMES = (SECOND_BARS, MINUTE_BARS)
+"""In the order in which commands go through them."""
+UNNAMED = SECOND_BARS
+"""The dataset that messages do not name."""
 
-def dag_id(ticker: str) -> str:
-    """The DAG that fetches the ticker's second bars; their asset has the same name."""
-    return f"{ticker.lower()}_second_bars"
+
+def title(dataset: str, of: str) -> str:
+    """What is ``of`` a ticker, in words: of second bars, it alone; else with the dataset's name behind it."""
+    return of if dataset == UNNAMED else f"{of} {dataset.replace('_', ' ')}"
 
 
-def audit_dag_id(ticker: str) -> str:
+def run_title(dataset: str, ticker: str) -> str:
+    """What a run is of, in words: always with the dataset's name."""
+    return f"{ticker} {dataset.replace('_', ' ')}"
+
+
+def audit_title(dataset: str, ticker: str) -> str:
+    """What an audit is of, in words."""
+    return f"{title(dataset, ticker)} audit"
+
+
+def dag_id(dataset: str, ticker: str) -> str:
+    """The DAG that fetches the ticker's rows of a dataset; their asset has the same name."""
+    return f"{ticker.lower()}_{dataset}"
+
+
+def audit_dag_id(dataset: str, ticker: str) -> str:
     """The DAG that looks at them again."""
-    return f"{ticker.lower()}_bars_audit"
+    return f"{ticker.lower()}_{'bars' if dataset == SECOND_BARS else dataset}_audit"

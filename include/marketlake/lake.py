@@ -1,21 +1,19 @@
-"""The lake that the settings describe: its partitions, raw pages and calendar, and its clock."""
+"""The lake that the settings describe: what it keeps of each dataset, its calendar, and its clock."""
 
 from __future__ import annotations
 
 import datetime as dt
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from functools import cached_property
 
-from marketlake.partitions.raw_pages import RawPages
+from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.partitions.revisions import Revisions
-from marketlake.partitions.store import PartitionStore
-from marketlake.polygon.request import BarRequest
-from marketlake.rows.bars import STOCK_BARS
+from marketlake.rows.bars import SECONDS
+from marketlake.rows.spec import DatasetSpec
 from marketlake.sessions import SessionCalendar
 from marketlake.settings import Settings
 from marketlake.storage.local import LocalStorage
-from marketlake.storage.storage import Writer
 
 
 def system_clock() -> dt.datetime:
@@ -24,23 +22,23 @@ def system_clock() -> dt.datetime:
 
 
 class Lake:
-    """The lake that the settings describe: partitions, their revisions, raw pages, calendar."""
+    """The lake that the settings describe. ``now`` is its clock, in UTC."""
 
     def __init__(self, settings: Settings, *, now: Callable[[], dt.datetime] = system_clock) -> None:
         self.settings = settings
         self.now = now
         self.storage = LocalStorage(settings.storage_root)
-        self.partitions = PartitionStore(
-            self.storage, STOCK_BARS, settings.storage.compression, settings.storage.compression_level
-        )
-        self.revisions = Revisions(self.storage, self.partitions)
-        self.raw_pages = RawPages(self.storage)
-        self.calendar = SessionCalendar(now().date(), settings.calendar.closures)
 
-    def exclusive(self, ticker: str, session: dt.date) -> AbstractContextManager[Writer]:
-        """A writer of one session, as a context manager, that nobody else has meanwhile. Raises LakeBusy."""
-        return self.storage.exclusive(f"{ticker.lower()}-{session}", self.settings.storage.lock_timeout_s)
+    @cached_property
+    def calendar(self) -> SessionCalendar:
+        """The exchange's sessions, less the closures of the settings."""
+        return SessionCalendar(self.now().date(), self.settings.calendar.closures)
 
-    def request(self, ticker: str, session: dt.date) -> BarRequest:
-        """The request for one session. Raises NotASession."""
-        return BarRequest(ticker, self.calendar.hours(session), self.settings.bars.adjusted)
+    def store(self, spec: DatasetSpec) -> DatasetStore:
+        """What the lake keeps of one dataset."""
+        return DatasetStore(self.storage, spec, self.settings.storage)
+
+    @property
+    def revisions(self) -> Revisions:
+        """The revisions of second bars."""
+        return self.store(SECONDS).revisions

@@ -11,20 +11,24 @@ import sys
 import textwrap
 from pathlib import Path
 
-from marketlake.console import ended, say
-from polygon_simulator.days import Days, RecordedDays
-from polygon_simulator.faults import KNOWN, Faults
-from polygon_simulator.folds import EXACT, Differences
-from polygon_simulator.market import MadeUpDays
-from polygon_simulator.plan import NAMES, Plan
-from polygon_simulator.server import Simulator
+_END = {signal.SIGINT, signal.SIGTERM}
+# Before a thread starts, which would inherit them unblocked: numpy has some from its import on, and a signal that comes
+# before this thread waits for it goes to one of them, and ends the process as if nobody waited.
+signal.pthread_sigmask(signal.SIG_BLOCK, _END)
+
+from marketlake.console import ended, say  # noqa: E402
+from polygon_simulator.days import Days, RecordedDays  # noqa: E402
+from polygon_simulator.faults import KNOWN, Faults  # noqa: E402
+from polygon_simulator.folds import EXACT, Differences  # noqa: E402
+from polygon_simulator.market import MadeUpDays  # noqa: E402
+from polygon_simulator.plan import NAMES, Plan  # noqa: E402
+from polygon_simulator.server import Simulator  # noqa: E402
 
 KEY_VARIABLE = "POLYGON_API_KEY"
 _FAULTS = f"""faults by date, each for so many answers (times; 1 if not given, 0: for ever):
   --faults '{{"2024-11-27": [{{"fault": "empty", "times": 0}}]}}'
   the same as the body of  POST /simulator/faults  replaces them while it runs
   {textwrap.fill(", ".join(sorted(KNOWN)), 110, subsequent_indent="  ")}"""
-_END = {signal.SIGINT, signal.SIGTERM}
 
 
 def _positive(text: str) -> int:
@@ -81,7 +85,6 @@ def main() -> int:
     simulator = Simulator(
         days, given.key, plan, faults, differences, minutes=recorded, port=given.port, host=given.host
     )
-    signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # before a thread starts: each would inherit it unblocked
     try:
         simulator.start()
     except (OSError, OverflowError) as exc:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseDeadlineReference, DeadlineAlert, SyncCallback
 
+from marketlake.dataset_names import SECOND_BARS, run_title
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
@@ -34,18 +36,21 @@ class ScheduledRunQueuedAt(BaseDeadlineReference):
         return session.scalar(query)
 
 
-def overdue_alert(ticker: str, deadline_s: float) -> DeadlineAlert:
+def overdue_alert(dataset: str, ticker: str, deadline_s: float) -> DeadlineAlert:
     """The deadline of a DAG's scheduled runs, counted from when they are queued."""
     return DeadlineAlert(
         reference=ScheduledRunQueuedAt(),
         interval=dt.timedelta(seconds=deadline_s),
-        callback=SyncCallback(tell_overdue, kwargs={"ticker": ticker}),
+        callback=SyncCallback(tell_overdue, kwargs={"ticker": ticker, "dataset": dataset}),
     )
 
 
-def tell_overdue(ticker: str, context: Mapping[str, Any]) -> None:
-    """Send one message of a scheduled run that is late. Raises NotSent."""
-    late = overdue(ticker, context["dag_run"], context["deadline"]["deadline_time"])
+def tell_overdue(ticker: str, context: Mapping[str, Any], dataset: str = SECOND_BARS) -> None:
+    """Send one message of a scheduled run that is late. Raises NotSent.
+
+    Airflow keeps the arguments: those of a time when there were second bars alone name no dataset.
+    """
+    late = overdue(run_title(dataset, ticker), context["dag_run"], context["deadline"]["deadline_time"])
     if late is None:
         return
     from marketlake import settings
@@ -55,7 +60,7 @@ def tell_overdue(ticker: str, context: Mapping[str, Any]) -> None:
     notify.send(settings.load().report, late, late)
 
 
-def overdue(ticker: str, run: Mapping[str, Any], deadline_time: str | dt.datetime) -> str | None:
+def overdue(subject: str, run: Mapping[str, Any], deadline_time: str | dt.datetime) -> str | None:
     """What to say of a run at its deadline; None for one that is not scheduled, or that had ended by then.
 
     Airflow keeps the deadline of a run that failed in time, and of one that a backfill has taken over.
@@ -65,7 +70,7 @@ def overdue(ticker: str, run: Mapping[str, Any], deadline_time: str | dt.datetim
     if run["run_type"] != "scheduled" or (ended is not None and ended <= due):
         return None
     return (
-        f"{ticker} second bars, run {run['dag_run_id']}: not finished by {due:%Y-%m-%d %H:%M} UTC"
+        f"{subject}, run {run['dag_run_id']}: not finished by {due:%Y-%m-%d %H:%M} UTC"
         " (schedule.deadline_s). Its report follows when it ends. Next: see what it waits for, in Airflow."
     )
 

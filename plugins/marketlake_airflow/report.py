@@ -17,6 +17,8 @@ from marketlake import settings
 from marketlake.audit.audit import summarise
 from marketlake.audit.visits import Visit
 from marketlake.coverage.coverage import Coverage
+from marketlake.dataset_names import audit_title, run_title
+from marketlake.datasets import DATASETS
 from marketlake.errors import MarketLakeError
 from marketlake.ingest import planning
 from marketlake.ingest.report import Outcome
@@ -28,31 +30,32 @@ _log = logging.getLogger(__name__)
 AFTER_THE_DATES = ["dates_ended", "report"]
 
 
-def report(ticker: str, context: Mapping[str, Any]) -> None:
-    """Tell what became of a run of second bars; of a scheduled one, also what the catch-up window still lacks.
+def report(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
+    """Tell what became of a run of a dataset; of a scheduled one, also what the catch-up window still lacks.
 
     Raises AirflowFailException where a date failed, or where the message could not be sent.
     """
     run = context["dag_run"]
     looked: dict[str, Any] = {}
     if run.run_type == "scheduled" and run.logical_date:
-        looked = _look(ticker, run.logical_date.date())
-    tell(summary(f"{ticker} second bars", context, "plan_sessions", "ingest_session", **looked), context)
+        looked = _look(dataset, ticker, run.logical_date.date())
+    tell(summary(run_title(dataset, ticker), context, "plan_sessions", "ingest_session", **looked), context)
 
 
-def summarise_audit(ticker: str, context: Mapping[str, Any]) -> None:
+def summarise_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
     """Write and tell what came of an audit. A suspect session is news in the message once, not every day.
 
     Raises AirflowFailException where a date failed, or where the message could not be sent, and, once all is
     told, what kept the summary from being written.
     """
-    told = summary(f"{ticker} audit", context, "plan_audit", "audit_session")
+    told = summary(audit_title(dataset, ticker), context, "plan_audit", "audit_session")
     results = context["ti"].xcom_pull(task_ids=["audit_session"]) if told.planned else []
     visits = [msgspec.convert(result, Visit) for result in results if result and result["session"] in told.states]
     trouble: MarketLakeError | None = None
     if told.planned is not None:
         try:
-            summarise(Lake(settings.load(), now=system_clock), ticker, told.planned, visits)
+            lake = Lake(settings.load(), now=system_clock)
+            summarise(lake, DATASETS[dataset].spec, ticker, told.planned, visits)
         except MarketLakeError as exc:
             trouble = exc
     known = frozenset(str(visit.session) for visit in visits if visit.outcome == Outcome.UNCHANGED)
@@ -110,7 +113,7 @@ def tell(told: RunSummary, context: Mapping[str, Any]) -> None:
         raise AirflowFailException(f"no date failed, but the message was not sent: {not_sent}")
 
 
-def spare(result: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+def skip_report_in_backfill(result: Mapping[str, Any], context: Mapping[str, Any]) -> None:
     """In a backfill, end a session's task so that what follows it is skipped: it would repeat that task's own state.
 
     A backfill has one run a session, and the report would be a third process for each. Skipped or not, it
@@ -122,12 +125,12 @@ def spare(result: Mapping[str, Any], context: Mapping[str, Any]) -> None:
         raise DownstreamTasksSkipped(tasks=AFTER_THE_DATES)
 
 
-def _look(ticker: str, own: dt.date) -> dict[str, Any]:
+def _look(dataset: str, ticker: str, own: dt.date) -> dict[str, Any]:
     """What the lake still lacks among the last sessions, also where it cannot be read."""
     try:
         lake = Lake(settings.load(), now=system_clock)
         window = planning.catch_up_window(lake, own)
-        missing = Coverage(lake, ticker).unfinished(window)
+        missing = Coverage(lake, DATASETS[dataset].spec, ticker).unfinished(window)
     except (MarketLakeError, OSError) as exc:
         return {"not_looked": f"{type(exc).__name__}: {exc}"}
     return {"missing": [str(day) for day in missing], "window_sessions": len(window)}

@@ -13,57 +13,61 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from marketlake import settings
 from marketlake.audit.audit import audit_session as audited
 from marketlake.audit.due import audit_plan
+from marketlake.datasets import DATASETS
 from marketlake.errors import SettingsError
 from marketlake.ingest import planning, preflight
 from marketlake.ingest.planning import Source
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake, system_clock
+from marketlake.rows.spec import DatasetSpec
 from marketlake.sessions import date_meant
 from marketlake_airflow.hook import PolygonHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
+_SHOWN = 5
 _log = logging.getLogger(__name__)
 
 
-def plan_sessions(ticker: str, context: Mapping[str, Any]) -> list[str]:
+def plan_sessions(dataset: str, ticker: str, context: Mapping[str, Any]) -> list[str]:
     """The run's dates."""
-    return _kept_plan(ticker, context, lambda lake: _plan(lake, ticker, context))
+    return _kept_plan(dataset, ticker, context, lambda lake: _plan(lake, DATASETS[dataset].spec, ticker, context))
 
 
-def plan_audit(ticker: str, context: Mapping[str, Any]) -> list[str]:
+def plan_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> list[str]:
     """The dates that an audit looks at again."""
-    params = context["params"]
-    return _kept_plan(
-        ticker, context, lambda lake: audit_plan(lake, ticker, _date(params["start_date"]), _date(params["end_date"]))
-    )
+    params, spec = context["params"], DATASETS[dataset].spec
+    first, last = _date(params["start_date"]), _date(params["end_date"])
+    return _kept_plan(dataset, ticker, context, lambda lake: audit_plan(lake, spec, ticker, first, last))
 
 
-def _kept_plan(ticker: str, context: Mapping[str, Any], make: Callable[[Lake], list[dt.date]]) -> list[str]:
+def _kept_plan(name: str, ticker: str, context: Mapping[str, Any], make: Callable[[Lake], list[dt.date]]) -> list[str]:
     """A plan is made once, then kept, so that clearing the run maps its dates to the same indexes."""
     key = f"plan of a {context['dag_run'].run_type} run"  # a backfill that takes over a run plans it anew
     kept = context["task_state_store"].get(key)
     if kept is not None:
         _log.info("this run's plan was made before and is kept: %d sessions", len(kept))
         return list(kept)
-    lake = Lake(settings.load(), now=system_clock)
-    preflight.require_lake(lake, ticker)
-    for name in lake.storage.sweep():
-        _log.warning("removed what a dead process left in staging: %s", name)
+    lake, dataset = Lake(settings.load(), now=system_clock), DATASETS[name]
+    preflight.require_lake(lake, dataset, ticker)
+    for left in lake.store(dataset.spec).storage.sweep():
+        _log.warning("removed what a dead process left in staging: %s", left)
     plan = [str(day) for day in make(lake)]
     context["task_state_store"].set(key, plan, retention=NEVER_EXPIRE)
-    _log.info("%s: %d sessions planned: %s", ticker, len(plan), ", ".join(plan[:5]) + (" ..." if len(plan) > 5 else ""))  # noqa: PLR2004
+    shown = ", ".join(plan[:_SHOWN]) + (" ..." if len(plan) > _SHOWN else "")
+    _log.info("%s: %d sessions planned: %s", dataset.spec.title(ticker), len(plan), shown)
     return plan
 
 
-def _plan(lake: Lake, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
+def _plan(lake: Lake, spec: DatasetSpec, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
     run, params = context["dag_run"], context["params"]
     logical_date = date_meant(run.logical_date) if run.logical_date else None
     if run.run_type == "manual":
         return planning.manual_plan(
             lake,
+            spec,
             ticker,
             start=_date(params["start_date"]),
             end=_date(params["end_date"]),
@@ -73,7 +77,7 @@ def _plan(lake: Lake, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
             allow_provisional=params["allow_provisional"],
         )
     if run.run_type == "scheduled" and logical_date:
-        return planning.scheduled_plan(lake, ticker, logical_date)
+        return planning.scheduled_plan(lake, spec, ticker, logical_date)
     if run.run_type == "backfill" and logical_date:
         return planning.backfill_plan(lake, logical_date)
     raise SettingsError(
@@ -85,27 +89,28 @@ def _date(value: str | None) -> dt.date | None:
     return dt.date.fromisoformat(value) if value else None
 
 
-def ingest_session(ticker: str, session: str, asset: Asset, context: Mapping[str, Any]) -> dict[str, str | int]:
+def ingest_session(
+    name: str, ticker: str, session: str, asset: Asset, context: Mapping[str, Any]
+) -> dict[str, str | int | list[str]]:
     """Ingest one session and tell the asset's readers: one event a date, also when no row changed."""
-    configured = settings.load()
-    params = context["params"]
-    lake, day = Lake(configured, now=system_clock), dt.date.fromisoformat(session)
+    configured, dataset, params = settings.load(), DATASETS[name], context["params"]
+    lake, key = Lake(configured, now=system_clock), dataset.spec.key(ticker, dt.date.fromisoformat(session))
     provisional = params["allow_provisional"]
     if params["source"] == Source.RAW:
-        report = rebuild(lake, ticker, day, allow_provisional=provisional)
+        report = rebuild(lake, dataset, key, allow_provisional=provisional)
     else:
-        report = ingest(lake, ticker, day, PolygonHook().client(configured), allow_provisional=provisional)
+        report = ingest(lake, dataset, key, PolygonHook().client(configured), allow_provisional=provisional)
     event = context["outlet_events"][asset]
     event.add_partitions(session)
-    event.extra = {
-        name: report.as_dict()[name] for name in ("rows", "state", "content_hash", "revision", "source_host")
-    }
-    return report.as_dict()
+    told = report.as_dict()
+    event.extra = {field: told[field] for field in ("rows", "state", "content_hash", "revision", "source_host")}
+    return told
 
 
-def audit_session(ticker: str, session: str) -> dict[str, Any]:
+def audit_session(name: str, ticker: str, session: str) -> dict[str, Any]:
     """Look at one session again; what came of it, as plain JSON values."""
-    configured = settings.load()
+    configured, dataset = settings.load(), DATASETS[name]
     client = PolygonHook().client(configured)
-    visit = audited(Lake(configured, now=system_clock), ticker, dt.date.fromisoformat(session), client)
+    key = dataset.spec.key(ticker, dt.date.fromisoformat(session))
+    visit = audited(Lake(configured, now=system_clock), dataset, key, client)
     return dict(msgspec.to_builtins(visit))

@@ -19,13 +19,15 @@ import requests
 from benchmark.airflow_runs import environment
 from benchmark.figures import Figure
 from benchmark.peers import Floor, OfficialClient, PlainPandas
-from benchmark.vendor import KEY, TICKER
+from benchmark.vendor import KEY
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.transport import Transport
+from seconds import kept_by, spy
 
 _MIB = 1 << 20
 
@@ -44,9 +46,9 @@ class Ours:
 
     def session(self, day: dt.date) -> Path:
         """Ingest one session. Raises AssertionError where it is not newly made and complete."""
-        report = ingest(self._lake, TICKER, day, self._client)
+        report = ingest(self._lake, SECOND_BARS, spy(day), self._client)
         assert report.outcome == "created", report
-        return self._lake.storage.path(self._lake.partitions.key(TICKER, day))
+        return self._lake.storage.path(kept_by(self._lake).partitions.path(spy(day)))
 
 
 def cpu(url: str, folder: Path, days: Sequence[dt.date]) -> list[Figure]:

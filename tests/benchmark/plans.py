@@ -20,10 +20,12 @@ from benchmark.figures import Figure
 from benchmark.one_session import Ours
 from benchmark.vendor import TICKER
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.planning import scheduled_plan
 from marketlake.lake import Lake
 from marketlake.partitions.parquet_file import encoded
 from marketlake.rows.bars import STOCK_BARS
+from seconds import kept_by, spy
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _HEAVY = ("pandas", "pyarrow", "numpy", "exchange_calendars", "aiohttp", "marketlake.ingest.session")
@@ -68,6 +70,10 @@ class _Counting:
         self._storage = storage
         self.calls: Counter[str] = Counter()
 
+    def under(self, prefix: str) -> _Counting:
+        assert not prefix, prefix  # of second bars
+        return self
+
     def __getattr__(self, name: str) -> Any:
         self.calls[name] += 1
         return getattr(self._storage, name)
@@ -82,9 +88,9 @@ def plan(url: str, folder: Path, first: dt.date, last: dt.date, runs: int) -> li
     for _ in range(runs):
         lake = Lake(configured)
         counting = _Counting(lake.storage)
-        lake.partitions._storage = counting  # type: ignore[assignment]
+        lake.storage = counting  # type: ignore[assignment]
         started_s = time.perf_counter()
-        planned = scheduled_plan(lake, TICKER, last)
+        planned = scheduled_plan(lake, SECOND_BARS.spec, TICKER, last)
         took_s.append(time.perf_counter() - started_s)
         assert planned == [last], planned
         assert counting.calls["folders_with"] == 1
@@ -104,13 +110,13 @@ def _filled(lake: Lake, url: str, folder: Path, first: dt.date, last: dt.date) -
     """Make partitions of few rows, each with the certificate of a dense session under its own date."""
     days = lake.calendar.sessions(first, last)[:-1]
     file = Ours(url, folder).session(days[-1])
-    certificate = lake.partitions.certificate(TICKER, days[-1])
+    certificate = kept_by(lake).partitions.certificate(spy(days[-1]))
     assert certificate is not None
     rows = pq.read_table(file, partitioning=None).slice(0, 10)
     compression, level = lake.settings.storage.compression, lake.settings.storage.compression_level
     for day in days[:-1]:
         dated = msgspec.structs.replace(certificate, session=day)
-        path = lake.storage.path(lake.partitions.key(TICKER, day))
+        path = lake.storage.path(kept_by(lake).partitions.path(spy(day)))
         path.parent.mkdir(parents=True)
         path.write_bytes(encoded(rows, dated, STOCK_BARS, compression, level))
     return len(days)

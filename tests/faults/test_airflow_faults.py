@@ -14,10 +14,12 @@ from fault_lake import Ground, ground, require_whole, seen
 from fault_table import FAULTS, THROUGH_AIRFLOW
 from local_airflow.server.api import AirflowApi
 from local_airflow.server.processes import Processes
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from polygon_simulator.server import Simulator
 from rig import DAG, Rig, airflow_of, ended, instances, trigger, until
+from seconds import spy
 from sparse_days import SparseDays
 
 pytestmark = pytest.mark.airflow
@@ -61,7 +63,7 @@ def lake(made: Ground, rig: Rig) -> Lake:
 def undisturbed(made: Ground, day: str) -> str:
     """The content hash of a session that nothing disturbed, in a lake of its own."""
     lake = made.lake(made.folder / "beside")
-    return ingest(lake, "SPY", dt.date.fromisoformat(day), made.client(lake)).content_hash
+    return ingest(lake, SECOND_BARS, spy(dt.date.fromisoformat(day)), made.client(lake)).content_hash
 
 
 def reason(api: AirflowApi, run_id: str) -> str:
@@ -93,7 +95,7 @@ def test_a_backfill_with_a_fault_a_session_and_the_same_again_without(
     old: dict[str, str | None] = dict.fromkeys(whole)
     made.vendor.faults.replace({day: [{"fault": "changed:17", "times": 0}] for day in OLD})
     for day in OLD:
-        old[day] = ingest(lake, "SPY", dt.date.fromisoformat(day), made.client(lake)).content_hash
+        old[day] = ingest(lake, SECOND_BARS, spy(dt.date.fromisoformat(day)), made.client(lake)).content_hash
     with Simulator(SparseDays(), KEY) as elsewhere:
         made.vendor.faults.replace(
             {

@@ -85,7 +85,10 @@ def test_a_backfill_without_dates_is_told_its_usage_before_anything_is_installed
     for given in ((), ("FROM=2024-11-25",), ("TO=2024-11-25",)):
         done = make(checkout, "backfill", *given)
         assert done.returncode == 2
-        assert done.stderr.splitlines()[0] == "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]"
+        assert (
+            done.stderr.splitlines()[0]
+            == "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]"
+        )
     assert not (checkout / ".venv").exists()
 
 

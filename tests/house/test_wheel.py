@@ -17,8 +17,10 @@ from packaging.requirements import Requirement
 
 from conftest import a_client
 from doc_tables import PROJECT
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from seconds import spy
 
 NAME = "spy-options-intelligence-platform"
 FRIDAY = dt.date(2024, 11, 29)
@@ -130,7 +132,7 @@ ROOTS = {
 
 @pytest.fixture
 def lake_with_a_session(lake: Lake, waits: list[float]) -> Path:
-    ingest(lake, "SPY", FRIDAY, a_client(lake, waits))
+    ingest(lake, SECOND_BARS, spy(FRIDAY), a_client(lake, waits))
     return lake.storage.root
 
 

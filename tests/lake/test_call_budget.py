@@ -31,6 +31,7 @@ from local_airflow import client_of_tasks
 from local_airflow.backfill.range import asked_range, estimate_line
 from local_airflow.server.home import Home
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import BudgetSpent, MarketLakeError, StorageError
 from marketlake.lake import Lake
 from marketlake.polygon import call_budget
@@ -41,6 +42,7 @@ from marketlake.polygon.request import BarRequest, Timespan
 from marketlake.polygon.transport import Transport
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.server import Simulator
+from seconds import a_request
 
 DAY = dt.date(2024, 11, 26)
 together: Barrier
@@ -223,9 +225,9 @@ def test_every_attempt_of_every_page_and_a_probe_take_a_turn(
     simulator.faults.set(str(DAY), [{"fault": "429"}, {"fault": "reset", "page": 2}, {"fault": "500", "page": 3}])
     asked: list[str] = []
     client = a_client(lake, lambda what: asked.append(what) or 0.0, waits)  # type: ignore[func-returns-value]
-    client.fetch(lake.request("SPY", DAY))
-    client.probe(lake.request("SPY", DAY))
-    client.listing(lake.request("SPY", DAY).of(Timespan.DAY))
+    client.fetch(a_request(lake, DAY))
+    client.probe(a_request(lake, DAY))
+    client.fetch(a_request(lake, DAY).of(Timespan.DAY))
     assert asked == [
         *(f"SPY 2024-11-26: page {number}" for number in (1, 1, 2, 2, 3, 3, 1)),
         "SPY 2024-11-26 day bars: page 1",
@@ -238,8 +240,8 @@ def test_the_last_line_of_a_fetch_counts_the_turns_waited_for(
 ) -> None:
     caplog.set_level(logging.INFO)
     client = a_client(lake, lambda _: 62.0, waits)
-    client.fetch(lake.request("SPY", DAY))
-    client.listing(lake.request("SPY", DAY).of(Timespan.DAY))
+    client.fetch(a_request(lake, DAY))
+    client.fetch(a_request(lake, DAY).of(Timespan.DAY))
     assert caplog.messages == [
         "SPY 2024-11-26: fetched after waiting 1 times, 62.0 s in all",
         "SPY 2024-11-26 day bars: fetched after waiting 1 times, 62.0 s in all",
@@ -252,7 +254,7 @@ def test_a_refused_turn_ends_the_fetch_without_a_call_or_another_try(
     budget = a_budget(tmp_path, clock, calls=1, longest_wait_s=10)
     budget.take_turn("another task's page")
     with pytest.raises(BudgetSpent, match="SPY 2024-11-26: page 1: its turn would come in 62 s"):
-        a_client(lake, budget.take_turn, waits).fetch(lake.request("SPY", DAY))
+        a_client(lake, budget.take_turn, waits).fetch(a_request(lake, DAY))
     assert (len(simulator.requests), waits) == (0, [])
 
 
@@ -273,7 +275,7 @@ def test_calls_that_cannot_be_counted_are_not_made(
     spoil(tmp_path / "logs")
     client = a_client(lake, a_budget(tmp_path / "logs", clock).take_turn, waits)
     with pytest.raises(StorageError, match=f"cannot count API calls in .*host.sqlite: .*({words}).*logging.folder"):
-        client.fetch(lake.request("SPY", DAY))
+        client.fetch(a_request(lake, DAY))
     assert (len(simulator.requests), waits) == (0, [])
 
 
@@ -318,7 +320,7 @@ def test_the_hooks_client_keeps_to_the_budget(
     monkeypatch.setenv("POLYGON_API_KEY", KEY)
     monkeypatch.setenv("MARKETLAKE__TASKS__TIMEOUT_S", "40")
     client = PolygonHook().client(limited(monkeypatch, tmp_path, calls=2))
-    request = lake.request("SPY", DAY)
+    request = a_request(lake, DAY)
     assert [client.probe(request) for _ in range(2)] == [1, 1]
     with pytest.raises(BudgetSpent, match="and a call waits 10 s at most"):
         client.probe(request)
@@ -340,7 +342,7 @@ def test_a_command_that_waits_for_its_turn_says_so(
     configured = limited(monkeypatch, tmp_path, calls=1)
     client = client_of_tasks.client(Home.of(configured), configured)
     for _ in range(2):
-        client.probe(lake.request("SPY", DAY))
+        client.probe(a_request(lake, DAY))
     line = r"^SPY 2024-11-26: page 1: waiting \d\d s for its turn \(api.requests_per_minute = 1\)$"
     assert re.search(line, capsys.readouterr().out, re.MULTILINE)
 
@@ -360,7 +362,7 @@ def test_the_estimate_of_a_backfill_knows_the_budget(
 ) -> None:
     narrow = Lake(limited(monkeypatch, tmp_path, calls), now=lambda: NOW)
     wanted = asked_range(narrow, "2024-11-01", last, print)
-    assert estimate_line(narrow, "SPY", wanted, refetch=False).endswith(told)
+    assert estimate_line(narrow, SECOND_BARS, "SPY", wanted, refetch=False).endswith(told)
 
 
 class StrictBudget(Budget):
@@ -401,7 +403,7 @@ def fetch_with_others(configured: settings.Settings, request: BarRequest) -> tup
         Transport(requests.Session(), ApiKey(KEY, "a test"), configured.api, take_turn=budget.take_turn)
     )
     together.wait()
-    _, pages = client.fetch(request)
+    pages = client.fetch(request).pages
     return os.getpid(), [page.bars.num_rows for page in pages]
 
 
@@ -416,7 +418,7 @@ def test_eight_processes_at_five_calls_a_minute_never_provoke_a_429(
     monkeypatch.setenv("MARKETLAKE__API__ATTEMPTS", "1")
     simulator.plan, simulator.budget = Plan(calls_a_minute=5), (vendors := StrictBudget())
     sessions = lake.calendar.sessions(dt.date(2024, 11, 18), dt.date(2024, 11, 27))
-    asked = [lake.request("SPY", day) for day in sessions]
+    asked = [a_request(lake, day) for day in sessions]
     fetched = list(processes.map(fetch_with_others, [limited(monkeypatch, tmp_path)] * 8, asked))
     assert len({pid for pid, _ in fetched}) == 8
     assert [rows for _, rows in fetched] == [[200, 190]] * 8

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.changes import Changes, changed_rows, changes
 from marketlake.polygon.client import PolygonClient
 from marketlake.rows.bars import BARS
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 
 DAY = dt.date(2024, 11, 26)
 
@@ -60,11 +62,11 @@ def test_the_differing_rows_of_both_sides_are_shown() -> None:
 def test_the_vendors_change_of_seventeen_bars_is_a_revision_that_counts_seventeen(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     simulator.faults.set(str(DAY), [{"fault": "changed:17", "times": 0}])
-    report = ingest(lake, "SPY", DAY, client)
+    report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.revision, report.state) == ("revised", 2, "complete")
-    certificate = lake.partitions.certificate("SPY", DAY)
+    certificate = kept_by(lake).partitions.certificate(spy(DAY))
     assert certificate is not None
     assert certificate.changes == Changes(1, 0, 0, 17, 0.0, 1.0)
 
@@ -72,13 +74,13 @@ def test_the_vendors_change_of_seventeen_bars_is_a_revision_that_counts_seventee
 def test_a_renewed_certificate_still_says_what_its_revision_changed(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     simulator.faults.set(
         str(DAY), [{"fault": "changed:17", "times": 0}, {"fault": "not_entitled", "times": 1, "timespan": "minute"}]
     )
-    ingest(lake, "SPY", DAY, client)
-    assert ingest(lake, "SPY", DAY, client).outcome == "renewed"
-    certificate = lake.partitions.certificate("SPY", DAY)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "renewed"
+    certificate = kept_by(lake).partitions.certificate(spy(DAY))
     assert certificate is not None
     assert certificate.changes == Changes(1, 0, 0, 17, 0.0, 1.0)
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
+from seconds import spy
 
 DAY = dt.date(2024, 11, 26)
 
@@ -50,7 +52,7 @@ def run(output: int, *command: str, **environment: str) -> tuple[int, str]:
 
 @pytest.fixture
 def sound(lake: Lake, client: PolygonClient) -> Lake:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     return lake
 
 

@@ -11,11 +11,14 @@ from conftest import NOW, a_client
 from marketlake import settings
 from marketlake.audit.due import Because, audit_plan, because, due
 from marketlake.audit.visits import Visit, Visits
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.quality.reconciliation import Reconciliation
+from marketlake.rows.bars import SECONDS
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 
 LAST = dt.date(2026, 11, 19)
 """The last session that is final at NOW, a Friday noon."""
@@ -28,15 +31,15 @@ def sessions_back(lake: Lake, count: int) -> dt.date:
 
 def hold(lake: Lake, session: dt.date, waits: list[float], fetched_at: dt.datetime, **changed: object) -> None:
     """A partition that was fetched at a time; parts of its certificate as given."""
-    ingest(Lake(lake.settings, now=lambda: NOW), "SPY", session, a_client(lake, waits))
-    found = lake.partitions.certificate("SPY", session)
-    rows = lake.partitions.read("SPY", session)
-    held = lake.partitions.inspect("SPY", session)
+    ingest(Lake(lake.settings, now=lambda: NOW), SECOND_BARS, spy(session), a_client(lake, waits))
+    found = kept_by(lake).partitions.certificate(spy(session))
+    rows = kept_by(lake).partitions.read(spy(session))
+    held = kept_by(lake).partitions.inspect(spy(session))
     assert found is not None
     assert rows is not None
     altered: Certificate = msgspec.structs.replace(found, fetched_at_ms=int(fetched_at.timestamp() * 1000), **changed)
     with lake.storage.exclusive("a test", 1) as writer:
-        lake.partitions.publish(writer, rows, altered, held)
+        kept_by(lake).partitions.publish(writer, rows, altered, held)
 
 
 def visited(lake: Lake, session: dt.date, at: dt.datetime) -> None:
@@ -92,27 +95,27 @@ def test_a_session_is_due_by_age_state_and_last_look(
 ) -> None:
     session = sessions_back(lake, age)
     hold(lake, session, waits, final_from(session) + after, **says)
-    found = due(lake, "SPY")
+    found = due(lake, SECONDS, "SPY")
     assert [(one.session, one.because) for one in found] == ([(session, expected)] if expected else [])
-    assert because(lake, "SPY", session) == (expected or Because.ASKED)
+    assert because(lake, SECONDS, spy(session)) == (expected or Because.ASKED)
 
 
 def test_a_visit_counts_as_a_look_and_a_note_that_cannot_be_read_does_not(lake: Lake, waits: list[float]) -> None:
     session = sessions_back(lake, 7)
     hold(lake, session, waits, final_from(session) + HOUR)
-    assert [one.because for one in due(lake, "SPY")] == [Because.REVISIT]
+    assert [one.because for one in due(lake, SECONDS, "SPY")] == [Because.REVISIT]
     visited(lake, session, NOW - HOUR)
-    assert due(lake, "SPY") == []
+    assert due(lake, SECONDS, "SPY") == []
     (lake.storage.root / f"audit/spy/date={session}.json").write_text("{not json")
-    assert [one.because for one in due(lake, "SPY")] == [Because.REVISIT]
+    assert [one.because for one in due(lake, SECONDS, "SPY")] == [Because.REVISIT]
 
 
 def test_a_file_that_proves_nothing_is_due_first(lake: Lake, waits: list[float]) -> None:
     for age in (1, 2):
         hold(lake, sessions_back(lake, age), waits, final_from(sessions_back(lake, age)))
     broken = sessions_back(lake, 1)
-    (lake.storage.root / lake.partitions.key("SPY", broken)).write_bytes(b"PAR1 no more")
-    assert [(one.session, one.because) for one in due(lake, "SPY")] == [
+    (lake.storage.root / kept_by(lake).partitions.path(spy(broken))).write_bytes(b"PAR1 no more")
+    assert [(one.session, one.because) for one in due(lake, SECONDS, "SPY")] == [
         (broken, Because.UNPROVEN),
         (sessions_back(lake, 2), Because.REVISIT),
     ]
@@ -124,7 +127,7 @@ def test_urgent_ones_go_first_and_then_the_longest_unseen(lake: Lake, waits: lis
         session = sessions_back(lake, age)
         fetched_at = NOW - HOUR if age == 5 else final_from(session) + HOUR
         hold(lake, session, waits, fetched_at, **says)
-    assert [one.session for one in due(lake, "SPY")] == [sessions_back(lake, age) for age in (9, 8, 7, 5)]
+    assert [one.session for one in due(lake, SECONDS, "SPY")] == [sessions_back(lake, age) for age in (9, 8, 7, 5)]
 
 
 def test_what_failed_last_comes_behind_everything_else_and_takes_turns(lake: Lake, waits: list[float]) -> None:
@@ -138,7 +141,7 @@ def test_what_failed_last_comes_behind_everything_else_and_takes_turns(lake: Lak
             Visits(lake.storage).note(
                 writer, "SPY", Visit(session, "revisit", "failed", "", 0, 0, failed_at_ms=failed_at_ms)
             )
-    assert [one.session for one in due(lake, "SPY")] == [third, second, first]
+    assert [one.session for one in due(lake, SECONDS, "SPY")] == [third, second, first]
 
 
 def test_a_run_takes_its_share_and_says_what_is_left(
@@ -149,7 +152,7 @@ def test_a_run_takes_its_share_and_says_what_is_left(
     for age in (2, 3, 4):
         session = sessions_back(lake, age)
         hold(lake, session, waits, final_from(session))
-    assert audit_plan(modest, "SPY", None, None) == [sessions_back(lake, 4), sessions_back(lake, 3)]
+    assert audit_plan(modest, SECONDS, "SPY", None, None) == [sessions_back(lake, 4), sessions_back(lake, 3)]
     assert "SPY: 3 sessions are due; 2 are looked at now" in caplog.text
 
 
@@ -157,13 +160,13 @@ def test_a_range_takes_every_session_that_is_held_in_it(lake: Lake, waits: list[
     for age in (0, 1, 2):
         hold(lake, sessions_back(lake, age), waits, NOW)
     first, last = sessions_back(lake, 3), sessions_back(lake, 1)
-    assert audit_plan(lake, "SPY", first, last) == [sessions_back(lake, 2), last]
-    assert audit_plan(lake, "SPY", None, last) == [sessions_back(lake, 2), last]
-    assert audit_plan(lake, "SPY", last, None) == [last, LAST]
+    assert audit_plan(lake, SECONDS, "SPY", first, last) == [sessions_back(lake, 2), last]
+    assert audit_plan(lake, SECONDS, "SPY", None, last) == [sessions_back(lake, 2), last]
+    assert audit_plan(lake, SECONDS, "SPY", last, None) == [last, LAST]
 
 
 def test_without_partitions_nothing_is_due(lake: Lake) -> None:
-    assert due(lake, "SPY") == []
+    assert due(lake, SECONDS, "SPY") == []
 
 
 def test_sessions_outside_the_lakes_history_are_left_alone(
@@ -172,7 +175,7 @@ def test_sessions_outside_the_lakes_history_are_left_alone(
     session = sessions_back(lake, 7)
     hold(lake, session, waits, final_from(session))
     monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", str(LAST))
-    assert due(Lake(settings.load(), now=lambda: NOW), "SPY") == []
+    assert due(Lake(settings.load(), now=lambda: NOW), SECONDS, "SPY") == []
 
 
 def test_where_nothing_is_compared_nothing_waits_for_it(
@@ -180,4 +183,4 @@ def test_where_nothing_is_compared_nothing_waits_for_it(
 ) -> None:
     hold(lake, LAST, waits, NOW, reconciliation=None)
     monkeypatch.setenv("MARKETLAKE__RECONCILE__ENABLED", "false")
-    assert due(Lake(settings.load(), now=lambda: NOW), "SPY") == []
+    assert due(Lake(settings.load(), now=lambda: NOW), SECONDS, "SPY") == []

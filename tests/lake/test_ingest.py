@@ -19,6 +19,7 @@ import requests
 
 from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import (
     BadRequest,
     InvalidBars,
@@ -41,9 +42,11 @@ from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.listing import followed
 from marketlake.polygon.refusals import Answer, meaning
-from marketlake.quality.checks import CheckResult, require_acceptable, run_checks
+from marketlake.polygon.request import Timespan
+from marketlake.quality.checks import Check, require_acceptable, run_checks
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
+from seconds import a_request, kept_by, spy
 
 DAY = dt.date(2024, 11, 26)
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
@@ -55,10 +58,10 @@ def fault(simulator: Simulator, *names: str, times: int = 1, page: int | None = 
 
 
 def test_a_session_becomes_one_partition_with_its_certificate(lake: Lake, client: PolygonClient) -> None:
-    report = ingest(lake, "SPY", DAY, client)
+    report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.state, report.rows, report.revision) == ("created", "complete", 390, 1)
     assert files_under(lake.storage.root) == {PARTITION, RAW}
-    certificate = lake.partitions.certificate("SPY", DAY)
+    certificate = kept_by(lake).partitions.certificate(spy(DAY))
     assert certificate is not None
     assert (certificate.ticker, certificate.session, certificate.state) == ("SPY", DAY, State.COMPLETE)
     assert certificate.source_host.startswith("127.0.0.1:")
@@ -69,8 +72,8 @@ def test_a_session_becomes_one_partition_with_its_certificate(lake: Lake, client
 
 
 def test_rows_handed_out_carry_no_certificate(lake: Lake, client: PolygonClient) -> None:
-    ingest(lake, "SPY", DAY, client)
-    rows = lake.partitions.read("SPY", DAY)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
+    rows = kept_by(lake).partitions.read(spy(DAY))
     assert rows is not None
     assert rows.schema.metadata is None
     assert rows.num_rows == 390
@@ -78,7 +81,7 @@ def test_rows_handed_out_carry_no_certificate(lake: Lake, client: PolygonClient)
 
 def test_the_vendors_own_wait_is_kept_up_to_the_cap(lake: Lake, simulator: Simulator, waits: list[float]) -> None:
     fault(simulator, "429:7", "429:9999", "429:Fri, 20 Nov 2026 17:00:11 GMT")
-    ingest(lake, "SPY", DAY, a_client(lake, waits))
+    ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
     assert waits == [7, 60, 11]
 
 
@@ -87,7 +90,7 @@ def test_a_wrong_key_fails_at_once_with_the_vendors_words(lake: Lake, simulator:
     with pytest.raises(
         KeyRefused, match=r"HTTP 401 .*Unknown API Key. The key \*\*\*\*wxyz from a test is not accepted"
     ):
-        ingest(lake, "SPY", DAY, wrong)
+        ingest(lake, SECOND_BARS, spy(DAY), wrong)
     assert len(simulator.requests) == 1
 
 
@@ -103,7 +106,7 @@ def test_a_plan_without_the_data_fails_at_once(
 ) -> None:
     simulator.plan = plan
     with pytest.raises(NotEntitled, match=f"{words}.*Stocks Starter"):
-        ingest(lake, "SPY", DAY, client)
+        ingest(lake, SECOND_BARS, spy(DAY), client)
     assert len(simulator.requests) == 1
 
 
@@ -120,7 +123,7 @@ def test_an_answer_that_cannot_get_better_is_asked_for_once(
 ) -> None:
     fault(simulator, name, times=0)
     with pytest.raises(error, match=words):
-        ingest(lake, "SPY", DAY, client)
+        ingest(lake, SECOND_BARS, spy(DAY), client)
     assert len(simulator.requests) == 1
 
 
@@ -134,26 +137,25 @@ def test_the_waiver_line_of_the_error_publishes_as_suspect(
 ) -> None:
     fault(simulator, "low_above_open", times=0)
     with pytest.raises(InvalidBars) as refused:
-        ingest(lake, "SPY", DAY, client)
+        ingest(lake, SECOND_BARS, spy(DAY), client)
     line = str(refused.value).rpartition("settings.yaml with  ")[2]
     assert line == "quality.accept: {SPY: {2024-11-26: [low_above_open]}}"
     own = tmp_path / "settings.yaml"
     own.write_text(f"{settings.settings_file().read_text()}\n{line}\n")
     monkeypatch.setenv("MARKETLAKE_SETTINGS_FILE", str(own))
     lenient = Lake(settings.load(), now=lambda: NOW)
-    assert ingest(lenient, "SPY", DAY, a_client(lenient, waits)).state == "suspect"
-    certificate = lenient.partitions.certificate("SPY", DAY)
+    assert ingest(lenient, SECOND_BARS, spy(DAY), a_client(lenient, waits)).state == "suspect"
+    certificate = kept_by(lenient).partitions.certificate(spy(DAY))
     assert certificate is not None
     assert certificate.waivers == ("low_above_open",)
 
 
 def test_the_waiver_line_keeps_what_was_accepted_before(lake: Lake) -> None:
     failed = [
-        CheckResult(name, ok=False, blocking=True, count=1, detail="{}", waivable=True)
-        for name in ("low_above_open", "high_below_close")
+        Check(name, ok=False, blocking=True, count=1, detail="{}") for name in ("low_above_open", "high_below_close")
     ]
     with pytest.raises(InvalidBars) as refused:
-        require_acceptable(failed, lake.request("SPY", DAY), ["low_above_open"])
+        require_acceptable(failed, spy(DAY), ["low_above_open"])
     assert "refused: high_below_close in 1 bar, first {}. If" in str(refused.value)
     assert str(refused.value).endswith("quality.accept: {SPY: {2024-11-26: [low_above_open, high_below_close]}}")
 
@@ -165,7 +167,7 @@ def test_a_listing_that_goes_on_and_on_is_given_up(
     monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "100")
     own = Lake(settings.load(), now=lambda: NOW)
     with pytest.raises(MalformedPage, match=r"goes on after 3 pages.* a higher api.page_limit than 100"):
-        ingest(own, "SPY", DAY, a_client(own, waits))
+        ingest(own, SECOND_BARS, spy(DAY), a_client(own, waits))
     assert len(simulator.requests) == 3
 
 
@@ -178,10 +180,10 @@ def test_what_is_not_waivable_is_refused_whatever_is_accepted(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     fault(simulator, "duplicate")
-    request = lake.request("SPY", DAY)
-    _, (page,) = client.fetch(request)
+    request = a_request(lake, DAY)
+    (page,) = client.fetch(request).pages
     with pytest.raises(InvalidBars, match="duplicate_second"):
-        require_acceptable(run_checks(page.bars, request, 1_800), request, ["duplicate_second"])
+        require_acceptable(run_checks(page.bars, request.hours, Timespan.SECOND, 1_800), spy(DAY), ["duplicate_second"])
 
 
 def test_a_waiver_that_is_not_needed_changes_nothing(
@@ -189,7 +191,7 @@ def test_a_waiver_that_is_not_needed_changes_nothing(
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2024-11-26": ["low_above_open"]}}')
     lenient = Lake(settings.load(), now=lambda: NOW)
-    assert ingest(lenient, "SPY", DAY, a_client(lenient, waits)).state == "complete"
+    assert ingest(lenient, SECOND_BARS, spy(DAY), a_client(lenient, waits)).state == "complete"
 
 
 @pytest.mark.parametrize("name", ["delayed", "exponents", "fractional_volume", "no_vwap_no_transactions"])
@@ -197,23 +199,23 @@ def test_odd_but_documented_answers_are_taken(
     lake: Lake, simulator: Simulator, client: PolygonClient, name: str
 ) -> None:
     fault(simulator, name)
-    assert ingest(lake, "SPY", DAY, client).rows == 390
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).rows == 390
 
 
 def test_a_fractional_volume_is_rounded_half_to_even_and_kept_exact(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     fault(simulator, "fractional_volume")
-    ingest(lake, "SPY", DAY, client)
-    rows = lake.partitions.read("SPY", DAY)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
+    rows = kept_by(lake).partitions.read(spy(DAY))
     assert rows is not None
     assert rows.slice(1, 1).select(["volume", "volume_exact"]).to_pylist() == [{"volume": 100, "volume_exact": 100.5}]
 
 
 def test_missing_vwap_and_transactions_are_null(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     fault(simulator, "no_vwap_no_transactions")
-    ingest(lake, "SPY", DAY, client)
-    rows = lake.partitions.read("SPY", DAY)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
+    rows = kept_by(lake).partitions.read(spy(DAY))
     assert rows is not None
     assert rows.slice(1, 1).select(["vwap", "transactions"]).to_pylist() == [{"vwap": None, "transactions": None}]
 
@@ -222,10 +224,10 @@ def test_missing_vwap_and_transactions_are_null(lake: Lake, simulator: Simulator
 def test_the_content_hash_does_not_depend_on_the_page_limit(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient, waits: list[float], limit: int
 ) -> None:
-    whole = ingest(lake, "SPY", DAY, client)
+    whole = ingest(lake, SECOND_BARS, spy(DAY), client)
     monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", str(limit))
     paged = Lake(settings.load(), now=lambda: NOW)
-    again = ingest(paged, "SPY", DAY, a_client(paged, waits))
+    again = ingest(paged, SECOND_BARS, spy(DAY), a_client(paged, waits))
     assert (again.outcome, again.content_hash) == ("unchanged", whole.content_hash)
 
 
@@ -234,13 +236,13 @@ def test_a_holiday_or_weekend_is_asked_of_nobody(
     lake: Lake, simulator: Simulator, client: PolygonClient, day: dt.date
 ) -> None:
     with pytest.raises(NotASession, match=str(day)):
-        ingest(lake, "SPY", day, client)
+        ingest(lake, SECOND_BARS, spy(day), client)
     assert not simulator.requests
 
 
 def test_an_early_close_is_judged_by_its_own_hours(lake: Lake, client: PolygonClient) -> None:
-    ingest(lake, "SPY", dt.date(2024, 11, 29), client)
-    certificate = lake.partitions.certificate("SPY", dt.date(2024, 11, 29))
+    ingest(lake, SECOND_BARS, spy(dt.date(2024, 11, 29)), client)
+    certificate = kept_by(lake).partitions.certificate(spy(dt.date(2024, 11, 29)))
     assert certificate is not None
     assert certificate.hours.early_close
     quiet = next(check for check in certificate.checks if check.name == "quiet_regular_seconds")
@@ -249,8 +251,8 @@ def test_an_early_close_is_judged_by_its_own_hours(lake: Lake, client: PolygonCl
 
 def test_a_session_of_today_is_only_provisional_and_only_on_request(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(NotFinal):
-        ingest(lake, "SPY", dt.date(2026, 11, 20), client)
-    assert ingest(lake, "SPY", dt.date(2026, 11, 20), client, allow_provisional=True).state == "provisional"
+        ingest(lake, SECOND_BARS, spy(dt.date(2026, 11, 20)), client)
+    assert ingest(lake, SECOND_BARS, spy(dt.date(2026, 11, 20)), client, allow_provisional=True).state == "provisional"
 
 
 FINAL_FROM = dt.datetime(2024, 11, 27, 16, 0, tzinfo=dt.UTC)
@@ -271,14 +273,14 @@ def test_a_clock_that_is_ahead_makes_no_session_final(lake: Lake, simulator: Sim
     there = FINAL_FROM - dt.timedelta(minutes=1)
     of_machine, client = seen_at(lake, simulator, there + ahead, there)
     with pytest.raises(NotFinal) as caught:
-        ingest(of_machine, "SPY", DAY, client)
+        ingest(of_machine, SECOND_BARS, spy(DAY), client)
     assert f"clock is {ahead.total_seconds() / 3600:.1f} h ahead of {client.host}, by whose clock 2024-11-26 is" in str(
         caught.value
     )
     assert str(caught.value).endswith("Set the clock, and clear the task.")
     assert files_under(lake.storage.root) == set()
-    report = ingest(of_machine, "SPY", DAY, client, allow_provisional=True)
-    certificate = lake.partitions.certificate("SPY", DAY)
+    report = ingest(of_machine, SECOND_BARS, spy(DAY), client, allow_provisional=True)
+    certificate = kept_by(lake).partitions.certificate(spy(DAY))
     assert certificate is not None
     assert (report.state, certificate.fetched_at_ms) == ("provisional", there.timestamp() * 1000)
 
@@ -297,8 +299,8 @@ def test_a_session_that_is_final_by_both_clocks_is_complete_with_the_earlier_tim
 ) -> None:
     there = FINAL_FROM + dt.timedelta(hours=1)
     of_machine, client = seen_at(lake, simulator, there + ahead, there)
-    assert ingest(of_machine, "SPY", DAY, client).state == "complete"
-    certificate = lake.partitions.certificate("SPY", DAY)
+    assert ingest(of_machine, SECOND_BARS, spy(DAY), client).state == "complete"
+    certificate = kept_by(lake).partitions.certificate(spy(DAY))
     assert certificate is not None
     assert certificate.fetched_at_ms == (there + fetched_ahead).timestamp() * 1000
 
@@ -317,8 +319,8 @@ def test_an_answer_without_a_date_leaves_the_time_to_this_machine(
         return response
 
     monkeypatch.setattr(requests.Session, "send", without_date)
-    assert ingest(lake, "SPY", DAY, client).state == "complete"
-    certificate = lake.partitions.certificate("SPY", DAY)
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).state == "complete"
+    certificate = kept_by(lake).partitions.certificate(spy(DAY))
     assert certificate is not None
     assert certificate.fetched_at_ms == NOW.timestamp() * 1000
 
@@ -335,18 +337,18 @@ def test_a_provisional_partition_becomes_complete_under_the_same_revision(
     lake: Lake, client: PolygonClient, waits: list[float]
 ) -> None:
     today = dt.date(2026, 11, 20)
-    first = ingest(lake, "SPY", today, client, allow_provisional=True)
+    first = ingest(lake, SECOND_BARS, spy(today), client, allow_provisional=True)
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=1))
-    second = ingest(later, "SPY", today, a_client(later, waits))
+    second = ingest(later, SECOND_BARS, spy(today), a_client(later, waits))
     assert (second.outcome, second.state, second.revision) == ("renewed", "complete", 1)
     assert second.content_hash == first.content_hash
     assert not (lake.storage.root / "revisions").exists()
 
 
 def test_the_same_rows_again_touch_no_file(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     before = {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)}
-    assert ingest(lake, "SPY", DAY, client).outcome == "unchanged"
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "unchanged"
     assert len(simulator.asked(DAY)) == 2
     assert {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)} == before
 
@@ -354,10 +356,10 @@ def test_the_same_rows_again_touch_no_file(lake: Lake, simulator: Simulator, cli
 def test_other_rows_become_a_revision_and_the_old_file_is_kept(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     old = (lake.storage.root / PARTITION).read_bytes()
     fault(simulator, "fractional_volume")
-    report = ingest(lake, "SPY", DAY, client)
+    report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.revision) == ("revised", 2)
     assert (lake.storage.root / "revisions/spy/date=2024-11-26/rev=1.parquet").read_bytes() == old
     assert files_under(lake.storage.root) == {
@@ -371,15 +373,15 @@ def test_other_rows_become_a_revision_and_the_old_file_is_kept(
 def test_reading_a_partition_starts_no_thread_that_could_abort_the_process_at_its_end(
     lake: Lake, client: PolygonClient
 ) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     code = """if True:
         import datetime as dt, pathlib, sys, psutil
         from marketlake.partitions.store import PartitionStore
-        from marketlake.rows.bars import STOCK_BARS
+        from marketlake.rows.bars import SECONDS
         from marketlake.storage.local import LocalStorage
-        store = PartitionStore(LocalStorage(pathlib.Path(sys.argv[1])), STOCK_BARS, "zstd", 6)
+        store = PartitionStore(LocalStorage(pathlib.Path(sys.argv[1])), SECONDS, "zstd", 6)
         before = psutil.Process().num_threads()
-        assert store.inspect("SPY", dt.date(2024, 11, 26)).certificate
+        assert store.inspect(SECONDS.key("SPY", dt.date(2024, 11, 26))).certificate
         print(psutil.Process().num_threads() - before)
     """
     done = subprocess.run(
@@ -393,12 +395,12 @@ def test_no_revision_is_numbered_twice_though_an_old_one_was_put_back(
 ) -> None:
     for name in ("delayed", "fractional_volume", "exponents"):
         fault(simulator, name)
-        ingest(lake, "SPY", DAY, client)
+        ingest(lake, SECOND_BARS, spy(DAY), client)
     kept = lake.storage.root / "revisions/spy/date=2024-11-26"
     second = (kept / "rev=2.parquet").read_bytes()
     (lake.storage.root / PARTITION).write_bytes((kept / "rev=1.parquet").read_bytes())
     fault(simulator, "no_vwap_no_transactions")
-    assert ingest(lake, "SPY", DAY, client).revision == 4
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).revision == 4
     assert (kept / "rev=2.parquet").read_bytes() == second
 
 
@@ -422,7 +424,7 @@ def test_an_unsuccessful_answer_has_its_meaning(code: int, status: str, said: st
 
 def test_a_next_url_that_is_no_address_is_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(MalformedPage, match="no address"):
-        followed(client.transport, "https://[bad/v2", lake.request("SPY", DAY))
+        followed(client.transport, "https://[bad/v2", a_request(lake, DAY))
 
 
 def test_a_waived_session_that_is_not_final_stays_provisional(
@@ -431,7 +433,7 @@ def test_a_waived_session_that_is_not_final_stays_provisional(
     simulator.faults.set("2026-11-20", [{"fault": "low_above_open"}])
     monkeypatch.setenv("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2026-11-20": ["low_above_open"]}}')
     lenient = Lake(settings.load(), now=lambda: NOW)
-    report = ingest(lenient, "SPY", dt.date(2026, 11, 20), a_client(lenient, waits), allow_provisional=True)
+    report = ingest(lenient, SECOND_BARS, spy(dt.date(2026, 11, 20)), a_client(lenient, waits), allow_provisional=True)
     assert report.state == "provisional"
 
 
@@ -440,37 +442,37 @@ def test_without_raw_pages_only_the_partition_is_written(
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__STORAGE__KEEP_RAW_PAGES", "false")
     bare = Lake(settings.load(), now=lambda: NOW)
-    ingest(bare, "SPY", DAY, a_client(bare, waits))
+    ingest(bare, SECOND_BARS, spy(DAY), a_client(bare, waits))
     assert files_under(bare.storage.root) == {PARTITION}
 
 
 def test_another_adjustment_than_the_lakes_is_refused(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient, waits: list[float]
 ) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     monkeypatch.setenv("MARKETLAKE__BARS__ADJUSTED", "true")
     other = Lake(settings.load(), now=lambda: NOW)
     with pytest.raises(SettingsError, match=r"bars.adjusted = true, but the lake holds SPY with adjusted = false"):
-        ingest(other, "SPY", dt.date(2024, 11, 27), a_client(other, waits))
+        ingest(other, SECOND_BARS, spy(dt.date(2024, 11, 27)), a_client(other, waits))
 
 
 def test_a_damaged_partition_is_replaced_and_kept_as_evidence(lake: Lake, client: PolygonClient) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     path = lake.storage.root / PARTITION
     damaged = bytearray(path.read_bytes())
     damaged[200] ^= 0xFF
     path.write_bytes(bytes(damaged))
-    report = ingest(lake, "SPY", DAY, client)
+    report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.revision) == ("revised", 2)
     assert (lake.storage.root / "revisions/spy/date=2024-11-26/rev=1.parquet").read_bytes() == bytes(damaged)
 
 
 def test_a_file_without_a_certificate_does_not_count(lake: Lake, client: PolygonClient) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     path = lake.storage.root / PARTITION
     pq.write_table(pq.read_table(path, partitioning=None).replace_schema_metadata(None), path)
-    assert lake.partitions.certificate("SPY", DAY) is None
-    assert ingest(lake, "SPY", DAY, client).outcome == "revised"
+    assert kept_by(lake).partitions.certificate(spy(DAY)) is None
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "revised"
 
 
 def test_what_a_dead_process_left_in_staging_is_removed(lake: Lake, client: PolygonClient) -> None:
@@ -480,7 +482,7 @@ def test_what_a_dead_process_left_in_staging_is_removed(lake: Lake, client: Poly
     other = lake.storage.root / ".staging/spy-2003-09-10/half-written"
     other.parent.mkdir(parents=True)
     other.write_bytes(b"half")
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     assert not left.exists()
     assert lake.storage.sweep() == ["spy-2003-09-10"]
     assert not other.exists()
@@ -492,7 +494,7 @@ def test_a_locked_session_fails_after_its_bound(
     monkeypatch.setenv("MARKETLAKE__STORAGE__LOCK_TIMEOUT_S", "0.2")
     hasty = Lake(settings.load(), now=lambda: NOW)
     with lake.storage.exclusive("spy-2024-11-26", 1), pytest.raises(LakeBusy, match="storage.lock_timeout_s = 0.2"):
-        ingest(hasty, "SPY", DAY, a_client(hasty, waits))
+        ingest(hasty, SECOND_BARS, spy(DAY), a_client(hasty, waits))
 
 
 def test_an_unwritable_root_is_told_with_its_path(monkeypatch: pytest.MonkeyPatch, lake: Lake, tmp_path: Path) -> None:
@@ -505,14 +507,14 @@ def test_an_unwritable_root_is_told_with_its_path(monkeypatch: pytest.MonkeyPatc
 def test_a_folder_that_cannot_be_looked_into_is_told_with_its_path(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient
 ) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
 
     def forbidden(path: str, **_: bool) -> os.stat_result:
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(os, "stat", forbidden)
     with pytest.raises(StorageError, match=r"cannot read .*date=2024-11-26/bars.parquet: Permission denied"):
-        lake.partitions.present("SPY")
+        kept_by(lake).partitions.present("SPY")
 
 
 def test_the_key_is_nowhere_but_in_the_header(
@@ -520,9 +522,9 @@ def test_the_key_is_nowhere_but_in_the_header(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     fault(simulator, "500", "echoed_key")
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     with tarfile.open(lake.storage.root / RAW) as archive:
-        packed = archive.extractfile("page-0001.json.zst")
+        packed = archive.extractfile("second-0001.json.zst")
         assert packed is not None
         stream = pa.CompressedInputStream(pa.BufferReader(packed.read()), "zstd")
         page = stream.read()
@@ -542,7 +544,7 @@ def test_a_netrc_does_not_replace_the_key(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login eve password mallory\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     assert simulator.requests[0]["authorization"] == f"Bearer {KEY}"
 
 
@@ -550,12 +552,12 @@ def test_a_vendors_next_url_is_followed_on_the_configured_host(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     path = "/v2/aggs/ticker/SPY/range/1/second/1/2?cursor=abc"
-    found = followed(client.transport, f"https://api.polygon.io{path}&apiKey=leak", lake.request("SPY", DAY))
+    found = followed(client.transport, f"https://api.polygon.io{path}&apiKey=leak", a_request(lake, DAY))
     assert found == f"{simulator.url}{path}"
 
 
 def test_the_footer_is_json_that_anybody_can_read(lake: Lake, client: PolygonClient) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     footer = pq.read_metadata(lake.storage.root / PARTITION).metadata[b"marketlake.certificate"]
     certificate = json.loads(footer)
     assert certificate["state"] == "complete"

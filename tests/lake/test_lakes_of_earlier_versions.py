@@ -21,6 +21,7 @@ from earlier_version import EarlierVersion, earlier_version
 from marketlake import settings
 from marketlake.audit.audit import audit_session
 from marketlake.audit.due import due
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -33,6 +34,7 @@ from marketlake.verify.verify import Verification, verify
 from polygon_simulator.days import Bar
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 from sparse_days import SparseDays
 
 PLAIN, SUSPECT, REVISED, PROVISIONAL = "2024-11-26", "2024-11-27", "2024-11-29", "2024-12-02"
@@ -48,7 +50,7 @@ FAULTS = {
 FIRST, LATER, AUDITED = "2024-12-02T22:00:00+00:00", "2025-01-02T17:00:00+00:00", "2025-03-03T17:00:00+00:00"
 PARTITION = "processed/spy/date={}/bars.parquet"
 TIMES = {"fetched_at_ms", "published_at_ms", "certified_at_ms"}
-NEW_IN_CERTIFICATES: set[str] = set()
+NEW_IN_CERTIFICATES = {"dataset", "empty_answers"}
 """The fields of a certificate that the earlier version does not know."""
 
 
@@ -70,34 +72,34 @@ def client_of(lake: Lake) -> PolygonClient:
 
 def fetched(lake: Lake, day: str, *, provisional: bool = False) -> dict[str, Any]:
     date = dt.date.fromisoformat(day)
-    return ingest(lake, "SPY", date, client_of(lake), allow_provisional=provisional).as_dict()
+    return ingest(lake, SECOND_BARS, spy(date), client_of(lake), allow_provisional=provisional).as_dict()
 
 
 def rebuilt(lake: Lake, day: str) -> dict[str, Any]:
-    return rebuild(lake, "SPY", dt.date.fromisoformat(day), allow_provisional=True).as_dict()
+    return rebuild(lake, SECOND_BARS, spy(dt.date.fromisoformat(day)), allow_provisional=True).as_dict()
 
 
 def audited(lake: Lake, day: str) -> tuple[str, str, str]:
     """Why a session was looked at again, what came of it, and its state."""
-    visit = audit_session(lake, "SPY", dt.date.fromisoformat(day), client_of(lake))
+    visit = audit_session(lake, SECOND_BARS, spy(dt.date.fromisoformat(day)), client_of(lake))
     return (visit.because, visit.outcome, visit.state)
 
 
 def days_due(lake: Lake) -> list[str]:
-    return [str(one.session) for one in due(lake, "SPY")]
+    return [str(one.session) for one in due(lake, SECOND_BARS.spec, "SPY")]
 
 
 def verified(lake: Lake) -> Verification:
-    return verify(lake)
+    return verify(lake, SECOND_BARS)
 
 
 def rows_of(lake: Lake, day: str) -> pa.Table | None:
-    return lake.partitions.read("SPY", dt.date.fromisoformat(day))
+    return kept_by(lake).partitions.read(spy(dt.date.fromisoformat(day)))
 
 
 def content_hash_of(lake: Lake, day: str) -> str | None:
     """The hash of a partition whose rows, certificate and place agree."""
-    held = lake.partitions.inspect("SPY", dt.date.fromisoformat(day))
+    held = kept_by(lake).partitions.inspect(spy(dt.date.fromisoformat(day)))
     return held.certificate.content_hash if held and held.certificate and held.sealed else None
 
 

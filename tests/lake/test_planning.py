@@ -12,12 +12,15 @@ import pytest
 
 from conftest import KEY, NOW, RecordedElseSparse, a_client
 from marketlake import commands, settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.ingest import planning
 from marketlake.ingest.planning import Source
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.rows.bars import SECONDS
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 
 D = dt.date
 
@@ -31,8 +34,8 @@ def partitions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, b
         lake = Lake(settings.load(), now=lambda: NOW)
         days = [D(2013, 10, 4), D(2013, 10, 8), D(2013, 10, 9), D(2026, 11, 20)]
         for day in days:
-            ingest(lake, "SPY", day, a_client(lake, []), allow_provisional=True)
-        yield {str(day): lake.storage.path(lake.partitions.key("SPY", day)).read_bytes() for day in days}
+            ingest(lake, SECOND_BARS, spy(day), a_client(lake, []), allow_provisional=True)
+        yield {str(day): lake.storage.path(kept_by(lake).partitions.path(spy(day))).read_bytes() for day in days}
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +48,7 @@ KNOWN: dict[str, bytes] = {}
 
 def hold(lake: Lake, *days: dt.date, of: dt.date | None = None) -> None:
     for day in days:
-        path = lake.storage.path(lake.partitions.key("SPY", day))
+        path = lake.storage.path(kept_by(lake).partitions.path(spy(day)))
         path.parent.mkdir(parents=True)
         path.write_bytes(KNOWN[str(of or day)])
 
@@ -61,7 +64,11 @@ def test_a_scheduled_run_takes_its_own_session_and_recent_gaps_newest_first(
 ) -> None:
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="4")
     hold(lake, D(2013, 10, 4), D(2013, 10, 8))
-    assert planning.scheduled_plan(lake, "SPY", D(2013, 10, 9)) == [D(2013, 10, 9), D(2013, 10, 7), D(2013, 10, 3)]
+    assert planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9)) == [
+        D(2013, 10, 9),
+        D(2013, 10, 7),
+        D(2013, 10, 3),
+    ]
 
 
 def test_a_scheduled_run_fetches_its_own_session_though_it_is_there(
@@ -69,13 +76,13 @@ def test_a_scheduled_run_fetches_its_own_session_though_it_is_there(
 ) -> None:
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="0")
     hold(lake, D(2013, 10, 9))
-    assert planning.scheduled_plan(lake, "SPY", D(2013, 10, 9)) == [D(2013, 10, 9)]
+    assert planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9)) == [D(2013, 10, 9)]
 
 
 def test_a_provisional_partition_is_fetched_again_by_the_next_runs(lake: Lake) -> None:
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=5))
     hold(later, D(2026, 11, 20))
-    assert D(2026, 11, 20) in planning.scheduled_plan(later, "SPY", D(2026, 11, 24))
+    assert D(2026, 11, 20) in planning.scheduled_plan(later, SECONDS, "SPY", D(2026, 11, 24))
     assert manual(later, start=D(2026, 11, 20), end=D(2026, 11, 20)) == [D(2026, 11, 20)]
 
 
@@ -86,14 +93,14 @@ def test_a_partition_of_another_session_counts_as_missing(lake: Lake) -> None:
 
 def test_a_folder_without_a_file_counts_as_missing(lake: Lake) -> None:
     lake.storage.path("processed/spy/date=2013-10-08").mkdir(parents=True)
-    assert D(2013, 10, 8) not in lake.partitions.present("SPY")
+    assert D(2013, 10, 8) not in kept_by(lake).partitions.present("SPY")
 
 
 def test_older_gaps_are_counted_with_the_command_that_fills_them(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="1", HISTORY__START_DATE="2013-10-01")
-    planning.scheduled_plan(lake, "SPY", D(2013, 10, 9))
+    planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9))
     assert "5 sessions before the catch-up window" in caplog.text
     assert "make backfill FROM=2013-10-01 TO=2013-10-07" in caplog.text
 
@@ -103,7 +110,7 @@ def test_in_a_container_older_gaps_are_filled_by_airflows_own_command(
 ) -> None:
     monkeypatch.setattr(commands, "checkout", lambda: tmp_path)
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="1", HISTORY__START_DATE="2013-10-01")
-    planning.scheduled_plan(lake, "SPY", D(2013, 10, 9))
+    planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9))
     assert caplog.messages[-1] == (
         "SPY: 5 sessions before the catch-up window have no partition; fill them with  airflow backfill create"
         " --dag-id spy_second_bars --from-date 2013-10-01 --to-date 2013-10-07 --reprocess-behavior failed"
@@ -112,7 +119,7 @@ def test_in_a_container_older_gaps_are_filled_by_airflows_own_command(
 
 def test_no_plan_reaches_outside_the_history(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
     lake = configured(monkeypatch, HISTORY__START_DATE="2013-10-08", HISTORY__END_DATE="2013-10-09")
-    assert planning.scheduled_plan(lake, "SPY", D(2013, 10, 9)) == [D(2013, 10, 9), D(2013, 10, 8)]
+    assert planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9)) == [D(2013, 10, 9), D(2013, 10, 8)]
     with pytest.raises(SettingsError, match=r"2013-10-07 is outside the lake's history \(.*2013-10-08 to 2013-10-09"):
         planning.backfill_plan(lake, D(2013, 10, 7))
 
@@ -139,7 +146,7 @@ def manual(lake: Lake, **given: Any) -> list[dt.date]:
         "source": Source.API,
         "allow_provisional": False,
     }
-    return planning.manual_plan(lake, "SPY", **(asked | given))
+    return planning.manual_plan(lake, SECONDS, "SPY", **(asked | given))
 
 
 WEEK = {"start": D(2013, 10, 5), "end": D(2013, 10, 9)}
@@ -205,4 +212,4 @@ def test_what_lies_outside_the_history_is_said(
 def test_a_stray_name_among_the_partitions_is_no_session(lake: Lake) -> None:
     for name in ("date=2013-10-08", "date=latest", "tmp"):
         lake.storage.path(f"processed/spy/{name}").mkdir(parents=True)
-    assert lake.partitions.sessions("SPY") == {D(2013, 10, 8)}
+    assert kept_by(lake).partitions.sessions("SPY") == {D(2013, 10, 8)}

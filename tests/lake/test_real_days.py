@@ -14,10 +14,12 @@ import pytest
 
 from conftest import NOW, REAL, a_client, needs_real_days
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 
 pytestmark = needs_real_days
 DAYS = [dt.date(2013, 10, 7), dt.date(2013, 10, 8), dt.date(2013, 10, 9)]
@@ -43,7 +45,7 @@ def recorded(day: dt.date) -> list[dict[str, Any]]:
 @pytest.fixture
 def three_days(lake: Lake, client: PolygonClient) -> Path:
     for day in DAYS:
-        ingest(lake, "SPY", day, client)
+        ingest(lake, SECOND_BARS, spy(day), client)
     return lake.storage.root / "processed" / "spy"
 
 
@@ -101,7 +103,7 @@ def test_every_reader_gets_the_recorded_values(three_days: Path, document: str, 
 
 
 def test_the_certificates_hold_the_recorded_sums(lake: Lake, three_days: Path) -> None:
-    found = [lake.partitions.certificate("SPY", day) for day in DAYS]
+    found = [kept_by(lake).partitions.certificate(spy(day)) for day in DAYS]
     assert [(one.rows, one.volume) for one in found if one] == [
         (18_012, 97_062_721),
         (23_436, 178_346_557),
@@ -110,7 +112,7 @@ def test_the_certificates_hold_the_recorded_sums(lake: Lake, three_days: Path) -
 
 
 def test_the_content_hashes_are_those_of_the_day_the_schema_was_made(lake: Lake, three_days: Path) -> None:
-    found = [lake.partitions.certificate("SPY", day) for day in DAYS]
+    found = [kept_by(lake).partitions.certificate(spy(day)) for day in DAYS]
     assert [one.content_hash for one in found if one] == [
         "6bcd87be1b0042acbd671e69d9a1ea140eac3bad7780dcff190f77258cc5fe1b",
         "6230d38dc247d6407adc38cbf92e0c11184b9862ff410b02d8b63d607ca43bb1",
@@ -121,12 +123,12 @@ def test_the_content_hashes_are_those_of_the_day_the_schema_was_made(lake: Lake,
 def test_a_page_limit_of_5000_and_of_50000_give_the_same_content(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, three_days: Path, simulator: Simulator, waits: list[float]
 ) -> None:
-    whole = [lake.partitions.certificate("SPY", day) for day in DAYS]
+    whole = [kept_by(lake).partitions.certificate(spy(day)) for day in DAYS]
     monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "5000")
     monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(lake.storage.root.parent / "paged"))
     paged = Lake(settings.load(), now=lambda: NOW)
     asked = len(simulator.requests)
-    reports = [ingest(paged, "SPY", day, a_client(paged, waits)) for day in DAYS]
+    reports = [ingest(paged, SECOND_BARS, spy(day), a_client(paged, waits)) for day in DAYS]
     assert [report.content_hash for report in reports] == [one.content_hash for one in whole if one]
     assert len(simulator.requests) - asked == 4 + 5 + 5 + 3 * 2  # minute bars and day bar of each
 
@@ -144,6 +146,6 @@ def test_the_files_take_half_of_what_pandas_writes(three_days: Path, tmp_path: P
 
 
 def test_no_reader_sees_a_certificate_in_what_it_derives(lake: Lake, three_days: Path) -> None:
-    rows = lake.partitions.read("SPY", DAYS[0])
+    rows = kept_by(lake).partitions.read(spy(DAYS[0]))
     assert isinstance(rows, pa.Table)
     assert rows.schema.metadata is None

@@ -16,11 +16,12 @@ import pytest
 
 from conftest import KEY, NOW, REAL, a_client, needs_real_days
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.aggregates import decode
-from marketlake.polygon.fetch import Reference
-from marketlake.polygon.request import BarRequest, Timespan
+from marketlake.polygon.fetch import Listing
+from marketlake.polygon.request import BarRequest
 from marketlake.quality.comparison import Minutes, against_day, against_minutes
 from marketlake.quality.reconciliation import Reconciliation, reconcile
 from marketlake.sessions import SessionCalendar, SessionHours, clock_time
@@ -28,6 +29,7 @@ from marketlake.settings.sections import Reconcile
 from polygon_simulator import folds
 from polygon_simulator.days import Bar, RecordedDays
 from polygon_simulator.server import Simulator
+from seconds import spy
 
 pytestmark = needs_real_days
 DAYS = ("2013-10-07", "2013-10-08", "2013-10-09")
@@ -68,12 +70,9 @@ def day_bar(bars: list[Bar], hours: SessionHours) -> list[Bar]:
 def found(day: str) -> Reconciliation:
     """The seconds against the recorded minutes, and against a day bar of those, by the default thresholds."""
     hours, minutes = hours_of(day), minutes_of(day)
-    references = {
-        Timespan.MINUTE: Reference((page(minutes),)),
-        Timespan.DAY: Reference((page(day_bar(minutes, hours)),)),
-    }
+    longer = {"minute": Listing((page(minutes),)), "day": Listing((page(day_bar(minutes, hours)),))}
     bars = decode(page(seconds_of(day))).bars
-    return reconcile(bars, references, BarRequest("SPY", hours, adjusted=False), Reconcile())
+    return reconcile(bars, longer, BarRequest("SPY", hours, adjusted=False), Reconcile())
 
 
 def of_minutes(day: str) -> Minutes:
@@ -212,7 +211,7 @@ def test_a_lake_that_is_served_the_recorded_minutes_publishes_the_session_as_sus
     with Simulator(real, KEY, minutes=real) as simulator:
         monkeypatch.setenv("POLYGON_BASE_URL", simulator.url)
         lake = Lake(settings.load(), now=lambda: NOW)
-        report = ingest(lake, "SPY", dt.date(2013, 10, 8), a_client(lake, waits))
+        report = ingest(lake, SECOND_BARS, spy(dt.date(2013, 10, 8)), a_client(lake, waits))
     assert (report.state, report.rows) == ("suspect", 23_436)
     assert report.suspect_because == (
         "the seconds hold 1.90% more than the minute bars (reconcile.surplus_share = 0.01)",

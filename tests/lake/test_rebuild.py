@@ -10,12 +10,15 @@ import pytest
 
 from conftest import NOW, a_client
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import RawPagesUnusable, StorageError
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.partitions.store import PartitionStore
 from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
+from seconds import spy
 
 DAY = dt.date(2024, 11, 26)
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
@@ -25,10 +28,10 @@ RAW = "raw/spy/date=2024-11-26/rev=1/pages.tar"
 def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
-    first = ingest(lake, "SPY", DAY, client)
+    first = ingest(lake, SECOND_BARS, spy(DAY), client)
     (lake.storage.root / PARTITION).unlink()
     asked = len(simulator.requests)
-    rebuilt = rebuild(lake, "SPY", DAY)
+    rebuilt = rebuild(lake, SECOND_BARS, spy(DAY))
     assert (rebuilt.outcome, rebuilt.content_hash, rebuilt.state) == ("created", first.content_hash, "complete")
     assert len(simulator.requests) == asked
 
@@ -36,36 +39,36 @@ def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
 def test_a_damaged_partition_is_rebuilt_from_its_raw_pages_as_the_same_revision(
     lake: Lake, client: PolygonClient
 ) -> None:
-    first = ingest(lake, "SPY", DAY, client)
+    first = ingest(lake, SECOND_BARS, spy(DAY), client)
     path = lake.storage.root / PARTITION
     damaged = bytearray(path.read_bytes())
     damaged[200] ^= 0xFF
     path.write_bytes(bytes(damaged))
     for outcome in ("renewed", "unchanged"):
-        rebuilt = rebuild(lake, "SPY", DAY)
+        rebuilt = rebuild(lake, SECOND_BARS, spy(DAY))
         assert (rebuilt.outcome, rebuilt.revision, rebuilt.content_hash) == (outcome, 1, first.content_hash)
 
 
 def test_raw_pages_that_are_absent_or_damaged_are_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(RawPagesUnusable, match="no raw pages of revision 1 are stored"):
-        rebuild(lake, "SPY", DAY)
-    ingest(lake, "SPY", DAY, client)
+        rebuild(lake, SECOND_BARS, spy(DAY))
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     raw = lake.storage.root / RAW
     raw.write_bytes(raw.read_bytes()[:-20_000] + b"x" * 20_000)
     with pytest.raises(RawPagesUnusable, match="raw pages"):
-        rebuild(lake, "SPY", DAY)
+        rebuild(lake, SECOND_BARS, spy(DAY))
 
 
 def test_raw_pages_of_another_fetch_do_not_replace_a_partition(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, client: PolygonClient, waits: list[float]
 ) -> None:
     today = dt.date(2026, 11, 20)
-    ingest(lake, "SPY", today, client, allow_provisional=True)
+    ingest(lake, SECOND_BARS, spy(today), client, allow_provisional=True)
     monkeypatch.setenv("MARKETLAKE__STORAGE__KEEP_RAW_PAGES", "false")
     later = Lake(settings.load(), now=lambda: NOW + dt.timedelta(days=1))
-    assert ingest(later, "SPY", today, a_client(later, waits)).state == "complete"
+    assert ingest(later, SECOND_BARS, spy(today), a_client(later, waits)).state == "complete"
     with pytest.raises(RawPagesUnusable, match="of another fetch than the partition"):
-        rebuild(later, "SPY", today)
+        rebuild(later, SECOND_BARS, spy(today))
 
 
 @pytest.fixture
@@ -74,7 +77,7 @@ def revised(lake: Lake, simulator: Simulator, client: PolygonClient) -> Lake:
     for minutes in range(1, 4):
         gone = f"without:1732635000000-{1732635000000 + 60_000 * minutes}"
         simulator.faults.set(str(DAY), [{"fault": gone, "times": 0}])
-        ingest(lake, "SPY", DAY, client)
+        ingest(lake, SECOND_BARS, spy(DAY), client)
     return lake
 
 
@@ -94,7 +97,7 @@ def break_seal(lake: Lake) -> None:
 def test_a_lost_partition_comes_back_with_its_last_rows_though_older_revisions_were_pruned(revised: Lake) -> None:
     shutil.rmtree(revised.storage.root / "revisions")
     lose(revised)
-    report = rebuild(revised, "SPY", DAY)
+    report = rebuild(revised, SECOND_BARS, spy(DAY))
     assert (report.outcome, report.revision, report.rows) == ("renewed", 3, 387)
 
 
@@ -106,11 +109,11 @@ def test_a_fetch_cut_off_before_it_was_published_does_not_bring_older_rows_back(
 
     simulator.faults.set(str(DAY), [])
     with monkeypatch.context() as patched:
-        patched.setattr(revised.partitions, "publish", cut_off)
+        patched.setattr(PartitionStore, "publish", cut_off)
         with pytest.raises(StorageError, match="cut off"):
-            ingest(revised, "SPY", DAY, client)
+            ingest(revised, SECOND_BARS, spy(DAY), client)
     lose(revised)
-    report = rebuild(revised, "SPY", DAY)
+    report = rebuild(revised, SECOND_BARS, spy(DAY))
     assert (report.revision, report.rows) == (4, 390)
 
 
@@ -124,15 +127,15 @@ def test_pages_of_a_superseded_revision_bring_no_rows_back(
     if pruned:
         shutil.rmtree(revised.storage.root / "revisions")
     with pytest.raises(RawPagesUnusable, match="are of revision 2, but revision 3 was published since"):
-        rebuild(revised, "SPY", DAY)
+        rebuild(revised, SECOND_BARS, spy(DAY))
     assert (revised.storage.root / PARTITION).read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", [lose, break_seal])
 def test_rebuilt_rows_stood_since_they_came(lake: Lake, client: PolygonClient, damage: Callable[[Lake], None]) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     damage(lake)
-    rebuild(Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=9)), "SPY", DAY)
+    rebuild(Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=9)), SECOND_BARS, spy(DAY))
     then = lake.revisions.read_as_of("SPY", DAY, NOW + dt.timedelta(hours=1))
     assert then is not None
     assert then.num_rows == 390

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from conftest import KEY, NOW, a_client, files_under
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import ComparisonLost, RawPagesUnusable
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
@@ -22,7 +23,7 @@ from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.polygon.aggregates import decode
 from marketlake.polygon.client import PolygonClient
-from marketlake.polygon.fetch import Reference
+from marketlake.polygon.fetch import Listing
 from marketlake.polygon.request import BarRequest, Timespan
 from marketlake.quality.comparison import ShortMinute, against_minutes
 from marketlake.quality.reconciliation import Reconciliation, reconcile
@@ -31,6 +32,7 @@ from marketlake.settings.sections import Reconcile
 from polygon_simulator.folds import EXACT
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
+from seconds import a_request, kept_by, spy
 
 DAY = dt.date(2024, 11, 26)
 OPEN_MS = 1732631400000
@@ -50,7 +52,7 @@ def without(*minutes: int) -> str:
 
 
 def certificate(lake: Lake) -> Certificate:
-    found = lake.partitions.certificate("SPY", DAY)
+    found = kept_by(lake).partitions.certificate(spy(DAY))
     assert found is not None
     return found
 
@@ -62,7 +64,7 @@ def compared(lake: Lake) -> Reconciliation:
 
 
 def test_an_undisturbed_session_agrees_in_every_minute(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
-    assert ingest(lake, "SPY", DAY, client).state == "complete"
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).state == "complete"
     found = compared(lake)
     assert found.minutes is not None
     assert (found.minutes.agreeing, found.minutes.quiet, found.minutes.short) == (390, 1050, 0)
@@ -81,7 +83,7 @@ def test_three_minutes_without_seconds_make_the_session_suspect_and_are_named(
     simulator.days = MadeUpDays()
     simulator._seconds.cache_clear()
     fault(simulator, without(5, 6, 200))
-    report = ingest(lake, "SPY", DAY, client)
+    report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert report.state == "suspect"
     assert report.suspect_because == (
         "minutes that traded without one second: 3, at 09:35, 09:36, 12:50 New York (reconcile.missing_minutes = 0)",
@@ -97,7 +99,7 @@ def test_trades_that_seconds_lack_are_counted_by_the_minute(
     lake: Lake, simulator: Simulator, client: PolygonClient, taken: int, state: str
 ) -> None:
     fault(simulator, f"fewer_trades:{taken}")
-    assert ingest(lake, "SPY", DAY, client).state == state
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).state == state
     found = compared(lake).minutes
     assert found is not None
     assert (found.short, found.short_trades, found.agreeing) == (1, taken, 389)
@@ -106,7 +108,7 @@ def test_trades_that_seconds_lack_are_counted_by_the_minute(
 
 def test_trades_beyond_the_minute_bars_are_extra(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     fault(simulator, "fewer_trades:1", timespan="minute")
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     found = compared(lake).minutes
     assert found is not None
     assert (found.extra, found.extra_trades, found.short) == (1, 1, 0)
@@ -137,7 +139,7 @@ def test_what_is_suspect_is_a_matter_of_settings(
         monkeypatch.setenv(f"MARKETLAKE__RECONCILE__{name.upper()}", str(value))
     own = Lake(settings.load(), now=lambda: NOW)
     fault(simulator, without(*names))
-    report = ingest(own, "SPY", DAY, a_client(own, waits))
+    report = ingest(own, SECOND_BARS, spy(DAY), a_client(own, waits))
     assert {part: len(found) for part, found in compared(own).findings.items()} == findings
     assert report.state == ("suspect" if any(findings.values()) else "complete")
 
@@ -147,7 +149,7 @@ def test_seconds_that_hold_more_than_minutes_and_day_are_suspect(
 ) -> None:
     simulator.differences = EXACT
     fault(simulator, "exponents")  # a second of 112 million shares
-    assert ingest(lake, "SPY", DAY, client).suspect_because == (
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).suspect_because == (
         "the seconds hold 648.65% more than the minute bars (reconcile.surplus_share = 0.01)",
         "the seconds hold 748.65% of the day bar's volume (reconcile.surplus_share = 0.01)",
     )
@@ -175,7 +177,7 @@ def test_what_cannot_be_compared_is_said_and_fails_nothing(
     lake: Lake, simulator: Simulator, client: PolygonClient, name: str, timespan: str, reason: str
 ) -> None:
     fault(simulator, name, timespan=timespan)
-    assert ingest(lake, "SPY", DAY, client).state == "complete"
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).state == "complete"
     found = compared(lake)
     assert found.not_compared == {timespan: reason}
     assert (found.minutes is None, found.day is None) == (timespan == "minute", timespan == "day")
@@ -193,16 +195,16 @@ def test_what_cannot_be_compared_is_said_and_fails_nothing(
 def test_rows_that_could_not_be_compared_replace_no_compared_ones_unless_the_plan_excludes_it(
     lake: Lake, simulator: Simulator, client: PolygonClient, reference: dict[str, str], kept: str | None
 ) -> None:
-    assert ingest(lake, "SPY", DAY, client).rows == 390
-    path = lake.storage.root / lake.partitions.key("SPY", DAY)
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).rows == 390
+    path = lake.storage.root / kept_by(lake).partitions.path(spy(DAY))
     before = path.read_bytes()
     simulator.faults.set(str(DAY), [{"fault": without(*range(361, 390)), "times": 0}, reference | {"times": 0}])
     if kept is None:
-        report = ingest(lake, "SPY", DAY, client)
+        report = ingest(lake, SECOND_BARS, spy(DAY), client)
         assert (report.outcome, report.revision, report.rows) == ("revised", 2, 361)
         return
     with pytest.raises(ComparisonLost, match=r"removed 29, .*Nothing is replaced") as caught:
-        ingest(lake, "SPY", DAY, client)
+        ingest(lake, SECOND_BARS, spy(DAY), client)
     assert kept in str(caught.value)
     assert path.read_bytes() == before
     assert files_under(lake.storage.root) == {str(path.relative_to(lake.storage.root)), RAW}
@@ -211,28 +213,28 @@ def test_rows_that_could_not_be_compared_replace_no_compared_ones_unless_the_pla
 def test_other_rows_are_published_uncompared_where_nobody_wants_a_comparison(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, client: PolygonClient, waits: list[float]
 ) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     fault(simulator, without(7))
     monkeypatch.setenv("MARKETLAKE__RECONCILE__ENABLED", "false")
     own = Lake(settings.load(), now=lambda: NOW)
-    assert ingest(own, "SPY", DAY, a_client(own, waits)).outcome == "revised"
+    assert ingest(own, SECOND_BARS, spy(DAY), a_client(own, waits)).outcome == "revised"
 
 
 def test_longer_bars_that_came_empty_once_are_asked_for_again(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     fault(simulator, "empty", times=2, timespan="minute")
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     assert compared(lake).not_compared == {}
     assert len(simulator.asked(DAY, "minute")) == 3
 
 
 def test_longer_bars_without_a_share_are_no_reference(lake: Lake, client: PolygonClient) -> None:
-    request = lake.request("SPY", DAY)
-    _, (page,) = client.fetch(request)
+    request = a_request(lake, DAY)
+    (page,) = client.fetch(request).pages
     nothing = {"t": request.hours.regular_start_ms, "o": 1, "h": 1, "l": 1, "c": 1, "v": 0}
     body = json.dumps({"results": [nothing], "resultsCount": 1}).encode()
-    found = reconcile(page.bars, {Timespan.MINUTE: Reference((body,))}, request, Reconcile())
+    found = reconcile(page.bars, {"minute": Listing((body,))}, request, Reconcile())
     assert found.not_compared["minute"] == "no share was traded in any of them"
 
 
@@ -256,16 +258,17 @@ def test_a_price_far_outside_of_its_minute_makes_the_session_suspect(
         {"t": REQUEST.hours.regular_start_ms + 60_000 * minute, "o": 1, "h": 1, "l": 1, "c": 1, "v": 100, "n": 1}
         for minute in range(4)
     ]
-    reference = Reference((json.dumps({"results": bars}).encode(),))
+    reference = Listing((json.dumps({"results": bars}).encode(),))
     found = reconcile(seconds, {Timespan.MINUTE: reference}, REQUEST, Reconcile()).findings["minute"]
     assert found == ((f"{finding} (reconcile.price_share = 0.05)",) if finding else ())
 
 
 def test_several_day_bars_of_one_day_are_no_reference(lake: Lake, client: PolygonClient) -> None:
-    request = lake.request("SPY", DAY)
-    fetch, (page,) = client.fetch(request)
+    request = a_request(lake, DAY)
+    answer = client.fetch(request)
+    (page,) = answer.pages
     bars = page.bars
-    found = reconcile(bars, {Timespan.DAY: Reference(fetch.bodies)}, request, Reconcile())
+    found = reconcile(bars, {"day": answer.listing}, request, Reconcile())
     assert found.not_compared == {"minute": "they were not asked for", "day": "there are several of one day"}
 
 
@@ -274,15 +277,15 @@ def test_switched_off_it_costs_no_request_and_says_so(
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__RECONCILE__ENABLED", "false")
     own = Lake(settings.load(), now=lambda: NOW)
-    assert ingest(own, "SPY", DAY, a_client(own, waits)).state == "complete"
+    assert ingest(own, SECOND_BARS, spy(DAY), a_client(own, waits)).state == "complete"
     assert len(simulator.requests) == 1
     assert set(compared(own).not_compared.values()) == {"reconcile.enabled was false"}
 
 
 def test_a_session_that_is_not_final_is_not_compared(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     today = dt.date(2026, 11, 20)
-    ingest(lake, "SPY", today, client, allow_provisional=True)
-    held = lake.partitions.certificate("SPY", today)
+    ingest(lake, SECOND_BARS, spy(today), client, allow_provisional=True)
+    held = kept_by(lake).partitions.certificate(spy(today))
     assert held is not None
     assert held.reconciliation is not None
     assert set(held.reconciliation.not_compared.values()) == {"the session was not final yet"}
@@ -293,10 +296,10 @@ def test_a_partition_without_reconciliation_gets_it_under_the_same_revision(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, client: PolygonClient, waits: list[float]
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__RECONCILE__ENABLED", "false")
-    ingest(Lake(settings.load(), now=lambda: NOW), "SPY", DAY, client)
+    ingest(Lake(settings.load(), now=lambda: NOW), SECOND_BARS, spy(DAY), client)
     before = certificate(lake)
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(hours=1))
-    report = ingest(later, "SPY", DAY, a_client(later, waits))
+    report = ingest(later, SECOND_BARS, spy(DAY), a_client(later, waits))
     after = certificate(lake)
     assert (report.outcome, report.revision, report.content_hash) == ("renewed", 1, before.content_hash)
     assert compared(lake).minutes is not None
@@ -308,13 +311,13 @@ def test_a_failed_comparison_leaves_the_earlier_one_of_the_same_rows(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     fault(simulator, without(5))
-    assert ingest(lake, "SPY", DAY, client).state == "suspect"
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).state == "suspect"
     before = files_under(lake.storage.root), certificate(lake)
     simulator.faults.set(str(DAY), [
         {"fault": without(5), "times": 0},
         {"fault": "500", "times": 0, "timespan": "minute"},
     ])  # fmt: skip
-    report = ingest(lake, "SPY", DAY, client)
+    report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.state) == ("unchanged", "suspect")
     assert (files_under(lake.storage.root), certificate(lake)) == before
 
@@ -324,12 +327,12 @@ def test_a_comparison_that_comes_out_clean_clears_the_suspicion(
 ) -> None:
     simulator.differences = EXACT
     fault(simulator, "without:1732631700000-1732631760000", timespan="second")
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     simulator.faults.set(str(DAY), [
         {"fault": without(5), "times": 0},
         {"fault": without(5), "times": 0, "timespan": "minute"},
     ])  # fmt: skip
-    report = ingest(lake, "SPY", DAY, client)
+    report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.state, report.revision) == ("renewed", "complete", 1)
 
 
@@ -340,33 +343,33 @@ def test_a_rebuild_from_raw_pages_compares_as_the_fetch_did(
         {"fault": without(5), "times": 0},
         {"fault": "not_entitled", "times": 0, "timespan": "day"},
     ])  # fmt: skip
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     before = certificate(lake)
-    (lake.storage.root / lake.partitions.key("SPY", DAY)).unlink()
+    (lake.storage.root / kept_by(lake).partitions.path(spy(DAY))).unlink()
     asked = len(simulator.requests)
-    assert rebuild(lake, "SPY", DAY).state == "suspect"
+    assert rebuild(lake, SECOND_BARS, spy(DAY)).state == "suspect"
     assert certificate(lake).reconciliation == before.reconciliation
     assert len(simulator.requests) == asked
 
 
 def test_the_key_is_not_in_what_is_kept_of_longer_bars(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     fault(simulator, "echoed_key", timespan="minute")
-    ingest(lake, "SPY", DAY, client)
-    stored = lake.raw_pages.get("SPY", DAY, 1)
-    (body,) = stored.fetch.references[Timespan.MINUTE].bodies
+    ingest(lake, SECOND_BARS, spy(DAY), client)
+    stored = kept_by(lake).raw_pages.get(spy(DAY), 1)
+    (body,) = stored.fetch.of("minute").bodies
     assert b"****abcd" in body
     assert KEY.encode() not in body
 
 
 def test_longer_bars_that_are_not_those_that_were_kept_are_refused(lake: Lake, client: PolygonClient) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     path = lake.storage.root / RAW
     with tarfile.open(path) as archive:
         members = {info.name: archive.extractfile(info) for info in archive.getmembers()}
         contents = {name: member.read() for name, member in members.items() if member is not None}
     contents["minute-0001.json.zst"] = contents["day-0001.json.zst"]
     manifest = json.loads(contents["manifest.json"])
-    manifest["references"]["minute"]["page_bytes"] = manifest["references"]["day"]["page_bytes"]
+    manifest["listings"]["minute"]["page_bytes"] = manifest["listings"]["day"]["page_bytes"]
     contents["manifest.json"] = json.dumps(manifest).encode()
     with tarfile.open(path, "w") as archive:
         for name, content in contents.items():
@@ -374,11 +377,11 @@ def test_longer_bars_that_are_not_those_that_were_kept_are_refused(lake: Lake, c
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     with pytest.raises(RawPagesUnusable, match="do not match their manifest"):
-        rebuild(lake, "SPY", DAY)
+        rebuild(lake, SECOND_BARS, spy(DAY))
 
 
 def test_a_certificate_from_before_reconciliation_is_read(lake: Lake, client: PolygonClient) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     old = json.loads(certificate(lake).encode())
     for name in ("reconciliation", "changes", "certified_at_ms"):
         del old[name]
@@ -477,9 +480,9 @@ def test_no_part_is_both_compared_and_not(now: set[str], before: set[str]) -> No
     assert (both.minutes is not None, both.day is not None) == ("minute" in now | before, "day" in now | before)
 
 
-def _one_day_bar() -> Reference:
+def _one_day_bar() -> Listing:
     body = {"results": [{"t": REQUEST.hours.day_start_ms, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1, "n": 1}]}
-    return Reference((json.dumps(body).encode(),))
+    return Listing((json.dumps(body).encode(),))
 
 
 def test_a_request_names_its_timespan_unless_it_is_seconds() -> None:

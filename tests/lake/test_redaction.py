@@ -16,6 +16,7 @@ from airflow.sdk.log import redact
 from conftest import KEY
 from connections import FakeConnection
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import KeyUnusable, MalformedPage, MarketLakeError, SettingsError, StopAndTell, TransportTrouble
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -25,6 +26,7 @@ from marketlake.polygon.transport import Transport
 from marketlake.redaction import redacted, redacted_url, without_secret, without_secret_bytes, without_url_secrets
 from marketlake_airflow.hook import PolygonHook
 from polygon_simulator.server import Simulator
+from seconds import a_request, spy
 from secret_search import SecretSearch
 
 DAY = dt.date(2024, 11, 26)
@@ -158,7 +160,7 @@ def failing(lake: Lake, http: Any, key: str = KEY) -> MarketLakeError:
     """What a fetch over that session ends with."""
     client = PolygonClient(Transport(http, ApiKey(key, "a test"), lake.settings.api, sleep=lambda _: None))
     with pytest.raises(MarketLakeError) as caught:
-        client.fetch(lake.request("SPY", DAY))
+        client.fetch(a_request(lake, DAY))
     return caught.value
 
 
@@ -290,7 +292,7 @@ def test_a_strange_key_is_sent_as_it_is_and_kept_out_of_everything_stored(lake: 
     simulator.key = STRANGE
     simulator.faults.set(str(DAY), [{"fault": "echoed_key", "times": 1}])
     client = PolygonClient(Transport(requests.Session(), ApiKey(STRANGE, "a test"), lake.settings.api))
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     assert simulator.requests[0]["authorization"] == f"Bearer {STRANGE}"
     search = SecretSearch({"the key": STRANGE})
     assert search.in_folder(lake.storage.root) == {}

@@ -8,12 +8,17 @@ import pyarrow as pa
 import pytest
 
 from conftest import NOW, a_client
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import DamagedPartition, NoSuchRevision
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.changes import changed_rows
-from marketlake.partitions.store import HeldPartition
+from marketlake.partitions.layout import revision_path
+from marketlake.partitions.revisions import Revisions
+from marketlake.partitions.store import HeldPartition, PartitionStore
+from marketlake.rows.spec import PartitionKey
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 
 DAY = dt.date(2024, 11, 26)
 HOUR = dt.timedelta(hours=1)
@@ -27,11 +32,11 @@ def at(lake: Lake, hours: int) -> Lake:
 @pytest.fixture
 def revised(lake: Lake, simulator: Simulator, waits: list[float]) -> tuple[Lake, pa.Table]:
     """A lake whose session was revised in 17 bars an hour after it came, and its first rows."""
-    ingest(lake, "SPY", DAY, a_client(lake, waits))
-    first = lake.partitions.read("SPY", DAY)
+    ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
+    first = kept_by(lake).partitions.read(spy(DAY))
     assert first is not None
     simulator.faults.set(str(DAY), [{"fault": "changed:17", "times": 0}])
-    ingest(at(lake, 1), "SPY", DAY, a_client(lake, waits))
+    ingest(at(lake, 1), SECOND_BARS, spy(DAY), a_client(lake, waits))
     return lake, first
 
 
@@ -49,7 +54,7 @@ def test_the_first_revision_reads_as_it_was_and_differs_in_seventeen_rows(revise
     lake, first = revised
     old, new = (lake.revisions.read_revision("SPY", DAY, number) for number in (1, 2))
     assert old.equals(first)
-    assert new.equals(lake.partitions.read("SPY", DAY))
+    assert new.equals(kept_by(lake).partitions.read(spy(DAY)))
     assert [table.num_rows for table in changed_rows(old, new)] == [17, 17]
     assert old.schema.metadata is None
 
@@ -80,7 +85,7 @@ def test_a_renewed_certificate_does_not_move_the_time_its_rows_came(
     lake, _ = revised
     later = Lake(lake.settings.model_copy(update={"reconcile": lake.settings.reconcile.model_copy(
         update={"day_short_share": 0.0})}), now=lambda: NOW + 2 * HOUR)  # fmt: skip
-    report = ingest(later, "SPY", DAY, a_client(later, waits))
+    report = ingest(later, SECOND_BARS, spy(DAY), a_client(later, waits))
     assert (report.outcome, report.state, report.revision) == ("renewed", "suspect", 2)
     assert [one.published_at for one in lake.revisions.list_revisions("SPY", DAY)] == [NOW, NOW + HOUR]
 
@@ -104,8 +109,8 @@ def test_a_time_without_zone_is_refused(revised: tuple[Lake, pa.Table]) -> None:
 
 def test_a_publication_cut_off_after_keeping_lists_its_revision_once(revised: tuple[Lake, pa.Table]) -> None:
     lake, _ = revised
-    newest = lake.storage.root / lake.partitions.key("SPY", DAY)
-    (lake.storage.root / lake.partitions.kept_key("SPY", DAY, 2)).write_bytes(newest.read_bytes())
+    newest = lake.storage.root / kept_by(lake).partitions.path(spy(DAY))
+    (lake.storage.root / revision_path(spy(DAY), 2)).write_bytes(newest.read_bytes())
     assert [(one.number, one.newest) for one in lake.revisions.list_revisions("SPY", DAY)] == [(1, False), (2, True)]
 
 
@@ -116,11 +121,11 @@ def test_a_revision_superseded_between_listing_and_reading_is_found_where_it_is_
     waits: list[float],
 ) -> None:
     lake, _ = revised
-    second = lake.partitions.read("SPY", DAY)
+    second = kept_by(lake).partitions.read(spy(DAY))
     listed = lake.revisions.list_revisions("SPY", DAY)
     simulator.faults.set(str(DAY), [{"fault": "changed:5", "times": 0}])
-    assert ingest(at(lake, 3), "SPY", DAY, a_client(lake, waits)).revision == 3
-    monkeypatch.setattr(lake.revisions, "list_revisions", lambda *_: listed)
+    assert ingest(at(lake, 3), SECOND_BARS, spy(DAY), a_client(lake, waits)).revision == 3
+    monkeypatch.setattr(Revisions, "list_revisions", lambda *_: listed)
     assert lake.revisions.read_revision("SPY", DAY, 2).equals(second)
 
 
@@ -131,17 +136,17 @@ def test_a_revision_published_while_they_are_listed_is_not_taken_for_the_one_bef
     waits: list[float],
 ) -> None:
     lake, _ = revised
-    second = lake.partitions.read("SPY", DAY)
-    held = lake.partitions.inspect
+    second = kept_by(lake).partitions.read(spy(DAY))
+    held = PartitionStore.inspect
 
-    def held_and_then_superseded(ticker: str, session: dt.date) -> HeldPartition | None:
-        found = held(ticker, session)
-        monkeypatch.setattr(lake.partitions, "inspect", held)
+    def held_and_then_superseded(self: PartitionStore, key: PartitionKey) -> HeldPartition | None:
+        found = held(self, key)
+        monkeypatch.setattr(PartitionStore, "inspect", held)
         simulator.faults.set(str(DAY), [{"fault": "changed:5", "times": 0}])
-        ingest(at(lake, 3), "SPY", DAY, a_client(lake, waits))
+        ingest(at(lake, 3), SECOND_BARS, spy(DAY), a_client(lake, waits))
         return found
 
-    monkeypatch.setattr(lake.partitions, "inspect", held_and_then_superseded)
+    monkeypatch.setattr(PartitionStore, "inspect", held_and_then_superseded)
     assert lake.revisions.read_revision("SPY", DAY, 2).equals(second)
     assert lake.revisions.read_revision("SPY", DAY, 3).num_rows == 390
 

@@ -15,7 +15,7 @@ from marketlake.settings.yaml_file import yaml_document
 
 def test_the_file_of_the_project_holds_the_documented_defaults() -> None:
     loaded = settings.load()
-    assert loaded.tickers == ("SPY",)
+    assert loaded.datasets.each == (("second_bars", "SPY"),)
     assert loaded.api.base_url == "https://api.massive.com"
     assert loaded.api.page_limit == 50_000
     assert loaded.history.start_date == dt.date(2003, 9, 10)
@@ -124,7 +124,7 @@ def test_a_compression_level_that_gzip_lacks_is_refused(monkeypatch: pytest.Monk
         ("polygon_token: sk-123", "polygon_token looks like a secret"),
         ("api: {attempts: x}", "api.attempts (settings.yaml) = 'x'"),
         ("api: {attemps: 3}", "api.attemps (settings.yaml) is no setting: known are base_url,"),
-        ("apis: {attempts: 3}", "apis (settings.yaml) is no setting: known are tickers,"),
+        ("apis: {attempts: 3}", "apis (settings.yaml) is no setting: known are tickers, datasets,"),
         ("- a list", "must hold sections"),
         ("a: [", "cannot be read"),
         ("schedule: {ready_time: 11:45}", 'must be a time in quotes, such as "12:30"'),

@@ -18,6 +18,7 @@ from local_airflow.backfill.verdict import verdict
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.coverage.coverage import Coverage
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import SettingsError
 from marketlake.ingest import preflight
 from marketlake.ingest.rebuild import rebuild
@@ -27,10 +28,12 @@ from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.hosts import is_vendor
 from marketlake.polygon.transport import Transport
+from marketlake.rows.bars import SECONDS
 from marketlake.settings.sections import Storage
 from polygon_simulator.days import RecordedDays
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 
 MONDAY, TUESDAY, FRACTIONAL = dt.date(2024, 11, 25), dt.date(2024, 11, 26), dt.date(2026, 3, 2)
 
@@ -72,58 +75,58 @@ def test_only_the_two_api_hosts_are_the_vendors(host: str, vendors: bool) -> Non
 def test_simulated_bars_do_not_enter_a_lake_of_real_ones(
     lake: Lake, client: PolygonClient, of_vendor: PolygonClient
 ) -> None:
-    assert ingest(lake, "SPY", MONDAY, of_vendor).source_host == "api.massive.com"
+    assert ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor).source_host == "api.massive.com"
     words = (
         rf"{client.host} is not the vendor's, but the lake holds SPY 2024-11-25 from api.massive.com. One lake holds"
         " one kind: choose another storage.root or api.base_url, or remove"
         " processed/spy/date=2024-11-25/bars.parquet if it does not belong there."
     )
     with pytest.raises(SettingsError, match=words):
-        ingest(lake, "SPY", TUESDAY, client)
+        ingest(lake, SECOND_BARS, spy(TUESDAY), client)
     with pytest.raises(SettingsError, match=words):
-        preflight.require_served(lake, client, "SPY", TUESDAY, TUESDAY)
-    assert lake.partitions.sessions("SPY") == {MONDAY}
+        preflight.require_served(lake, SECOND_BARS, client, [spy(TUESDAY)])
+    assert kept_by(lake).partitions.sessions("SPY") == {MONDAY}
 
 
 def test_real_bars_do_not_enter_a_lake_of_simulated_ones(
     lake: Lake, client: PolygonClient, of_vendor: PolygonClient
 ) -> None:
-    ingest(lake, "SPY", MONDAY, client)
+    ingest(lake, SECOND_BARS, spy(MONDAY), client)
     with pytest.raises(SettingsError, match="is the vendor's, but the lake holds SPY 2024-11-25 from 127.0.0.1"):
-        ingest(lake, "SPY", MONDAY, of_vendor)
-    assert ingest(lake, "SPY", TUESDAY, client).outcome == "created"
+        ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
+    assert ingest(lake, SECOND_BARS, spy(TUESDAY), client).outcome == "created"
 
 
 def test_raw_pages_of_another_kind_are_not_rebuilt_into_the_lake(
     lake: Lake, client: PolygonClient, of_vendor: PolygonClient
 ) -> None:
-    ingest(lake, "SPY", MONDAY, client)
+    ingest(lake, SECOND_BARS, spy(MONDAY), client)
     (lake.storage.root / "processed/spy/date=2024-11-25/bars.parquet").unlink()
-    ingest(lake, "SPY", TUESDAY, of_vendor)
+    ingest(lake, SECOND_BARS, spy(TUESDAY), of_vendor)
     with pytest.raises(SettingsError, match="but the lake holds SPY 2024-11-26 from api.massive.com"):
-        rebuild(lake, "SPY", MONDAY)
+        rebuild(lake, SECOND_BARS, spy(MONDAY))
 
 
 def copied_from_another_lake(lake: Lake, client: PolygonClient, day: dt.date, tmp_path: Path) -> None:
     """Put another source's partition of one day into a lake, as a careless copy would."""
     other = Lake(lake.settings.model_copy(update={"storage": Storage(root=tmp_path / "other")}), now=lambda: NOW)
-    ingest(other, "SPY", day, client)
-    path = lake.storage.path(lake.partitions.key("SPY", day))
+    ingest(other, SECOND_BARS, spy(day), client)
+    path = lake.storage.path(kept_by(lake).partitions.path(spy(day)))
     path.parent.mkdir(parents=True)
-    path.write_bytes(other.storage.path(other.partitions.key("SPY", day)).read_bytes())
+    path.write_bytes(other.storage.path(kept_by(other).partitions.path(spy(day))).read_bytes())
 
 
 def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_the_verdict(
     lake: Lake, client: PolygonClient, of_vendor: PolygonClient, tmp_path: Path
 ) -> None:
-    ingest(lake, "SPY", TUESDAY, of_vendor)
+    ingest(lake, SECOND_BARS, spy(TUESDAY), of_vendor)
     copied_from_another_lake(lake, client, MONDAY, tmp_path)
-    assert Coverage(lake, "SPY").unfinished([MONDAY, TUESDAY]) == [MONDAY]
+    assert Coverage(lake, SECONDS, "SPY").unfinished([MONDAY, TUESDAY]) == [MONDAY]
     with pytest.raises(SettingsError, match="remove processed/spy/date=2024-11-25/bars.parquet if it does not belong"):
-        ingest(lake, "SPY", MONDAY, of_vendor)
+        ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     said: list[str] = []
     wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
-    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
+    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert said[0] == (
         f"SPY 2024-11-25  FAILED  beside bars of the vendor, its own are from {client.host}: remove that partition"
     )
@@ -133,30 +136,30 @@ def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_th
 def test_a_copied_partition_that_is_the_newest_is_named_and_lets_nothing_over_real_ones(
     lake: Lake, client: PolygonClient, of_vendor: PolygonClient, tmp_path: Path
 ) -> None:
-    ingest(lake, "SPY", MONDAY, of_vendor)
+    ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     copied_from_another_lake(lake, client, TUESDAY, tmp_path)
     with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-25 from api.massive.com"):
-        ingest(lake, "SPY", MONDAY, client)
+        ingest(lake, SECOND_BARS, spy(MONDAY), client)
     with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-26 from 127.0.0.1"):
-        ingest(lake, "SPY", MONDAY, of_vendor)
+        ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
 
 
 def test_the_source_of_every_ticker_counts(lake: Lake, client: PolygonClient, of_vendor: PolygonClient) -> None:
-    ingest(lake, "SPY", MONDAY, of_vendor)
+    ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-25 from api.massive.com"):
-        ingest(lake, "QQQ", MONDAY, client)
+        ingest(lake, SECOND_BARS, SECOND_BARS.spec.key("QQQ", MONDAY), client)
 
 
 def test_the_vendors_two_names_are_one_source_and_the_report_names_what_is_stored(
     lake: Lake, of_vendor: PolygonClient, simulator: Simulator
 ) -> None:
-    ingest(lake, "SPY", MONDAY, of_vendor)
+    ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     http = requests.Session()
     http.mount("https://api.polygon.io", AnsweredBy(simulator))
     polygon = PolygonClient(
         Transport(http, ApiKey(KEY, "a test"), lake.settings.api, base_url="https://api.polygon.io")
     )
-    report = ingest(lake, "SPY", MONDAY, polygon)
+    report = ingest(lake, SECOND_BARS, spy(MONDAY), polygon)
     assert (report.outcome, report.source_host) == ("unchanged", "api.massive.com")
 
 
@@ -169,19 +172,19 @@ def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(
     lake: Lake, client: PolygonClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    ingest(lake, "SPY", MONDAY, client)
+    ingest(lake, SECOND_BARS, spy(MONDAY), client)
     assert f"from {client.host} (NOT THE VENDOR)" in caplog.text
     said: list[str] = []
     wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
-    assert verdict(lake, "SPY", wanted, {}, said.append) == COMPLETE
+    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == COMPLETE
     assert said[-1] == f"SPY: NOT THE VENDOR'S: bars of this range were served by {client.host}"
 
 
 def test_the_verdict_says_nothing_of_the_vendors_own_bars(lake: Lake, of_vendor: PolygonClient) -> None:
-    ingest(lake, "SPY", MONDAY, of_vendor)
+    ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     said: list[str] = []
     wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
-    verdict(lake, "SPY", wanted, {}, said.append)
+    verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append)
     assert said == [f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}"]
 
 
@@ -194,7 +197,7 @@ def test_a_made_up_day_is_complete_and_comes_back_equal_from_its_raw_pages(
     with Simulator(MadeUpDays(), KEY) as made_up:
         monkeypatch.setenv("POLYGON_BASE_URL", made_up.url)
         first = Lake(settings.load(), now=lambda: NOW)
-        report = ingest(first, "SPY", day, a_client(first, waits))
+        report = ingest(first, SECOND_BARS, spy(day), a_client(first, waits))
     assert report.state == "complete"
     assert report.rows == len(MadeUpDays().bars("SPY", day))
     assert RecordedDays(first.storage.root).bars("SPY", day) == MadeUpDays().bars("SPY", day)
@@ -203,12 +206,12 @@ def test_a_made_up_day_is_complete_and_comes_back_equal_from_its_raw_pages(
     with Simulator(RecordedDays(first.storage.root), KEY) as replayed:
         monkeypatch.setenv("POLYGON_BASE_URL", replayed.url)
         second = Lake(settings.load(), now=lambda: NOW)
-        again = ingest(second, "SPY", day, a_client(second, waits))
+        again = ingest(second, SECOND_BARS, spy(day), a_client(second, waits))
     assert again.content_hash == report.content_hash
 
 
 def test_the_last_revision_of_raw_pages_is_replayed(lake: Lake, client: PolygonClient, simulator: Simulator) -> None:
     simulator.faults.set(str(MONDAY), [{"fault": "fractional_volume", "times": 1}])
-    ingest(lake, "SPY", MONDAY, client)
-    assert ingest(lake, "SPY", MONDAY, client).revision == 2
+    ingest(lake, SECOND_BARS, spy(MONDAY), client)
+    assert ingest(lake, SECOND_BARS, spy(MONDAY), client).revision == 2
     assert RecordedDays(lake.storage.root).bars("SPY", MONDAY) == simulator.bars("SPY", MONDAY)

@@ -13,6 +13,7 @@ import pytest
 
 from conftest import files_under
 from fault_lake import DAY
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import StorageError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -20,6 +21,7 @@ from marketlake.polygon.client import PolygonClient
 from marketlake.storage import local
 from marketlake.storage.local import LocalStorage
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 
 really_sync = os.fsync
 PARTITION = f"processed/spy/date={DAY}/bars.parquet"
@@ -46,8 +48,8 @@ def test_a_file_system_that_cannot_sync_a_folder_is_said_once_and_lived_with(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient, caplog: pytest.LogCaptureFixture, number: int
 ) -> None:
     monkeypatch.setattr(os, "fsync", folders_answer(number))
-    assert ingest(lake, "SPY", DAY, client).outcome == "created"
-    assert ingest(lake, "SPY", DAY, client).outcome == "unchanged"
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "created"
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "unchanged"
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert said == [
         f"the file system of {lake.storage.root} cannot sync folders ({os.strerror(number)}): files are published whole"
@@ -64,7 +66,7 @@ def test_a_file_that_cannot_be_synced_is_not_published(
 
     monkeypatch.setattr(os, "fsync", sync)
     with pytest.raises(StorageError, match="Invalid argument"):
-        ingest(lake, "SPY", DAY, client)
+        ingest(lake, SECOND_BARS, spy(DAY), client)
     assert files_under(lake.storage.root) == set()
 
 
@@ -74,29 +76,29 @@ def test_a_sync_that_fails_after_the_replace_adds_no_revision_however_often_it_i
     monkeypatch.setattr(os, "fsync", folders_answer(errno.EIO))
     for _ in range(3):
         with pytest.raises(StorageError, match=r"Input/output error\. The disk of storage\.root, or the connection"):
-            ingest(lake, "SPY", DAY, client)
+            ingest(lake, SECOND_BARS, spy(DAY), client)
         assert files_under(lake.storage.root) == {f"raw/spy/date={DAY}/rev=1/pages.tar"}
     monkeypatch.undo()
-    report = ingest(lake, "SPY", DAY, client)
+    report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.revision) == ("created", 1)
     assert files_under(lake.storage.root) == {PARTITION, f"raw/spy/date={DAY}/rev=1/pages.tar"}
-    assert lake.partitions.certificate("SPY", DAY).raw_digest == _digest(lake, 1)  # type: ignore[union-attr]
+    assert kept_by(lake).partitions.certificate(spy(DAY)).raw_digest == _digest(lake, 1)  # type: ignore[union-attr]
 
 
 def test_other_rows_after_a_sync_that_failed_are_a_revision_of_their_own(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient, simulator: Simulator
 ) -> None:
-    assert ingest(lake, "SPY", DAY, client).revision == 1
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).revision == 1
     simulator.faults.set(str(DAY), [{"fault": "changed:17", "times": 0}])
     monkeypatch.setattr(os, "fsync", folders_answer(errno.EIO))
     for _ in range(2):
         with pytest.raises(StorageError):
-            ingest(lake, "SPY", DAY, client)
+            ingest(lake, SECOND_BARS, spy(DAY), client)
     simulator.faults.set(str(DAY), [{"fault": "changed:18", "times": 0}])
     with pytest.raises(StorageError):
-        ingest(lake, "SPY", DAY, client)
+        ingest(lake, SECOND_BARS, spy(DAY), client)
     monkeypatch.undo()
-    assert ingest(lake, "SPY", DAY, client).revision == 3  # the pages of 2 were of other rows
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).revision == 3  # the pages of 2 were of other rows
     kept = {name for name in files_under(lake.storage.root) if name.startswith("raw/")}
     assert kept == {f"raw/spy/date={DAY}/rev={number}/pages.tar" for number in (1, 2, 3)}
 
@@ -104,9 +106,9 @@ def test_other_rows_after_a_sync_that_failed_are_a_revision_of_their_own(
 def test_a_partition_that_is_lost_and_fetched_again_with_the_same_rows_keeps_its_number(
     lake: Lake, client: PolygonClient
 ) -> None:
-    ingest(lake, "SPY", DAY, client)
+    ingest(lake, SECOND_BARS, spy(DAY), client)
     (lake.storage.root / PARTITION).unlink()
-    assert ingest(lake, "SPY", DAY, client).revision == 1
+    assert ingest(lake, SECOND_BARS, spy(DAY), client).revision == 1
 
 
 @pytest.mark.parametrize(
@@ -151,4 +153,4 @@ def test_where_a_file_system_links_no_files_a_revision_is_copied_without_modes_o
 def _digest(lake: Lake, revision: int) -> str:
     from marketlake.polygon.fetch import raw_digest
 
-    return raw_digest(lake.raw_pages.get("SPY", DAY, revision).fetch.bodies)
+    return raw_digest(kept_by(lake).raw_pages.get(spy(DAY), revision).fetch.of("second").bodies)

@@ -39,7 +39,7 @@ def in_an_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ],
 )
 def test_in_a_checkout_sessions_are_fetched_by_make(ticker: str, again: bool, expected: str) -> None:
-    assert commands.fetching(ticker, MONDAY, FRIDAY, tickers=["SPY"], again=again) == expected
+    assert commands.fetching("second_bars", ticker, MONDAY, FRIDAY, tickers=["SPY"], again=again) == expected
 
 
 @pytest.mark.usefixtures("in_an_image")
@@ -69,7 +69,7 @@ def test_in_a_checkout_sessions_are_fetched_by_make(ticker: str, again: bool, ex
 def test_where_there_is_no_makefile_sessions_are_fetched_by_airflows_own_command(
     ticker: str, again: bool, expected: str
 ) -> None:
-    assert commands.fetching(ticker, MONDAY, FRIDAY, tickers=["SPY"], again=again) == expected
+    assert commands.fetching("second_bars", ticker, MONDAY, FRIDAY, tickers=["SPY"], again=again) == expected
 
 
 @pytest.mark.usefixtures("in_an_image")

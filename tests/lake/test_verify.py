@@ -23,6 +23,7 @@ import pytest
 from conftest import KEY, NOW, a_client
 from doc_tables import PROJECT
 from marketlake import commands, settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import SettingsError
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
@@ -34,6 +35,7 @@ from marketlake.verify.examination import examined
 from marketlake.verify.findings import Kind, next_step
 from marketlake.verify.verify import Verification, verify
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 from sparse_days import SparseDays
 
 MONDAY, TUESDAY, WEDNESDAY, FRIDAY = (dt.date(2024, 11, day) for day in (25, 26, 27, 29))
@@ -60,7 +62,7 @@ def pristine(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> 
             patch.setenv("MARKETLAKE__STORAGE__ROOT", str(root))
             lake = Lake(settings.load(), now=lambda: NOW)
             for session in sessions:
-                ingest(lake, ticker, session, a_client(lake, []))
+                ingest(lake, SECOND_BARS, SECOND_BARS.spec.key(ticker, session), a_client(lake, []))
     return folder
 
 
@@ -75,11 +77,11 @@ def lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator, 
 
 def fetching_again(ticker: str, first: dt.date, last: dt.date) -> str:
     """The command in a checkout that has a DAG for SPY alone."""
-    return commands.fetching(ticker, first, last, tickers=["SPY"], again=True)
+    return commands.fetching("second_bars", ticker, first, last, tickers=["SPY"], again=True)
 
 
 def path_of(lake: Lake, session: dt.date = TUESDAY) -> Path:
-    return lake.storage.path(lake.partitions.key("SPY", session))
+    return lake.storage.path(kept_by(lake).partitions.path(spy(session)))
 
 
 def folder_of(lake: Lake, session: dt.date = TUESDAY) -> Path:
@@ -88,7 +90,7 @@ def folder_of(lake: Lake, session: dt.date = TUESDAY) -> Path:
 
 def parts(lake: Lake) -> tuple[pa.Table, Certificate]:
     """Tuesday's rows and certificate."""
-    rows, certificate = lake.partitions.read("SPY", TUESDAY), lake.partitions.certificate("SPY", TUESDAY)
+    rows, certificate = kept_by(lake).partitions.read(spy(TUESDAY)), kept_by(lake).partitions.certificate(spy(TUESDAY))
     assert rows is not None
     assert certificate is not None
     return rows, certificate
@@ -97,7 +99,7 @@ def parts(lake: Lake) -> tuple[pa.Table, Certificate]:
 def published(lake: Lake, rows: pa.Table, certificate: Certificate) -> None:
     """Written as the lake writes, with a seal that holds."""
     with lake.storage.exclusive("a test", timeout_s=1) as writer:
-        lake.partitions.publish(writer, rows, certificate, None)
+        kept_by(lake).partitions.publish(writer, rows, certificate, None)
 
 
 def claiming(**changes: Any) -> Callable[[Lake], None]:
@@ -359,7 +361,7 @@ def found(done: Verification) -> Found:
 
 
 def test_an_undisturbed_lake_has_no_finding(lake: Lake) -> None:
-    done = verify(lake)
+    done = verify(lake, SECOND_BARS)
     assert done.findings == ()
     assert (done.tickers, done.partitions, done.rows, done.states) == (("SPY",), 4, 3 * 390 + 210, {"complete": 4})
     assert done.size_bytes == sum(path_of(lake, session).stat().st_size for session in SESSIONS)
@@ -369,7 +371,7 @@ def test_an_undisturbed_lake_has_no_finding(lake: Lake) -> None:
 def test_damage_is_found_and_named(lake: Lake, name: str) -> None:
     damage, expected, detail = DAMAGE[name]
     damage(lake)
-    done = verify(lake)
+    done = verify(lake, SECOND_BARS)
     assert found(done) == expected
     assert any(re.search(detail, one.detail) for one in done.findings), done.findings
     assert all("\n" not in one.detail for one in done.findings)
@@ -378,9 +380,9 @@ def test_damage_is_found_and_named(lake: Lake, name: str) -> None:
 @pytest.mark.parametrize("name", DAMAGE)
 def test_what_a_finding_says_to_do_mends_it(lake: Lake, tmp_path: Path, name: str) -> None:
     DAMAGE[name][0](lake)
-    before = lake.partitions.inspect("SPY", MONDAY)
-    for finding in verify(lake).findings:
-        step = next_step(finding, fetching_again)
+    before = kept_by(lake).partitions.inspect(spy(MONDAY))
+    for finding in verify(lake, SECOND_BARS).findings:
+        step = next_step(finding, "", fetching_again)
         if "move " in step:
             named = re.search(r"move (processed/\S+) out", step)
             key = named[1] if named else eval(finding.detail[: finding.detail.rindex("'") + 1])
@@ -389,20 +391,20 @@ def test_what_a_finding_says_to_do_mends_it(lake: Lake, tmp_path: Path, name: st
                 shutil.move(place, tmp_path / f"moved-{len(list(tmp_path.iterdir()))}")
         if again := re.search(r"make backfill FROM=(\S+) TO=(\S+) REFETCH=1$", step):
             for session in lake.calendar.sessions(*map(dt.date.fromisoformat, again.groups())):
-                ingest(lake, "SPY", session, a_client(lake, []))
-    assert verify(lake).findings == ()
-    assert lake.partitions.inspect("SPY", MONDAY) == before
+                ingest(lake, SECOND_BARS, spy(session), a_client(lake, []))
+    assert verify(lake, SECOND_BARS).findings == ()
+    assert kept_by(lake).partitions.inspect(spy(MONDAY)) == before
 
 
 def test_a_bit_flipped_anywhere_is_found(lake: Lake) -> None:
     data, hours = path_of(lake).read_bytes(), lake.calendar.hours(TUESDAY)
-    assert examined(data, "SPY", TUESDAY, hours).findings == ()
+    assert examined(data, SECOND_BARS, spy(TUESDAY), hours).findings == ()
     chance = random.Random("flips")
     ends = [*range(12), *range(len(data) - 12, len(data))]
     for position in [*ends, *chance.sample(range(len(data)), 300)]:
         flipped = bytearray(data)
         flipped[position] ^= 1 << chance.randrange(8)
-        done = examined(bytes(flipped), "SPY", TUESDAY, hours)
+        done = examined(bytes(flipped), SECOND_BARS, spy(TUESDAY), hours)
         assert len(done.findings) == 1, position
         assert done.state is None
 
@@ -418,19 +420,19 @@ def test_no_single_bit_of_a_file_is_without_a_seal(lake: Lake) -> None:
 
 def test_a_partition_without_a_seal_is_written_anew_when_fetched_again(lake: Lake) -> None:
     unsealed(lake)
-    report = ingest(lake, "SPY", TUESDAY, a_client(lake, []))
+    report = ingest(lake, SECOND_BARS, spy(TUESDAY), a_client(lake, []))
     assert (report.outcome, report.revision) == ("renewed", 1)
     assert seal_of(path_of(lake).read_bytes()) is Seal.HOLDS
-    assert ingest(lake, "SPY", TUESDAY, a_client(lake, [])).outcome == "unchanged"
+    assert ingest(lake, SECOND_BARS, spy(TUESDAY), a_client(lake, [])).outcome == "unchanged"
 
 
 def test_a_partition_whose_seal_is_broken_proves_nothing(lake: Lake) -> None:
     edited_in_place(lake)
-    held = lake.partitions.inspect("SPY", TUESDAY)
+    held = kept_by(lake).partitions.inspect(spy(TUESDAY))
     assert held is not None
     assert held.certificate is None
-    assert rebuild(lake, "SPY", TUESDAY).outcome == "renewed"  # from its raw pages
-    assert verify(lake).findings == ()
+    assert rebuild(lake, SECOND_BARS, spy(TUESDAY)).outcome == "renewed"  # from its raw pages
+    assert verify(lake, SECOND_BARS).findings == ()
 
 
 def test_a_file_that_may_not_be_read_is_named_and_the_others_are_verified(
@@ -444,18 +446,18 @@ def test_a_file_that_may_not_be_read_is_named_and_the_others_are_verified(
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", refused)
-    done = verify(lake)
+    done = verify(lake, SECOND_BARS)
     assert found(done) == [("SPY", TUESDAY, "unreadable")]
     assert f"cannot read {path_of(lake)}: Permission denied" in done.findings[0].detail
     assert done.states == {"complete": 3}
-    assert next_step(done.findings[0], fetching_again) == (
+    assert next_step(done.findings[0], "", fetching_again) == (
         "see who may read processed/spy/date=2024-11-26, then verify again"
     )
 
 
 def test_a_partition_before_the_history_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", "2024-11-26")
-    done = verify(Lake(settings.load(), now=lambda: NOW))
+    done = verify(Lake(settings.load(), now=lambda: NOW), SECOND_BARS)
     assert found(done) == [("SPY", MONDAY, "outside history")]
     assert done.findings[0].detail == "the lake's history is 2024-11-26 to today"
 
@@ -466,13 +468,13 @@ def test_states_are_counted_and_are_no_findings(
     early = dt.datetime(2024, 11, 27, 15, tzinfo=dt.UTC)  # 10:00 New York on Wednesday
     shutil.rmtree(lake.storage.root)
     then = Lake(lake.settings, now=lambda: early)
-    ingest(then, "SPY", TUESDAY, a_client_at(then, early), allow_provisional=True)
+    ingest(then, SECOND_BARS, spy(TUESDAY), a_client_at(then, early), allow_provisional=True)
     simulator.faults.set(str(MONDAY), [{"fault": "low_above_open", "times": 0}])
     monkeypatch.setenv("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2024-11-25": ["low_above_open", "low_above_close"]}}')
     accepting = Lake(settings.load(), now=lambda: NOW)
-    ingest(accepting, "SPY", MONDAY, a_client(accepting, []))
+    ingest(accepting, SECOND_BARS, spy(MONDAY), a_client(accepting, []))
     simulator.faults.set(str(MONDAY), [])
-    done = verify(lake)
+    done = verify(lake, SECOND_BARS)
     assert done.findings == ()
     assert done.states == {"provisional": 1, "suspect": 1}
 
@@ -484,11 +486,11 @@ def test_a_session_that_lacks_minutes_is_suspect_and_may_not_pass_for_complete(
     simulator.faults.set(
         str(TUESDAY), [{"fault": f"without:{noon_ms}-{noon_ms + 60_000}", "times": 0, "timespan": "second"}]
     )
-    assert ingest(lake, "SPY", TUESDAY, a_client(lake, [])).state == "suspect"
+    assert ingest(lake, SECOND_BARS, spy(TUESDAY), a_client(lake, [])).state == "suspect"
     simulator.faults.set(str(TUESDAY), [])
-    assert (verify(lake).findings, verify(lake).states) == ((), {"complete": 3, "suspect": 1})
+    assert (verify(lake, SECOND_BARS).findings, verify(lake, SECOND_BARS).states) == ((), {"complete": 3, "suspect": 1})
     claiming(state=State.COMPLETE)(lake)
-    done = verify(lake)
+    done = verify(lake, SECOND_BARS)
     assert found(done) == tuesday("state differs")
     assert done.findings[0].detail.startswith("complete, although ")
 
@@ -502,10 +504,10 @@ def a_client_at(lake: Lake, instant: dt.datetime) -> Any:
 def test_a_bound_on_silence_that_has_changed_since_is_no_finding(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKETLAKE__QUALITY__MAX_SILENCE_S", "900")
     strict = Lake(settings.load(), now=lambda: NOW)
-    assert verify(strict).findings == ()
-    assert ingest(strict, "SPY", TUESDAY, a_client(strict, [])).outcome == "renewed"
+    assert verify(strict, SECOND_BARS).findings == ()
+    assert ingest(strict, SECOND_BARS, spy(TUESDAY), a_client(strict, [])).outcome == "renewed"
     monkeypatch.delenv("MARKETLAKE__QUALITY__MAX_SILENCE_S")
-    assert verify(Lake(settings.load(), now=lambda: NOW)).findings == ()
+    assert verify(Lake(settings.load(), now=lambda: NOW), SECOND_BARS).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -523,27 +525,31 @@ def test_a_range_is_verified_whole_and_alone(
     lake: Lake, first: dt.date | None, last: dt.date | None, partitions: int, expected: Found
 ) -> None:
     shutil.rmtree(folder_of(lake))
-    done = verify(lake, first=first, last=last)
+    done = verify(lake, SECOND_BARS, first=first, last=last)
     assert (done.partitions, found(done)) == (partitions, expected)
 
 
 def test_missing_sessions_end_with_the_last_final_one(lake: Lake) -> None:
-    done = verify(lake, first=FRIDAY, last=dt.date(2026, 12, 31))
+    done = verify(lake, SECOND_BARS, first=FRIDAY, last=dt.date(2026, 12, 31))
     assert done.findings[0].last == dt.date(2026, 11, 19)
 
 
 def test_each_ticker_has_a_range_of_its_own_and_one_can_be_named(lake: Lake) -> None:
     shutil.copytree(lake.storage.root.parent / "qqq/processed/qqq", lake.storage.root / "processed/qqq")
-    assert (verify(lake).tickers, verify(lake).partitions, verify(lake).findings) == (("QQQ", "SPY"), 5, ())
-    only = verify(lake, ticker="QQQ")
+    assert (
+        verify(lake, SECOND_BARS).tickers,
+        verify(lake, SECOND_BARS).partitions,
+        verify(lake, SECOND_BARS).findings,
+    ) == (("QQQ", "SPY"), 5, ())
+    only = verify(lake, SECOND_BARS, ticker="QQQ")
     assert (only.tickers, only.partitions) == (("QQQ",), 1)
 
 
 def test_what_mends_a_ticker_without_a_dag_names_it(lake: Lake) -> None:
     shutil.copytree(lake.storage.root.parent / "qqq/processed/qqq", lake.storage.root / "processed/qqq")
     (lake.storage.root / "processed/qqq/date=2024-11-26/bars.parquet").write_bytes(b"")
-    finding = verify(lake).findings[0]
-    assert next_step(finding, fetching_again) == (
+    finding = verify(lake, SECOND_BARS).findings[0]
+    assert next_step(finding, "", fetching_again) == (
         "MARKETLAKE__TICKERS='[\"QQQ\"]' make backfill FROM=2024-11-26 TO=2024-11-26 REFETCH=1"
     )
 
@@ -552,27 +558,30 @@ def test_folders_that_are_links_are_followed_but_never_in_a_circle(lake: Lake) -
     folder = lake.storage.root / "processed/spy"
     folder.rename(lake.storage.root.parent / "another disk")
     folder.symlink_to(lake.storage.root.parent / "another disk")
-    assert verify(lake).partitions == 4
+    assert verify(lake, SECOND_BARS).partitions == 4
     (folder / "again").symlink_to(folder)
-    assert found(verify(lake)) == [("SPY", None, "stray")]
+    assert found(verify(lake, SECOND_BARS)) == [("SPY", None, "stray")]
 
 
 def test_a_file_that_links_to_itself_is_named(lake: Lake) -> None:
     path_of(lake).unlink()
     path_of(lake).symlink_to(path_of(lake))
-    assert found(verify(lake)) == [("SPY", TUESDAY, "unreadable")]
+    assert found(verify(lake, SECOND_BARS)) == [("SPY", TUESDAY, "unreadable")]
 
 
 def test_an_impossible_date_stops_no_other_command(lake: Lake) -> None:
     put("spy/date=2024-02-30/bars.parquet")(lake)
-    assert lake.partitions.sessions("SPY") == set(SESSIONS)
+    assert kept_by(lake).partitions.sessions("SPY") == set(SESSIONS)
 
 
 def test_what_lies_in_a_folder_outside_the_range_is_not_told(lake: Lake) -> None:
     for day in (TUESDAY, FRIDAY):
         path_of(lake, day).unlink()
     put("notes.txt")(lake)
-    assert found(verify(lake, first=TUESDAY, last=WEDNESDAY)) == [("", None, "stray"), ("SPY", TUESDAY, "missing")]
+    assert found(verify(lake, SECOND_BARS, first=TUESDAY, last=WEDNESDAY)) == [
+        ("", None, "stray"),
+        ("SPY", TUESDAY, "missing"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -580,7 +589,7 @@ def test_what_lies_in_a_folder_outside_the_range_is_not_told(lake: Lake) -> None
 )
 def test_nothing_to_verify_is_no_success(lake: Lake, asked: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="nothing to verify under .*processed: check storage.root"):
-        verify(lake, **asked)
+        verify(lake, SECOND_BARS, **asked)
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -14,11 +14,15 @@ from local_airflow.backfill.verdict import verdict
 from local_airflow.server.home import AirflowTrouble, Home
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
+from marketlake.coverage.coverage import Coverage
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import SettingsError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
+from marketlake.rows.bars import SECONDS
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 
 D = dt.date
 
@@ -88,11 +92,11 @@ def test_a_range_without_a_final_session_is_refused(
 
 def test_the_estimate_counts_only_what_is_missing(lake: Lake, client: PolygonClient, said: list[str]) -> None:
     wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
-    ingest(lake, "SPY", D(2024, 11, 25), client)
-    assert estimate_line(lake, "SPY", wanted, refetch=False) == (
+    ingest(lake, SECOND_BARS, spy(D(2024, 11, 25)), client)
+    assert estimate_line(lake, SECOND_BARS, "SPY", wanted, refetch=False) == (
         "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 not here yet: about 9 requests, 4 MB, 1 min"
     )
-    assert "4 to fetch: about 12 requests, 6 MB" in estimate_line(lake, "SPY", wanted, refetch=True)
+    assert "4 to fetch: about 12 requests, 6 MB" in estimate_line(lake, SECOND_BARS, "SPY", wanted, refetch=True)
 
 
 def test_the_api_is_asked_for_the_first_and_the_last_session_only(
@@ -100,7 +104,7 @@ def test_the_api_is_asked_for_the_first_and_the_last_session_only(
 ) -> None:
     wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
     simulator.faults.set("2024-11-29", [{"fault": "empty"}])
-    ask_first(lake, client, "SPY", wanted, said.append)
+    said.extend(ask_first(lake, SECOND_BARS, client, "SPY", wanted))
     assert [request["day"] for request in simulator.requests] == ["2024-11-25", "2024-11-29"]
     assert said == ["SPY 2024-11-29: the API has no bar of this session now; unless that changes, it will fail"]
 
@@ -110,18 +114,18 @@ def test_the_verdict_is_over_partitions_whatever_the_runs_say(
 ) -> None:
     wanted = asked_range(lake, "2024-11-25", "2024-11-27", said.append)
     for day in (D(2024, 11, 25), D(2024, 11, 27)):
-        ingest(lake, "SPY", day, client)
-    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
+        ingest(lake, SECOND_BARS, spy(day), client)
+    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert said[0].startswith("SPY 2024-11-26  FAILED  its run did not fail, but there is no partition")
     assert "SPY: 2 of 3 sessions have their partition" in said[1]
     assert len(said) == 3  # not that a second call tries it again: its run did not fail
     said.clear()
-    assert verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == INCOMPLETE
+    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {D(2024, 11, 26): "why"}, said.append) == INCOMPLETE
     assert said[0] == "SPY 2024-11-26  FAILED  why"
     assert said[-1].endswith(f"make backfill {wanted}  tries the failed ones again")
-    ingest(lake, "SPY", D(2024, 11, 26), client)
+    ingest(lake, SECOND_BARS, spy(D(2024, 11, 26)), client)
     said.clear()
-    assert verdict(lake, "SPY", wanted, {D(2024, 11, 26): "why"}, said.append) == COMPLETE
+    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {D(2024, 11, 26): "why"}, said.append) == COMPLETE
     assert said[0] == "SPY 2024-11-26  kept its old partition; the new fetch failed: why"
     assert said[-2] == "SPY: 1 of them kept what they had, since their new fetch failed"
 
@@ -130,9 +134,9 @@ def test_a_suspect_session_passes_and_is_named_with_its_reason(
     lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
 ) -> None:
     simulator.faults.set("2024-11-26", [{"fault": "without:1732631700000-1732631760000", "times": 0}])
-    ingest(lake, "SPY", D(2024, 11, 26), client)
+    ingest(lake, SECOND_BARS, spy(D(2024, 11, 26)), client)
     wanted = asked_range(lake, "2024-11-26", "2024-11-26", said.append)
-    assert verdict(lake, "SPY", wanted, {}, said.append) == COMPLETE
+    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == COMPLETE
     assert said[:3] == [
         "SPY 2024-11-26  suspect: minutes that traded without one second: 1, at 09:35 New York"
         " (reconcile.missing_minutes = 0)",
@@ -142,10 +146,10 @@ def test_a_suspect_session_passes_and_is_named_with_its_reason(
 
 
 def test_a_provisional_partition_does_not_pass_the_verdict(lake: Lake, client: PolygonClient, said: list[str]) -> None:
-    ingest(lake, "SPY", D(2026, 11, 20), client, allow_provisional=True)
+    ingest(lake, SECOND_BARS, spy(D(2026, 11, 20)), client, allow_provisional=True)
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=2))
     wanted = asked_range(later, "2026-11-20", "2026-11-20", said.append)
-    assert verdict(later, "SPY", wanted, {}, said.append) == INCOMPLETE
+    assert verdict(Coverage(later, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert "the partition is provisional: make backfill FROM=2026-11-20 TO=2026-11-20 REFETCH=1" in said[0]
 
 
@@ -153,11 +157,11 @@ def test_a_partition_of_another_session_under_a_sessions_name_does_not_pass(
     lake: Lake, client: PolygonClient, said: list[str]
 ) -> None:
     for day in (D(2024, 11, 25), D(2024, 11, 26)):
-        ingest(lake, "SPY", day, client)
-    path = lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 26)))
-    path.write_bytes(lake.storage.path(lake.partitions.key("SPY", D(2024, 11, 25))).read_bytes())
+        ingest(lake, SECOND_BARS, spy(day), client)
+    path = lake.storage.path(kept_by(lake).partitions.path(spy(D(2024, 11, 26))))
+    path.write_bytes(lake.storage.path(kept_by(lake).partitions.path(spy(D(2024, 11, 25)))).read_bytes())
     wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
-    assert verdict(lake, "SPY", wanted, {}, said.append) == INCOMPLETE
+    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
 
 
 @pytest.mark.parametrize(

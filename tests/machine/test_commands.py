@@ -196,8 +196,12 @@ def test_a_backfill_reaching_into_the_future_is_clipped_and_says_so(rig: Rig) ->
     ("arguments", "environment", "told"),
     [
         (("2024-13-01", "2024-12-02"), {}, "FROM='2024-13-01' is no date: write it as YYYY-MM-DD."),
-        (("", ""), {}, "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]"),
-        (("2024-11-25", ""), {}, "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [REFETCH=1]"),
+        (("", ""), {}, "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]"),
+        (
+            ("2024-11-25", ""),
+            {},
+            "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]",
+        ),
         (("2024-12-02", "2024-11-25"), {}, "TO=2024-11-25 is before FROM=2024-12-02"),
         (("2024-11-30", "2024-12-01"), {}, "no final session of the New York Stock Exchange"),
         (("2199-01-04", "2199-01-08"), {}, "no final session of the New York Stock Exchange"),

@@ -20,14 +20,20 @@ _FORMATS = {"date": "a date", "time": "a time", "path": "a folder"}
 
 def settings_table() -> str:
     """One row a setting: its name, its default, what is allowed, what it means."""
-    tickers = Settings.model_json_schema()["properties"]["tickers"]
-    rows = [_row("tickers", tickers, tickers["description"])]
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            properties, meanings = section.model_json_schema()["properties"], _meanings(section)
-            rows += [_row(f"{name}.{key}", schema, meanings[key]) for key, schema in properties.items()]
+    rows = [row for name, field in Settings.model_fields.items() for row in _rows(name, field.annotation)]
     return "\n".join(["| setting | default | allowed | meaning |", "|---|---|---|---|", *rows])
+
+
+def _rows(name: str, section: Any) -> list[str]:
+    """The rows of one section, and of those within it."""
+    properties, meanings = section.model_json_schema()["properties"], _meanings(section)
+    found = []
+    for key, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            found += _rows(f"{name}.{key}", field.annotation)
+        else:
+            found.append(_row(f"{name}.{key}", properties[key], meanings[key]))
+    return found
 
 
 def _meanings(section: type[Section]) -> dict[str, str]:

@@ -21,6 +21,7 @@ import requests
 
 from conftest import KEY, NOW
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import Report, ingest
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
@@ -29,6 +30,7 @@ from marketlake.polygon.transport import Transport
 from marketlake.rows.bars import BARS, STOCK_BARS
 from marketlake.settings import Settings
 from polygon_simulator.server import Simulator
+from seconds import kept_by, spy
 from sparse_days import SparseDays
 
 DAY = dt.date(2024, 11, 26)
@@ -92,7 +94,7 @@ class Ground:
         )
 
     def ingest(self, lake: Lake, base_url: str | None = None) -> Report:
-        return ingest(lake, "SPY", DAY, self.client(lake, base_url))
+        return ingest(lake, SECOND_BARS, spy(DAY), self.client(lake, base_url))
 
     def before(self, *, old: bool) -> str | None:
         """What a reader saw before the fault."""
@@ -126,7 +128,7 @@ def seen(lake: Lake, day: dt.date = DAY) -> str | None:
     ``pyarrow`` reads the ticker's folder as anybody would, DuckDB its files by their pattern, the lake the partition.
     """
     folder = lake.storage.root / "processed" / "spy"
-    held = lake.partitions.inspect("SPY", day)
+    held = kept_by(lake).partitions.inspect(spy(day))
     if held is None:
         assert not [path for path in folder.glob(f"date={day}/*") if path.is_file()]
         return None
@@ -156,4 +158,9 @@ def require_whole(lake: Lake, *, staged: bool = False) -> None:
         if name.endswith(".parquet") and not name.startswith(".staging"):
             assert pq.read_table(pa.BufferReader(data), page_checksum_verification=True).num_rows > 0, name
         if match := re.fullmatch(r"raw/spy/date=(.+)/rev=(\d+)/pages\.tar", name):
-            assert lake.raw_pages.get("SPY", dt.date.fromisoformat(match[1]), int(match[2])).fetch.bodies
+            assert (
+                kept_by(lake)
+                .raw_pages.get(spy(dt.date.fromisoformat(match[1])), int(match[2]))
+                .fetch.of("second")
+                .bodies
+            )

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from conftest import NOW
 from marketlake import settings
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import SettingsError, StorageError
 from marketlake.ingest.run_summary import RunSummary
 from marketlake.ingest.session import ingest
@@ -21,6 +22,7 @@ from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake_airflow import deadline, notify, report
 from receivers import PATH, Mailbox, Webhook, mailbox, webhook
+from seconds import spy
 
 DAYS = ["2013-10-09", "2013-10-08", "2013-10-07"]
 
@@ -181,7 +183,7 @@ def three_days(monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClien
     monkeypatch.setattr(report, "system_clock", lambda: NOW)
     monkeypatch.setenv("MARKETLAKE__SCHEDULE__CATCH_UP_SESSIONS", "2")
     for day in DAYS[:2]:
-        ingest(lake, "SPY", dt.date.fromisoformat(day), client)
+        ingest(lake, SECOND_BARS, spy(dt.date.fromisoformat(day)), client)
     return lake
 
 
@@ -191,7 +193,7 @@ def test_a_scheduled_run_sends_one_message_and_fails_with_its_first_line(
     given = context("scheduled", ALL_GOOD | {"ingest_session_2": "failed"}, DAYS, BOTH)
     line = "SPY second bars, run a-run: 1 of 3 sessions failed: 2013-10-07"
     with pytest.raises(AirflowFailException) as failed:
-        report.report("SPY", given)
+        report.report("second_bars", "SPY", given)
     assert str(failed.value) == line
     assert [got["text"].splitlines()[:3] for got in hook.got] == [
         [line, "suspect: 2013-10-08 (2 minutes are missing)", "missing or unfinished among the last 3: 2013-10-07"]
@@ -205,7 +207,9 @@ def test_another_run_is_told_by_its_log_alone_and_fails_too(
     lake: Lake, hook: Webhook, caplog: pytest.LogCaptureFixture, run_type: str
 ) -> None:
     with pytest.raises(AirflowFailException, match="1 of 1 session failed: 2013-10-09"):
-        report.report("SPY", context(run_type, PLANNED | {"ingest_session_0": "failed"}, DAYS[:1], [None]))
+        report.report(
+            "second_bars", "SPY", context(run_type, PLANNED | {"ingest_session_0": "failed"}, DAYS[:1], [None])
+        )
     assert "1 of 1 session failed: 2013-10-09" in caplog.text
     assert hook.got == []
 
@@ -215,8 +219,8 @@ def test_a_run_without_trouble_is_told_only_if_asked_for(
     three_days: Lake, client: PolygonClient, hook: Webhook, monkeypatch: pytest.MonkeyPatch, when: str, messages: int
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__REPORT__WHEN", when)
-    ingest(three_days, "SPY", dt.date(2013, 10, 7), client)
-    report.report("SPY", context("scheduled", ALL_GOOD, DAYS[:1], BOTH[:1]))
+    ingest(three_days, SECOND_BARS, spy(dt.date(2013, 10, 7)), client)
+    report.report("second_bars", "SPY", context("scheduled", ALL_GOOD, DAYS[:1], BOTH[:1]))
     assert [got["text"] for got in hook.got] == [
         "SPY second bars, run a-run: 1 session fetched, none failed"
     ] * messages
@@ -227,7 +231,7 @@ def test_a_lake_that_cannot_be_read_is_told(lake: Lake, hook: Webhook, monkeypat
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("marketlake.coverage.coverage.Coverage.unfinished", gone)
-    report.report("SPY", context("scheduled", ALL_GOOD, DAYS[:1], BOTH[:1]))
+    report.report("second_bars", "SPY", context("scheduled", ALL_GOOD, DAYS[:1], BOTH[:1]))
     assert "what the lake still misses is not known: OSError: [Errno 5] Input/output error" in hook.got[0]["text"]
 
 
@@ -241,12 +245,12 @@ def test_an_audit_whose_summary_cannot_be_written_is_told_all_the_same(
     monkeypatch.setattr(report, "summary", lambda *_: told)
     monkeypatch.setattr(report, "summarise", full)
     with pytest.raises(AirflowFailException, match=f"1 of 2 sessions failed: {DAYS[1]}"):
-        report.summarise_audit("SPY", context("scheduled", {}, DAYS[:2], []))
+        report.summarise_audit("second_bars", "SPY", context("scheduled", {}, DAYS[:2], []))
     line = "the lake's summary could not be written: cannot write audit.json: No space left on device"
     assert line in hook.got[0]["text"]
     monkeypatch.setattr(report, "summary", lambda *_: replace(told, planned=DAYS[:1]))
     with pytest.raises(StorageError, match="No space left on device"):
-        report.summarise_audit("SPY", context("scheduled", {}, DAYS[:1], []))
+        report.summarise_audit("second_bars", "SPY", context("scheduled", {}, DAYS[:1], []))
     assert line in hook.got[1]["text"]
 
 
@@ -255,13 +259,15 @@ def test_trouble_with_sending_hides_no_verdict_and_is_seen(
 ) -> None:
     hook.answers = [(404, {})] * 2
     with pytest.raises(AirflowFailException) as failed:
-        report.report("SPY", context("scheduled", ALL_GOOD | {"ingest_session_0": "failed"}, DAYS[:2], BOTH[1:]))
+        report.report(
+            "second_bars", "SPY", context("scheduled", ALL_GOOD | {"ingest_session_0": "failed"}, DAYS[:2], BOTH[1:])
+        )
     assert str(failed.value) == (
         "SPY second bars, run a-run: 1 of 2 sessions failed: 2013-10-09"
         " (and the message was not sent: webhook: 127.0.0.1: HTTP 404: is the URL in use still valid?)"
     )
     with pytest.raises(AirflowFailException, match="no date failed, but the message was not sent: webhook: "):
-        report.report("SPY", context("scheduled", ALL_GOOD, DAYS[:2], BOTH))
+        report.report("second_bars", "SPY", context("scheduled", ALL_GOOD, DAYS[:2], BOTH))
     levels = [record.levelno for record in caplog.records if "the message was not sent" in record.message]
     assert levels == [logging.ERROR] * 2
 
@@ -392,10 +398,10 @@ def test_only_a_backfill_is_spared_its_report(run_type: str, spared: bool) -> No
     given = context(run_type, {}, None, [])
     if spared:
         with pytest.raises(DownstreamTasksSkipped) as raised:
-            report.spare(result(DAYS[0]), given)
+            report.skip_report_in_backfill(result(DAYS[0]), given)
         assert raised.value.tasks == ["dates_ended", "report"]
     else:
-        report.spare(result(DAYS[0]), given)
+        report.skip_report_in_backfill(result(DAYS[0]), given)
     assert given["ti"].pushed == ({"return_value": result(DAYS[0])} if spared else {})
 
 

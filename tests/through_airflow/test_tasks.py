@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from conftest import KEY, NOW
+from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import SettingsError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake_airflow import tasks
 from marketlake_airflow.hook import PolygonHook
+from seconds import kept_by, spy
 
 PARAMS = {"start_date": None, "end_date": None, "refetch": False, "source": "api", "allow_provisional": False}
 
@@ -69,43 +71,43 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
     ],
 )
 def test_each_run_type_has_its_plan(given: dict[str, Any], planned: list[str]) -> None:
-    assert tasks.plan_sessions("SPY", given) == planned
+    assert tasks.plan_sessions("second_bars", "SPY", given) == planned
 
 
 @pytest.mark.parametrize("run_type", ["asset_triggered", "operator_triggered", "something new"])
 def test_any_other_run_type_raises(run_type: str) -> None:
     with pytest.raises(SettingsError, match="has no plan"):
-        tasks.plan_sessions("SPY", context(run_type, "2013-10-09T00:00:00+00:00"))
+        tasks.plan_sessions("second_bars", "SPY", context(run_type, "2013-10-09T00:00:00+00:00"))
 
 
 def test_a_plan_is_made_once_and_kept(lake: Lake, client: PolygonClient) -> None:
     given = context("manual", None, start_date="2013-10-04", end_date="2013-10-07")
-    first = tasks.plan_sessions("SPY", given)
-    ingest(lake, "SPY", dt.date(2013, 10, 4), client)
-    assert tasks.plan_sessions("SPY", given) == first == ["2013-10-04", "2013-10-07"]
+    first = tasks.plan_sessions("second_bars", "SPY", given)
+    ingest(lake, SECOND_BARS, spy(dt.date(2013, 10, 4)), client)
+    assert tasks.plan_sessions("second_bars", "SPY", given) == first == ["2013-10-04", "2013-10-07"]
 
 
 def test_a_backfill_that_takes_over_a_run_plans_its_own_session() -> None:
     given = context("manual", "2013-10-09T00:00:00+00:00", start_date="2013-10-04", end_date="2013-10-07")
-    assert tasks.plan_sessions("SPY", given) == ["2013-10-04", "2013-10-07"]
+    assert tasks.plan_sessions("second_bars", "SPY", given) == ["2013-10-04", "2013-10-07"]
     given["dag_run"].run_type = "backfill"
-    assert tasks.plan_sessions("SPY", given) == ["2013-10-09"]
+    assert tasks.plan_sessions("second_bars", "SPY", given) == ["2013-10-09"]
 
 
 def test_an_empty_plan_is_kept_too(lake: Lake, client: PolygonClient) -> None:
-    ingest(lake, "SPY", dt.date(2013, 10, 4), client)
-    path = lake.storage.path(lake.partitions.key("SPY", dt.date(2013, 10, 4)))
+    ingest(lake, SECOND_BARS, spy(dt.date(2013, 10, 4)), client)
+    path = lake.storage.path(kept_by(lake).partitions.path(spy(dt.date(2013, 10, 4))))
     given = context("manual", None, start_date="2013-10-04", end_date="2013-10-04")
-    assert tasks.plan_sessions("SPY", given) == []
+    assert tasks.plan_sessions("second_bars", "SPY", given) == []
     path.unlink()
-    assert tasks.plan_sessions("SPY", given) == []
+    assert tasks.plan_sessions("second_bars", "SPY", given) == []
 
 
 def test_an_ingested_session_is_reported_and_told_to_the_asset(lake: Lake) -> None:
     event = Event()
     given = context("backfill", "2024-11-29T00:00:00+00:00") | {"outlet_events": {"bars": event}}
     for outcome in ("created", "unchanged"):
-        report = tasks.ingest_session("SPY", "2024-11-29", "bars", given)  # type: ignore[arg-type]
+        report = tasks.ingest_session("second_bars", "SPY", "2024-11-29", "bars", given)  # type: ignore[arg-type]
         assert (report["outcome"], report["rows"]) == (outcome, 210)
     assert event.partitions == ["2024-11-29", "2024-11-29"]
     assert event.extra == {

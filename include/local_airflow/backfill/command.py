@@ -16,42 +16,61 @@ from local_airflow.server.scheduler_log import SchedulerLog
 from local_airflow.server.stack import Stack, scheduled_dag_ids, stack
 from marketlake import settings
 from marketlake.console import INTERRUPTED, say
+from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import dag_id
+from marketlake.datasets import dataset_named
+from marketlake.datasets.dataset import Dataset
+from marketlake.errors import SettingsError
 from marketlake.lake import Lake, system_clock
 
 
-def run(first: str, last: str, *, refetch: bool) -> int:
-    """Backfill a range of every configured ticker, one after the other."""
+def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
+    """Backfill a range of every ticker of a dataset, one after the other. Without a name: of the first that is on."""
     configured = settings.load()
+    dataset = _chosen(configured, dataset_name)
+    tickers = configured.datasets.tickers_of(dataset.spec.name)
     lake = Lake(configured, now=system_clock)
-    wanted = asked_range(lake, first, last, say)
-    for ticker in configured.tickers:
-        require_lake(lake, ticker, wanted, refetch=refetch)
+    wanted = asked_range(lake, first, last, say, dataset.spec.name)
+    for ticker in tickers:
+        require_lake(lake, dataset, ticker, wanted, refetch=refetch)
     home = Home.of(configured)
     with home.starting():
         if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
             home.migrate()
     client = client_of_tasks.client(home, configured)
     say(f"asking {client}")
-    for ticker in configured.tickers:
-        ask_first(lake, client, ticker, wanted, say)
-        say(estimate_line(lake, ticker, wanted, refetch=refetch))
+    for ticker in tickers:
+        for line in ask_first(lake, dataset, client, ticker, wanted):
+            say(line)
+        say(estimate_line(lake, dataset, ticker, wanted, refetch=refetch))
     with stack(home, scheduled_dag_ids(configured), say) as airflow:
         codes = []
-        for ticker in configured.tickers:
-            codes.append(_fill(home, lake, airflow, ticker, wanted, refetch=refetch))
+        for ticker in tickers:
+            codes.append(_fill(home, airflow, Coverage(lake, dataset.spec, ticker), wanted, refetch=refetch))
             if codes[-1] == INTERRUPTED:
                 break
     return max(codes)
 
 
-def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: Range, *, refetch: bool) -> int:
+def _chosen(configured: settings.Settings, name: str) -> Dataset:
+    """The dataset to fetch. Raises SettingsError for one that there is none of, or that is off."""
+    dataset = dataset_named(name or configured.datasets.on[0])
+    if not configured.datasets.tickers_of(dataset.spec.name):
+        raise SettingsError(
+            f"DATASET={name} is off: name a ticker in datasets.{name}.tickers, such as"
+            f" MARKETLAKE__DATASETS__{name.upper()}__TICKERS='[\"SPY\"]'. On: {', '.join(configured.datasets.on)}."
+        )
+    return dataset
+
+
+def _fill(home: Home, airflow: Stack, coverage: Coverage, wanted: Range, *, refetch: bool) -> int:
     """One ticker's backfill, from creation to the verdict. Its exit code."""
+    dag = dag_id(coverage.spec.name, coverage.ticker)
     if airflow.ours:
-        for left in airflow.api.unfinished_runs(dag_id(ticker)):
+        for left in airflow.api.unfinished_runs(dag):
             say(f"also going on with {left}, which was under way when Airflow ended last")
-    run = BackfillRun(airflow.api, dag_id(ticker), wanted, say, SchedulerLog.of(Processes(home.folder)))
-    with _unpaused(airflow, dag_id(ticker)):
+    run = BackfillRun(airflow.api, dag, wanted, say, SchedulerLog.of(Processes(home.folder)))
+    with _unpaused(airflow, dag):
         try:
             if run.create_or_attach(refetch=refetch):
                 run.watch(airflow.keep_alive, ours=airflow.ours)
@@ -67,7 +86,7 @@ def _fill(home: Home, lake: Lake, airflow: Stack, ticker: str, wanted: Range, *,
             run.pause()
             say(f"\npaused. Resume with  make backfill {wanted}")
             return INTERRUPTED
-        return verdict(lake, ticker, wanted, reasons, say)
+        return verdict(coverage, wanted, reasons, say)
 
 
 @contextmanager

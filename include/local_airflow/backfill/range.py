@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from marketlake.coverage.coverage import Coverage
+from marketlake.dataset_names import UNNAMED
+from marketlake.datasets.dataset import Dataset
 from marketlake.errors import SettingsError
 from marketlake.ingest import preflight
 from marketlake.lake import Lake
@@ -24,12 +26,17 @@ class Range:
     first: dt.date
     last: dt.date
     sessions: list[dt.date]
+    dataset: str = UNNAMED
 
     def __str__(self) -> str:
-        return f"FROM={self.first} TO={self.last}"
+        return self.of(self.first, self.last)
+
+    def of(self, first: dt.date, last: dt.date) -> str:
+        """Other dates of the same dataset, as ``make backfill`` takes them."""
+        return f"{'' if self.dataset == UNNAMED else f'DATASET={self.dataset} '}FROM={first} TO={last}"
 
 
-def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None]) -> Range:
+def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None], dataset: str = UNNAMED) -> Range:
     """The final sessions of a range. Raises SettingsError in one line where there are none to be had."""
     start, end = _date("FROM", first), _date("TO", last)
     if end < start:
@@ -44,7 +51,7 @@ def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None]) -
         )
     for line in _clippings(lake, start, end, bounds):
         say(line)
-    return Range(*bounds, sessions)
+    return Range(*bounds, sessions, dataset)
 
 
 def _clippings(lake: Lake, start: dt.date, end: dt.date, bounds: tuple[dt.date, dt.date]) -> list[str]:
@@ -67,23 +74,28 @@ def _date(name: str, value: str) -> dt.date:
         raise SettingsError(f"{name}={value!r} is no date: write it as YYYY-MM-DD.") from None
 
 
-def require_lake(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> None:
-    """Raise StorageError where the lake cannot take what is to be fetched."""
-    preflight.require_lake(lake, ticker, len(to_fetch(lake, ticker, wanted, refetch=refetch)))
+def require_lake(lake: Lake, dataset: Dataset, ticker: str, wanted: Range, *, refetch: bool) -> None:
+    """Raise StorageError if the lake cannot take what is to be fetched."""
+    fetched = to_fetch(Coverage(lake, dataset.spec, ticker), wanted, refetch=refetch)
+    preflight.require_lake(lake, dataset, ticker, len(fetched))
 
 
-def ask_first(lake: Lake, client: PolygonClient, ticker: str, wanted: Range, say: Callable[[str], None]) -> None:
-    """Ask the API for the first and the last session, and say where it has none. Creates nothing."""
-    for session in preflight.require_served(lake, client, ticker, wanted.sessions[0], wanted.sessions[-1]):
-        say(f"{ticker} {session}: the API has no bar of this session now; unless that changes, it will fail")
+def ask_first(lake: Lake, dataset: Dataset, client: PolygonClient, ticker: str, wanted: Range) -> list[str]:
+    """Ask the API for the first and the last session: a line for each that it has nothing of. Creates nothing."""
+    keys = [dataset.spec.key(ticker, session) for session in (wanted.sessions[0], wanted.sessions[-1])]
+    return [
+        f"{key}: the API has no bar of this session now; unless that changes, it will fail"
+        for key in preflight.require_served(lake, dataset, client, keys)
+    ]
 
 
-def estimate_line(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> str:
+def estimate_line(lake: Lake, dataset: Dataset, ticker: str, wanted: Range, *, refetch: bool) -> str:
     """Sessions, requests, size and time of what is to be fetched."""
-    fetched = len(to_fetch(lake, ticker, wanted, refetch=refetch))
-    cost = preflight.estimate(lake, fetched)
+    coverage = Coverage(lake, dataset.spec, ticker)
+    fetched = len(to_fetch(coverage, wanted, refetch=refetch))
+    cost = preflight.estimate(lake, dataset, fetched)
     return (
-        f"{ticker}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
+        f"{coverage.title}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
         f" {fetched} {'to fetch' if refetch else 'not here yet'}: about {cost.requests} requests,"
         f" {cost.bytes / 1e6:,.0f} MB, {_time(lake, cost)}"
     )
@@ -101,6 +113,6 @@ def _minutes(minutes: float) -> str:
     return f"{minutes / 60:.0f} h" if minutes >= _HOURS_FROM_MIN else f"{max(1, round(minutes))} min"
 
 
-def to_fetch(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> list[dt.date]:
+def to_fetch(coverage: Coverage, wanted: Range, *, refetch: bool) -> list[dt.date]:
     """The sessions of a range that a backfill fetches."""
-    return wanted.sessions if refetch else Coverage(lake, ticker).unfinished(wanted.sessions)
+    return wanted.sessions if refetch else coverage.unfinished(wanted.sessions)

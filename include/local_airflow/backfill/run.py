@@ -75,9 +75,10 @@ class BackfillRun:
     def _attach(self, active: dict[str, Any], *, refetch: bool) -> bool:
         first, last = dates_of(active)
         if (first, last) != (self._wanted.first, self._wanted.last):
+            others = self._wanted.of(first, last)
             raise AirflowTrouble(
                 f"backfill {active['id']} of FROM={first} TO={last} is {'paused' if active['is_paused'] else 'active'}"
-                f" on {self._dag_id}, and there can be only one. Resume it with  make backfill FROM={first} TO={last}"
+                f" on {self._dag_id}, and there can be only one. Resume it with  make backfill {others}"
             )
         if refetch and active["reprocess_behavior"] != "completed":
             raise AirflowTrouble(

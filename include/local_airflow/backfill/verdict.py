@@ -7,52 +7,53 @@ from collections.abc import Callable
 
 from local_airflow.backfill.range import Range
 from marketlake.console import COMPLETE, INCOMPLETE
-from marketlake.lake import Lake
+from marketlake.coverage.coverage import Coverage
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.polygon.hosts import is_vendor
 
 _GOOD = frozenset({State.COMPLETE, State.SUSPECT, State.EMPTY})
 
 
-def verdict(lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str], say: Callable[[str], None]) -> int:
+def verdict(coverage: Coverage, wanted: Range, reasons: dict[dt.date, str], say: Callable[[str], None]) -> int:
     """Judge the partitions of the range, whatever the runs say: each is read whole and held against its
-    certificate. COMPLETE or INCOMPLETE."""
-    certificates, bad = _judged(lake, ticker, wanted, reasons)
+    certificate. COMPLETE or INCOMPLETE.
+    """
+    certificates, bad = _judged(coverage, wanted, reasons)
     hosts = {day: one.source_host for day, one in certificates.items() if not is_vendor(one.source_host)}
     if hosts and len(hosts) < len(certificates):
         for day, host in hosts.items():
             bad.setdefault(day, f"beside bars of the vendor, its own are from {host}: remove that partition")
     kept = sorted(reasons.keys() - bad.keys())
     for day in kept:
-        say(f"{ticker} {day}  kept its old partition; the new fetch failed: {reasons[day]}")
+        say(f"{coverage.spec.key(coverage.ticker, day)}  kept its old partition; the new fetch failed: {reasons[day]}")
     for day, reason in sorted(bad.items()):
-        say(f"{ticker} {day}  FAILED  {reason}")
+        say(f"{coverage.spec.key(coverage.ticker, day)}  FAILED  {reason}")
     suspect = {day: one for day, one in certificates.items() if one.state is State.SUSPECT}
     for day, one in sorted(suspect.items()):
-        say(f"{ticker} {day}  suspect: {'; '.join(one.suspect_because)}")
+        say(f"{coverage.spec.key(coverage.ticker, day)}  suspect: {'; '.join(one.suspect_because)}")
     good = len(wanted.sessions) - len(bad)
-    say(f"{ticker}: {good} of {len(wanted.sessions)} sessions have their partition under {lake.storage.root}")
+    say(f"{coverage.title}: {good} of {len(wanted.sessions)} sessions have their partition under {coverage.where}")
     if suspect:
-        say(f"{ticker}: {len(suspect)} of them are suspect: published, and looked at again by the audit")
+        say(f"{coverage.title}: {len(suspect)} of them are suspect: published, and looked at again by the audit")
     if kept:
-        say(f"{ticker}: {len(kept)} of them kept what they had, since their new fetch failed")
+        say(f"{coverage.title}: {len(kept)} of them kept what they had, since their new fetch failed")
     if hosts:
-        say(f"{ticker}: NOT THE VENDOR'S: bars of this range were served by {', '.join(sorted(set(hosts.values())))}")
+        served_by = ", ".join(sorted(set(hosts.values())))
+        say(f"{coverage.title}: NOT THE VENDOR'S: bars of this range were served by {served_by}")
     if bad.keys() & reasons.keys():
         say(f"once the cause is gone:  make backfill {wanted}  tries the failed ones again")
     return INCOMPLETE if bad else COMPLETE
 
 
 def _judged(
-    lake: Lake, ticker: str, wanted: Range, reasons: dict[dt.date, str]
+    coverage: Coverage, wanted: Range, reasons: dict[dt.date, str]
 ) -> tuple[dict[dt.date, Certificate], dict[dt.date, str]]:
     """The certificates that count, by session, and what is wrong with the sessions that do not pass."""
     certificates: dict[dt.date, Certificate] = {}
     bad: dict[dt.date, str] = {}
-    for session in wanted.sessions:
-        held = lake.partitions.inspect(ticker, session)
+    for session, held in coverage.inspected(wanted.sessions).items():
         certificate = held.certificate if held else None
-        again = f"make backfill FROM={session} TO={session} REFETCH=1"
+        again = f"make backfill {wanted.of(session, session)} REFETCH=1"
         if certificate is None:
             what = "there is no partition" if held is None else "its partition does not match its certificate"
             bad[session] = reasons.get(session) or f"its run did not fail, but {what}: {again}"

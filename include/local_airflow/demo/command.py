@@ -20,8 +20,12 @@ from local_airflow.server.stack import end as end_processes
 from local_airflow.server.stack import scheduled_dag_ids, start_unscheduled
 from marketlake import settings
 from marketlake.console import say
-from marketlake.dataset_names import dag_id
+from marketlake.coverage.coverage import Coverage
+from marketlake.dataset_names import UNNAMED, dag_id, run_title
+from marketlake.datasets import dataset_named
+from marketlake.errors import SettingsError
 from marketlake.lake import Lake, system_clock
+from marketlake.rows.spec import DatasetSpec
 
 TICKER = "SPY"
 FIRST, LAST = "2025-11-19", "2025-12-03"
@@ -31,14 +35,17 @@ _RETRY_S = 120
 _POLL_S = 0.5
 
 
-def run(*, keep: bool) -> int:
-    """The whole demo; exit code 0 if every session is complete in the end. Raises AirflowTrouble."""
+def run(*, keep: bool, dataset: str = "") -> int:
+    """The whole demo, of that dataset, or of the first one that the settings have on; exit code 0 if every session is
+    complete in the end. Raises AirflowTrouble.
+    """
     started_s = time.monotonic()
+    spec = dataset_named(dataset or _of_settings()).spec
     stage = DemoFolder.of_this_checkout()
     with stage.alone(), ExitStack() as at_exit:
-        say("a demo on made-up SPY seconds: no key is used, and nothing leaves this machine")
+        say(f"a demo on made-up {run_title(spec.name, TICKER)}: no key is used, and nothing leaves this machine")
         at_exit.callback(end_processes, stage.simulator)
-        stage.become()
+        stage.use_demo_environment(spec.name)
         simulator_url = stage.start_simulator({str(FAILING): [{"fault": "empty", "times": 0}]})
         lake = Lake(settings.load(), now=system_clock)
         home = Home.of(lake.settings)
@@ -48,26 +55,34 @@ def run(*, keep: bool) -> int:
             home.migrate()
             api = start_unscheduled(home, scheduled_dag_ids(lake.settings), "demo")
         say(f"Airflow is up after {time.monotonic() - started_s:.0f} s at {api.base_url}")
-        wanted = asked_range(lake, FIRST, LAST, say)
+        wanted = asked_range(lake, FIRST, LAST, say, spec.name)
         keep_alive = of_home(home, say)
         api.be_patient(keep_alive)
         _fill(api, keep_alive, SchedulerLog.of(stage.airflow), wanted)
         say("the simulator answers properly from now on; clearing that one task instance, as one does in the UI ...")
         stage.heal(simulator_url)
-        _mend(api, wanted)
-        code = _show(lake, api, wanted)
+        _clear_failed(api, wanted)
+        code = _show(lake, spec, api, wanted)
         say(f"{time.monotonic() - started_s:.0f} s in all")
-        for line in _next_steps(stage, api, home, keep=keep):
+        for line in _next_steps(stage, spec, api, home, keep=keep):
             say(line)
         if keep:
             at_exit.pop_all()
     return code
 
 
+def _of_settings() -> str:
+    """The dataset that a person's settings have on; where they cannot be read, nothing else of theirs is needed."""
+    try:
+        return settings.load().datasets.on[0]
+    except SettingsError:
+        return UNNAMED
+
+
 def _fill(api: AirflowApi, keep_alive: Keeper, scheduler_log: SchedulerLog | None, wanted: Range) -> None:
     """Backfill all sessions, and see one fail."""
     say(f"{FAILING} will fail: the simulator answers it with success and no bars, which is never taken for a holiday")
-    filling = BackfillRun(api, dag_id(TICKER), wanted, say, scheduler_log)
+    filling = BackfillRun(api, dag_id(wanted.dataset, TICKER), wanted, say, scheduler_log)
     filling.create_or_attach(refetch=False)
     filling.watch(keep_alive, ours=True)
     reasons = filling.reasons()
@@ -77,7 +92,7 @@ def _fill(api: AirflowApi, keep_alive: Keeper, scheduler_log: SchedulerLog | Non
         raise AirflowTrouble(f"{FAILING} was to fail, and did not: this demo shows nothing. Please report it.")
 
 
-def _mend(api: AirflowApi, wanted: Range) -> None:
+def _clear_failed(api: AirflowApi, wanted: Range) -> None:
     """Clear what has failed, one task instance at a time."""
     for instance in _instances(api, wanted):
         if instance["state"] == "failed":
@@ -87,11 +102,11 @@ def _mend(api: AirflowApi, wanted: Range) -> None:
 
 def _instances(api: AirflowApi, wanted: Range) -> list[dict[str, Any]]:
     """Every instance of the mapped task over the range."""
-    runs = api.runs(dag_id(TICKER), wanted.first, wanted.last)
+    runs = api.runs(dag_id(wanted.dataset, TICKER), wanted.first, wanted.last)
     return [
         instance
         for run in runs
-        for instance in api.task_instances(dag_id(TICKER), run["dag_run_id"])
+        for instance in api.task_instances(dag_id(wanted.dataset, TICKER), run["dag_run_id"])
         if instance["task_id"] == "ingest_session"
     ]
 
@@ -127,20 +142,21 @@ class _Row:
         )
 
 
-def _show(lake: Lake, api: AirflowApi, wanted: Range) -> int:
+def _show(lake: Lake, spec: DatasetSpec, api: AirflowApi, wanted: Range) -> int:
     """The table of sessions, each read back and held against its certificate. The verdict's exit code."""
     lines: list[str] = []
-    code = verdict(lake, TICKER, wanted, {}, lines.append)
+    code = verdict(Coverage(lake, spec, TICKER), wanted, {}, lines.append)
     by_session = {instance["rendered_map_index"]: instance for instance in _instances(api, wanted)}
-    rows = []
+    rows, partitions = [], lake.store(spec).partitions
     for session in wanted.sessions:
-        certificate = lake.partitions.certificate(TICKER, session)
+        key = spec.key(TICKER, session)
+        certificate = partitions.certificate(key)
         instance = by_session.get(str(session), {})
         rows.append(
             _Row(
                 session,
                 certificate.rows if certificate else 0,
-                lake.partitions.size_bytes(TICKER, session),
+                partitions.size_bytes(key),
                 certificate.state.value if certificate else "MISSING",
                 int(instance.get("try_number") or 0),
                 float(instance.get("duration") or 0),
@@ -156,9 +172,9 @@ def _show(lake: Lake, api: AirflowApi, wanted: Range) -> int:
     return code
 
 
-def _next_steps(stage: DemoFolder, api: AirflowApi, home: Home, *, keep: bool) -> list[str]:
+def _next_steps(stage: DemoFolder, spec: DatasetSpec, api: AirflowApi, home: Home, *, keep: bool) -> list[str]:
     """What to do now, as lines to copy."""
-    data = stage.path / "data" / "processed" / TICKER.lower()
+    data = stage.path / "data" / spec.prefix / "processed" / TICKER.lower()
     if data.is_relative_to(settings.project_folder()):
         data = data.relative_to(settings.project_folder())
     lines = [
@@ -169,7 +185,9 @@ def _next_steps(stage: DemoFolder, api: AirflowApi, home: Home, *, keep: bool) -
         "look at it in Airflow's UI:",
     ]
     if keep:
-        lines.append(f"  {api.base_url}/dags/{dag_id(TICKER)}  user {home.user}, password in {home.passwords_file}")
+        lines.append(
+            f"  {api.base_url}/dags/{dag_id(spec.name, TICKER)}  user {home.user}, password in {home.passwords_file}"
+        )
         lines.append("  it stays up until  make down  or the next  make demo")
     else:
         lines.append("  make demo KEEP=1")
@@ -177,5 +195,5 @@ def _next_steps(stage: DemoFolder, api: AirflowApi, home: Home, *, keep: bool) -
         *lines,
         "go on with a real key:",
         "  make env                                      # writes .env; put your key there as POLYGON_API_KEY",
-        "  make backfill FROM=2024-11-25 TO=2024-12-02",
+        f"  make backfill {'' if spec.name == UNNAMED else f'DATASET={spec.name} '}FROM=2024-11-25 TO=2024-12-02",
     ]

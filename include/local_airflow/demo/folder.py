@@ -21,6 +21,7 @@ from local_airflow.server.processes import Processes, stop_strays
 from local_airflow.server.stack import end, wait_for
 from marketlake import settings
 from marketlake.console import say
+from marketlake.dataset_names import NAMES
 from marketlake.paths import path_of
 
 FOLDER_VARIABLE = "MARKETLAKE_DEMO_FOLDER"
@@ -102,9 +103,10 @@ class DemoFolder:
                 f"{exc.filename} of the last demo cannot be removed ({exc.strerror}): remove {self.path} by hand."
             ) from exc
 
-    def become(self) -> None:
+    def use_demo_environment(self, dataset: str) -> None:
         """Give this process, and all it starts, the demo's environment: no key, setting, proxy or Airflow of
-        the user's."""
+        the user's, and one dataset alone.
+        """
         defaults = self.path / "settings.yaml"
         defaults.write_text("{}\n")
         foreign = re.compile(r"_?AIRFLOW|MARKETLAKE|POLYGON|MASSIVE|(https?|all)_proxy$", re.IGNORECASE)
@@ -118,6 +120,7 @@ class DemoFolder:
             "MARKETLAKE__STORAGE__ROOT": str(self.path / "data"),
             "MARKETLAKE__LOGGING__FOLDER": str(self.path / "logs"),
             "MARKETLAKE__TASKS__RETRIES": "0",
+            **{_tickers_of(name): '["SPY"]' if name == dataset else "[]" for name in NAMES},
         }
 
     def start_simulator(self, faults: dict[str, list[dict[str, Any]]]) -> str:
@@ -147,3 +150,7 @@ class DemoFolder:
                 raise AirflowTrouble(
                     f"the simulator does not answer ({type(exc).__name__}): see {self.simulator.log_of('simulator')}."
                 ) from exc
+
+
+def _tickers_of(dataset: str) -> str:
+    return f"{settings.ENV_PREFIX}DATASETS__{dataset.upper()}__TICKERS"

@@ -42,9 +42,10 @@ class Stack:
 
 
 def scheduled_dag_ids(configured: Settings) -> list[str]:
-    """Every DAG that has a schedule: of each ticker its bars and, unless that is switched off, their audit."""
-    audits = [audit_dag_id(ticker) for ticker in configured.tickers if configured.audit.enabled]
-    return [*(dag_id(ticker) for ticker in configured.tickers), *audits]
+    """Every DAG that has a schedule: of each ticker of each dataset its rows and, unless switched off, their audit."""
+    subjects = configured.datasets.each
+    audits = subjects if configured.audit.enabled else ()
+    return [*(dag_id(*subject) for subject in subjects), *(audit_dag_id(*subject) for subject in audits)]
 
 
 @contextmanager

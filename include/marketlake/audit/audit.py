@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -12,11 +11,16 @@ import msgspec
 from marketlake.audit.due import Because, because, due
 from marketlake.audit.visits import Visit, Visits
 from marketlake.coverage.coverage import Coverage
+from marketlake.dataset_names import SECOND_BARS
+from marketlake.datasets.dataset import Dataset
 from marketlake.errors import MarketLakeError, StorageError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
+from marketlake.partitions.dataset_store import DatasetStore
+from marketlake.partitions.layout import audit_path
 from marketlake.polygon.client import PolygonClient
+from marketlake.rows.spec import DatasetSpec, PartitionKey
 
 _log = logging.getLogger(__name__)
 
@@ -35,18 +39,20 @@ class Audit(msgspec.Struct, frozen=True):
     left_over: int
     states: dict[str, int]
     suspect: dict[str, tuple[str, ...]]
+    dataset: str = SECOND_BARS
 
 
-def audit_session(lake: Lake, ticker: str, session: dt.date, client: PolygonClient) -> Visit:
+def audit_session(lake: Lake, dataset: Dataset, key: PartitionKey, client: PolygonClient) -> Visit:
     """Fetch a session again, publish what differs, and note the visit, or that it failed. Raises as ``ingest`` does."""
-    reason = because(lake, ticker, session)
+    store = lake.store(dataset.spec)
+    reason = because(lake, dataset.spec, key)
     try:
-        report = ingest(lake, ticker, session, client)
+        report = ingest(lake, dataset, key, client)
     except MarketLakeError:
-        _note_failure(lake, ticker, session, reason)
+        _note_failure(lake, store, key, reason)
         raise
     visit = Visit(
-        session,
+        key.session,
         reason.value,
         report.outcome,
         report.state,
@@ -55,47 +61,47 @@ def audit_session(lake: Lake, ticker: str, session: dt.date, client: PolygonClie
         report.changes,
         report.suspect_because,
     )
-    _note(lake, ticker, visit)
+    _note(store, key, visit)
     return visit
 
 
-def _note_failure(lake: Lake, ticker: str, session: dt.date, reason: Because) -> None:
-    """So that the next run takes others first. Where that fails, the failure itself is still what is told."""
-    last = Visits(lake.storage).last(ticker, session) or Visit(session, reason.value, "failed", "", 0, visited_at_ms=0)
+def _note_failure(lake: Lake, store: DatasetStore, key: PartitionKey, reason: Because) -> None:
+    """So that the next run takes others first. If that fails, the failure itself is still what is told."""
+    last = Visits(store.storage).last(key.ticker, key.session)
+    visit = last or Visit(key.session, reason.value, "failed", "", 0, visited_at_ms=0)
     try:
-        _note(lake, ticker, msgspec.structs.replace(last, failed_at_ms=int(lake.now().timestamp() * 1000)))
+        _note(store, key, msgspec.structs.replace(visit, failed_at_ms=int(lake.now().timestamp() * 1000)))
     except StorageError as exc:
-        _log.warning("%s %s: that the visit failed could not be noted: %s", ticker, session, exc)
+        _log.warning("%s: that the visit failed could not be noted: %s", key, exc)
 
 
-def _note(lake: Lake, ticker: str, visit: Visit) -> None:
-    name = f"audit-{ticker.lower()}-{visit.session}"
-    with lake.storage.exclusive(name, lake.settings.storage.lock_timeout_s) as writer:
-        Visits(lake.storage).note(writer, ticker, visit)
+def _note(store: DatasetStore, key: PartitionKey, visit: Visit) -> None:
+    with store.writer(f"audit-{key.ticker.lower()}-{visit.session}") as writer:
+        Visits(store.storage).note(writer, key.ticker, visit)
 
 
-def summarise(lake: Lake, ticker: str, planned: Sequence[str], visits: Sequence[Visit]) -> Audit:
+def summarise(lake: Lake, spec: DatasetSpec, ticker: str, planned: Sequence[str], visits: Sequence[Visit]) -> Audit:
     """Write ``audit.json`` and tell the same as a table in the log. A planned session without a visit failed."""
     seen = {str(visit.session) for visit in visits}
-    held = Coverage(lake, ticker).certificates()
+    held = Coverage(lake, spec, ticker).certificates()
     audit = Audit(
         ticker,
         int(lake.now().timestamp() * 1000),
         tuple(planned),
         tuple(sorted(day for day in planned if day not in seen)),
         tuple(sorted(visits, key=lambda visit: visit.session)),
-        len({str(one.session) for one in due(lake, ticker)} - set(planned)),
+        len({str(one.session) for one in due(lake, spec, ticker)} - set(planned)),
         dict(Counter(one.state.value if one else "unproven" for one in held.values())),
         {str(day): one.suspect_because for day, one in sorted(held.items()) if one and one.state is State.SUSPECT},
+        spec.name,
     )
-    name = f"audit-{ticker.lower()}"
-    with lake.storage.exclusive(name, lake.settings.storage.lock_timeout_s) as writer:
-        writer.put(f"audit/{ticker.lower()}/audit.json", msgspec.json.encode(audit))
-    _tell(audit)
+    with lake.store(spec).writer(f"audit-{ticker.lower()}") as writer:
+        writer.put(audit_path(ticker), msgspec.json.encode(audit))
+    _tell(audit, spec.title(ticker))
     return audit
 
 
-def _tell(audit: Audit) -> None:
+def _tell(audit: Audit, subject: str) -> None:
     _log.info("%-10s  %-12s  %-9s  %8s  %s", "session", "because", "outcome", "revision", "state")
     for visit in audit.visits:
         told = "; ".join(text for text in (visit.changes, *visit.suspect_because) if text)
@@ -108,7 +114,7 @@ def _tell(audit: Audit) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(audit.states.items())) or "no partition"
     _log.info(
         "%s: %d of %d looked at; the lake holds %s; %d more are due",
-        audit.ticker, len(audit.visits), len(audit.planned), states, audit.left_over,
+        subject, len(audit.visits), len(audit.planned), states, audit.left_over,
     )  # fmt: skip
     for day, reasons in audit.suspect.items():
-        _log.warning("%s %s is suspect: %s", audit.ticker, day, "; ".join(reasons))
+        _log.warning("%s %s is suspect: %s", subject, day, "; ".join(reasons))

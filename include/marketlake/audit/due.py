@@ -8,10 +8,11 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 
-from marketlake.audit.visits import Visits
+from marketlake.audit.visits import Visit, Visits
 from marketlake.coverage.coverage import Coverage
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
+from marketlake.rows.spec import DatasetSpec, PartitionKey
 from marketlake.sessions import final_from
 
 _log = logging.getLogger(__name__)
@@ -46,18 +47,20 @@ class Due:
         return self.failed_at_ms > self.looked_at_ms
 
 
-def due(lake: Lake, ticker: str) -> list[Due]:
+def due(lake: Lake, spec: DatasetSpec, ticker: str) -> list[Due]:
     """Every session that is due, most urgent first, then the one whose last look is longest ago.
 
     Those whose last visit failed come behind all others, so that what cannot be mended holds nothing up.
     Sessions without a partition are a run's work, and those that are not final nobody's yet. Reads the
     footer of every partition.
     """
-    held = Coverage(lake, ticker).certificates()
-    last = lake.calendar.last_final(lake.now())
+    held = Coverage(lake, spec, ticker).certificates()
+    last, visits = lake.calendar.last_final(lake.now()), Visits(lake.store(spec).storage)
     known = lake.calendar.sessions(min(held), last) if held and last else []
     found = [
-        _due(lake, ticker, held[session], known, position) for position, session in enumerate(known) if session in held
+        _due(lake, visits.last(ticker, session), held[session], known, position)
+        for position, session in enumerate(known)
+        if session in held
     ]
     order = list(Because)
     waiting = [one for one in found if one is not None]
@@ -72,37 +75,43 @@ def due(lake: Lake, ticker: str) -> list[Due]:
     )
 
 
-def because(lake: Lake, ticker: str, session: dt.date) -> Because:
-    """Why one session is due; ASKED where it is not."""
-    last = lake.calendar.last_final(lake.now())
-    known = lake.calendar.sessions(session, last) if last else []
-    found = _due(lake, ticker, lake.partitions.certificate(ticker, session), known, 0) if known else None
+def because(lake: Lake, spec: DatasetSpec, key: PartitionKey) -> Because:
+    """Why one session is due; ASKED if it is not."""
+    store, last = lake.store(spec), lake.calendar.last_final(lake.now())
+    since = lake.calendar.sessions(key.session, last) if last else []
+    if not since:
+        return Because.ASKED
+    visit = Visits(store.storage).last(key.ticker, key.session)
+    found = _due(lake, visit, store.partitions.certificate(key), since, 0)
     return found.because if found else Because.ASKED
 
 
-def audit_plan(lake: Lake, ticker: str, first: dt.date | None, last: dt.date | None) -> list[dt.date]:
+def audit_plan(
+    lake: Lake, spec: DatasetSpec, ticker: str, first: dt.date | None, last: dt.date | None
+) -> list[dt.date]:
     """What one run looks at: the held sessions of a range that was asked for, else the most urgent of what is due."""
     if first is not None or last is not None:
-        held = lake.partitions.sessions(ticker)
+        held = lake.store(spec).partitions.sessions(ticker)
         return sorted(day for day in held if (first or day) <= day <= (last or day))
-    waiting = due(lake, ticker)
+    waiting = due(lake, spec, ticker)
     taken = waiting[: lake.settings.audit.sessions_a_run]
     if len(taken) < len(waiting):
         _log.warning(
             "%s: %d sessions are due; %d are looked at now, the rest with the next runs (audit.sessions_a_run)",
-            ticker, len(waiting), len(taken),
+            spec.title(ticker), len(waiting), len(taken),
         )  # fmt: skip
     for reason, count in Counter(one.because for one in taken).items():
-        _log.info("%s: %d due as %s", ticker, count, reason.value)
+        _log.info("%s: %d due as %s", spec.title(ticker), count, reason.value)
     return [one.session for one in taken]
 
 
-def _due(lake: Lake, ticker: str, certificate: Certificate | None, known: list[dt.date], position: int) -> Due | None:
+def _due(
+    lake: Lake, visit: Visit | None, certificate: Certificate | None, known: list[dt.date], position: int
+) -> Due | None:
     """Of the session at that position of ``known``, which are the sessions up to the last final one."""
     session = known[position]
     if not lake.settings.history.includes(session):
         return None
-    visit = Visits(lake.storage).last(ticker, session)
     looked_at_ms = max(visit.visited_at_ms if visit else 0, certificate.fetched_at_ms if certificate else 0)
     reason = _reason(lake, certificate, known, position, looked_at_ms)
     return Due(session, reason, looked_at_ms, visit.failed_at_ms if visit else 0) if reason else None

@@ -6,6 +6,7 @@ import datetime as dt
 
 import msgspec
 
+from marketlake.partitions.layout import visit_path
 from marketlake.storage.storage import Storage, Writer
 
 
@@ -28,14 +29,14 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Visits:
-    """The last visit of each session, in ``audit/{ticker}/date=D.json``."""
+    """The last visit of each session of the dataset that ``storage`` begins with: ``audit/{ticker}/date=D.json``."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def last(self, ticker: str, session: dt.date) -> Visit | None:
         """The last visit; None without one, or where the note cannot be read."""
-        data = self._storage.get(_key(ticker, session))
+        data = self._storage.get(visit_path(ticker, session))
         try:
             return msgspec.json.decode(data, type=Visit) if data else None
         except msgspec.DecodeError:  # the session is looked at once more
@@ -43,8 +44,4 @@ class Visits:
 
     def note(self, writer: Writer, ticker: str, visit: Visit) -> None:
         """Replace the note of the session."""
-        writer.put(_key(ticker, visit.session), msgspec.json.encode(visit))
-
-
-def _key(ticker: str, session: dt.date) -> str:
-    return f"audit/{ticker.lower()}/date={session}.json"
+        writer.put(visit_path(ticker, visit.session), msgspec.json.encode(visit))

@@ -1,39 +1,63 @@
-"""What the lake holds of a ticker's sessions, by listings and footers: planner, report and audit go by it."""
+"""What the lake holds of a ticker's sessions: what planner, report, audit, verification and verdict go by."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cached_property
+from itertools import groupby
 
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
+from marketlake.partitions.store import HeldPartition
 from marketlake.polygon.hosts import source_kind
+from marketlake.rows.spec import DatasetSpec
 
 # Of 3,000 partitions on two cores, one reader takes 0.9 s and eight half of that; an object store gains more.
 _READERS = 8
 
 
 class Coverage:
-    """The sessions of one ticker that have a partition, and what their certificates claim.
+    """The sessions of one ticker of a dataset that have a partition, and what their certificates claim.
 
-    Made from one listing, when it is first needed, and kept: for a later look, make another one. Rows are not read:
-    whether they still match their certificate is for ``PartitionStore.inspect`` to say.
+    Made from one listing, when it is first needed, and kept: for a later look, make another one. ``present``: what such
+    a listing gave already. Rows are read by
+    ``inspected`` alone; everything else believes the footers.
     """
 
-    def __init__(self, lake: Lake, ticker: str) -> None:
-        self._partitions = lake.partitions
-        self._ticker = ticker
+    def __init__(
+        self, lake: Lake, spec: DatasetSpec, ticker: str, *, present: frozenset[dt.date] | None = None
+    ) -> None:
+        self._given = present
+        self._store = lake.store(spec)
+        self._partitions = self._store.partitions
+        self.spec = spec
+        self.ticker = ticker
+
+    @property
+    def title(self) -> str:
+        """What it is the coverage of, in words."""
+        return self.spec.title(self.ticker)
+
+    @property
+    def where(self) -> str:
+        """Where the dataset lies, for people."""
+        return self._store.storage.where
 
     @cached_property
     def present(self) -> frozenset[dt.date]:
         """The sessions that have a partition file. Raises StorageError if they cannot be listed."""
-        return frozenset(self._partitions.present(self._ticker))
+        return frozenset(self._partitions.present(self.ticker)) if self._given is None else self._given
 
     def missing(self, sessions: Iterable[dt.date]) -> list[dt.date]:
         """Those of ``sessions`` without a partition file, in their order."""
         return [session for session in sessions if session not in self.present]
+
+    def gaps(self, sessions: Iterable[dt.date]) -> list[list[dt.date]]:
+        """Each run of neighbours among ``sessions`` that have no partition file, in their order."""
+        runs = groupby(sessions, key=self.present.__contains__)
+        return [list(run) for is_present, run in runs if not is_present]
 
     def certificates(self, sessions: Iterable[dt.date] | None = None) -> dict[dt.date, Certificate | None]:
         """The certificate in each footer, of ``sessions`` or of all, ascending; None if it does not count.
@@ -41,15 +65,25 @@ class Coverage:
         Sessions without a partition file are left out. Footers are read by several threads.
         """
         wanted = sorted(self.present if sessions is None else self.present.intersection(sessions))
+        keys = [self.spec.key(self.ticker, session) for session in wanted]
         with ThreadPoolExecutor(_READERS) as readers:
-            found = readers.map(partial(self._partitions.certificate, self._ticker), wanted)
+            found = readers.map(self._partitions.certificate, keys)
             return dict(zip(wanted, found, strict=True))
+
+    def inspected(self, sessions: Iterable[dt.date]) -> dict[dt.date, HeldPartition | None]:
+        """What the partitions of ``sessions`` hold, in their order: each file is read whole, by several threads, and
+        held against its certificate. None for a session without a partition file.
+        """
+        wanted = list(sessions)
+        keys = [self.spec.key(self.ticker, session) for session in wanted]
+        with ThreadPoolExecutor(_READERS) as readers:
+            return dict(zip(wanted, readers.map(self._partitions.inspect, keys), strict=True))
 
     def unfinished(self, sessions: list[dt.date]) -> list[dt.date]:
         """Those of ``sessions`` without a partition, or with one that is provisional, proves nothing, or is of
         another source than the ticker's last one. In their order.
         """
-        newest = self._partitions.newest_of(self._ticker, self.present)
+        newest = self._partitions.newest_of(self.ticker, self.present)
         kind = source_kind(newest.source_host) if newest else None
         certificates = self.certificates(sessions)
         return [session for session in sessions if not _is_finished(certificates.get(session), kind)]

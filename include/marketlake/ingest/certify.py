@@ -1,4 +1,4 @@
-"""From accepted pages to what they prove: the bars of a session, judged, and their certificate."""
+"""From accepted pages to what they prove: the rows of a session, judged, and their certificate."""
 
 from __future__ import annotations
 
@@ -6,73 +6,105 @@ import datetime as dt
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
-from marketlake.errors import RefusedData
+from marketlake.datasets.dataset import Dataset, Decoded, EmptyRule
+from marketlake.errors import InvalidBars
 from marketlake.lake import Lake
-from marketlake.partitions.certificate import Certificate, Check, Hours, State
-from marketlake.polygon import aggregates
+from marketlake.partitions.certificate import Certificate, Hours, State
 from marketlake.polygon.fetch import Fetch, raw_digest
-from marketlake.polygon.request import BarRequest
-from marketlake.quality.checks import CheckResult, require_acceptable, run_checks, totals
-from marketlake.quality.reconciliation import Reconciliation, reconcile
-from marketlake.rows.bars import BARS, STOCK_BARS
+from marketlake.quality.checks import Check, require_acceptable, totals
+from marketlake.quality.reconciliation import Reconciliation
+from marketlake.rows.spec import PartitionKey
 
 
 @dataclass(frozen=True)
 class JudgedRows:
-    """The bars of one fetch that may enter the lake. ``waived``: the failed checks that a person accepts."""
+    """The rows of one fetch that may enter the lake. ``waived``: the failed checks that a person accepts."""
 
-    request: BarRequest
-    bars: pa.Table
+    key: PartitionKey
+    rows: pa.Table
     request_ids: tuple[str, ...]
-    checks: tuple[CheckResult, ...]
+    checks: tuple[Check, ...]
     waived: tuple[str, ...]
     final: bool
 
 
-def judge(lake: Lake, request: BarRequest, fetch: Fetch, pages: list[aggregates.Page], *, final: bool) -> JudgedRows:
-    """Judge the pages of a fetch. Raises InvalidBars, with the bodies, on bars that must not enter."""
-    bars = rows_of(pages, request.ticker)
-    checks = run_checks(bars, request, lake.settings.quality.max_silence_s if final else None)
-    try:
-        waived = require_acceptable(checks, request, lake.settings.waivers(request.ticker, request.session))
-    except RefusedData as exc:
-        exc.bodies = fetch.bodies
-        raise
-    return JudgedRows(request, bars, tuple(page.request_id for page in pages), tuple(checks), tuple(waived), final)
+@dataclass(frozen=True)
+class CertifiedRows:
+    """What may be published: rows, their certificate, still without a revision, and the fetch that they came in."""
+
+    rows: pa.Table
+    certificate: Certificate
+    fetch: Fetch
 
 
-def certify(lake: Lake, judged: JudgedRows, fetch: Fetch) -> Certificate:
-    """The certificate of judged bars, held against the fetch's longer bars; without a revision yet."""
-    compared = reconcile(judged.bars, fetch.references, judged.request, lake.settings.reconcile)
-    request, seconds = judged.request, judged.bars.column("timestamp")
-    volume, transactions = totals(judged.bars)
-    return Certificate(
-        schema_version=STOCK_BARS.version,
-        ticker=request.ticker,
-        session=request.session,
-        state=_state(compared, final=judged.final, waived=bool(judged.waived)),
-        adjusted=request.adjusted,
+def judge(
+    lake: Lake, dataset: Dataset, key: PartitionKey, fetch: Fetch, decoded: Decoded, *, final: bool
+) -> JudgedRows:
+    """Judge the rows of a fetch. Raises InvalidBars on rows that must not enter, or on none if there must be some."""
+    if not decoded.rows.num_rows:
+        _require_believable(dataset, key, fetch, decoded)
+    max_silence_s = lake.settings.quality.max_silence_s if final else None
+    checks = dataset.check(decoded.rows, lake.calendar.hours(key.session), max_silence_s)
+    waived = require_acceptable(checks, key, lake.settings.waivers(key.ticker, key.session))
+    return JudgedRows(key, decoded.rows, decoded.request_ids, tuple(checks), tuple(waived), final)
+
+
+def _require_believable(dataset: Dataset, key: PartitionKey, fetch: Fetch, decoded: Decoded) -> None:
+    """Raise InvalidBars if the answers do not show that the session is empty, by the dataset's rule."""
+    asked = dataset.own_pages(fetch).asked
+    told = (
+        f"{key}: the API answered {asked} times without a single bar (request id {decoded.request_ids[-1] or 'none'})"
+    )
+    if dataset.empty is EmptyRule.REFUSED:
+        raise InvalidBars(
+            f"{told}, but the exchange traded on that date. Nothing is stored as 'no data'. Clear the task later; if"
+            f" the exchange was closed, add {key.session} to calendar.closures."
+        )
+    if asked < dataset.empty.asked:
+        raise InvalidBars(f"{told}; that is believed once it has come {dataset.empty.asked} times. Fetch it anew.")
+
+
+def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> CertifiedRows:
+    """Judged rows with their certificate, held against the fetch's longer bars.
+
+    Raises InvalidBars for a session without rows if the longer bars say that it traded.
+    """
+    compared = dataset.reconcile(lake, judged.rows, fetch, judged.key)
+    is_empty = not judged.rows.num_rows
+    if is_empty and compared.is_suspicious:
+        told = "; ".join(one for part in compared.findings.values() for one in part)
+        raise InvalidBars(f"{judged.key}: the API has no bar of it, but longer ones: {told}. Clear the task later.")
+    own_pages = dataset.own_pages(fetch)
+    times, (volume, transactions) = judged.rows.column("timestamp"), totals(judged.rows)
+    certificate = Certificate(
+        schema_version=dataset.spec.rows.version,
+        ticker=judged.key.ticker,
+        session=judged.key.session,
+        state=_state(compared, final=judged.final, waived=bool(judged.waived), is_empty=is_empty),
+        adjusted=lake.settings.bars.adjusted,
         source_host=fetch.source_host,
         pages=len(judged.request_ids),
         request_ids=judged.request_ids,
-        raw_digest=raw_digest(fetch.bodies),
-        rows=judged.bars.num_rows,
-        first_timestamp=seconds[0].as_py(),
-        last_timestamp=seconds[-1].as_py(),
+        raw_digest=raw_digest(own_pages.bodies),
+        rows=judged.rows.num_rows,
+        first_timestamp=0 if is_empty else times[0].as_py(),
+        last_timestamp=0 if is_empty else times[-1].as_py(),
         volume=volume,
         transactions=transactions,
-        content_hash=STOCK_BARS.content_hash(judged.bars),
-        hours=Hours.of(request.hours),
-        checks=tuple(Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in judged.checks),
+        content_hash=dataset.spec.rows.content_hash(judged.rows),
+        hours=Hours.of(lake.calendar.hours(judged.key.session)),
+        checks=judged.checks,
         waivers=judged.waived,
         revision=0,
         fetched_at_ms=fetch.fetched_at_ms,
         published_at_ms=0,
         reconciliation=compared,
+        dataset=judged.key.dataset,
+        empty_answers=own_pages.asked if is_empty else 0,
     )
+    return CertifiedRows(judged.rows, certificate, fetch)
 
 
 def renew(certificate: Certificate, held: Certificate, at: dt.datetime) -> Certificate:
@@ -84,9 +116,12 @@ def renew(certificate: Certificate, held: Certificate, at: dt.datetime) -> Certi
     if compared is not None:
         compared = compared.completed_by(held.reconciliation)
     final, waived = certificate.state is not State.PROVISIONAL, bool(certificate.waivers)
+    state = certificate.state
+    if compared is not None:
+        state = _state(compared, final=final, waived=waived, is_empty=not certificate.rows)
     return msgspec.structs.replace(
         certificate,
-        state=_state(compared, final=final, waived=waived) if compared else certificate.state,
+        state=state,
         reconciliation=compared,
         revision=held.revision,
         published_at_ms=held.published_at_ms,
@@ -100,17 +135,12 @@ def with_revision(certificate: Certificate, revision: int, at: dt.datetime) -> C
     return msgspec.structs.replace(certificate, revision=revision, published_at_ms=_ms(at), certified_at_ms=_ms(at))
 
 
-def _state(compared: Reconciliation, *, final: bool, waived: bool) -> State:
+def _state(compared: Reconciliation, *, final: bool, waived: bool, is_empty: bool) -> State:
     if not final:
         return State.PROVISIONAL
+    if is_empty:
+        return State.EMPTY
     return State.SUSPECT if waived or compared.is_suspicious else State.COMPLETE
-
-
-def rows_of(pages: list[aggregates.Page], ticker: str) -> pa.Table:
-    """The bars of all pages of a listing, in the schema of a partition."""
-    bars = pa.concat_tables([page.bars for page in pages]).combine_chunks()
-    column = pa.DictionaryArray.from_arrays(np.zeros(bars.num_rows, np.int32), [ticker]).cast(pa.string())
-    return bars.add_column(BARS.get_field_index("ticker"), BARS.field("ticker"), column).cast(BARS)
 
 
 def _ms(at: dt.datetime) -> int:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import datetime as dt
 
 from marketlake.errors import SettingsError
-from marketlake.partitions.store import PartitionStore
+from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.polygon.hosts import is_vendor, source_kind
 
 
 def require_same_kind(
-    store: PartitionStore, ticker: str, *, adjusted: bool, host: str | None = None, session: dt.date | None = None
+    store: DatasetStore, ticker: str, *, adjusted: bool, host: str | None = None, session: dt.date | None = None
 ) -> None:
     """Raise SettingsError where the lake holds bars adjusted otherwise, or of another source than ``host``:
     the vendor's bars never stand beside those of a simulator or mirror. What is looked at is the last
     partition of each ticker, and that of ``session``.
     """
-    last = [(name, store.newest(name)) for name in {ticker, *store.tickers()}]
-    own = [(ticker, store.certificate(ticker, session))] if session else []
+    held_here = store.partitions
+    last = [(name, held_here.newest(name)) for name in {ticker, *held_here.tickers()}]
+    own = [(ticker, held_here.certificate(store.spec.key(ticker, session)))] if session else []
     for name, held in (*last, *own):
         if held is None:
             continue
@@ -30,5 +31,5 @@ def require_same_kind(
             raise SettingsError(
                 f"{host} is {'' if is_vendor(host) else 'not '}the vendor's, but the lake holds {name} {held.session}"
                 f" from {held.source_host}. One lake holds one kind: choose another storage.root or api.base_url, or"
-                f" remove {store.key(name, held.session)} if it does not belong there."
+                f" remove {held_here.path(held.key)} if it does not belong there."
             )

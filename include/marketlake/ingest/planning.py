@@ -1,4 +1,4 @@
-"""Which sessions a run has to fetch. Pure decisions over a calendar and a list of partitions."""
+"""Which sessions a run has to fetch, by the calendar and by what the lake holds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from marketlake import commands
 from marketlake.coverage.coverage import Coverage
 from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.lake import Lake
+from marketlake.rows.spec import DatasetSpec
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
 
 _log = logging.getLogger(__name__)
@@ -22,21 +23,22 @@ class Source(enum.StrEnum):
     RAW = "raw"
 
 
-def scheduled_plan(lake: Lake, ticker: str, own: dt.date) -> list[dt.date]:
+def scheduled_plan(lake: Lake, spec: DatasetSpec, ticker: str, own: dt.date) -> list[dt.date]:
     """The run's own session and what is missing or provisional among the last ones before it, newest first.
 
     Older gaps are only counted, with the command that fills them: filling years is a backfill's work.
     """
     known = _known(lake, own)
     window = catch_up_window(lake, own)
-    coverage = Coverage(lake, ticker)
+    coverage = Coverage(lake, spec, ticker)
     older = coverage.missing(day for day in known if day < window[0])
     recent = coverage.unfinished(window)
     if older:
+        configured = lake.settings.datasets.tickers_of(spec.name)
         _log.warning(
             "%s: %d sessions before the catch-up window have no partition; fill them with  %s",
-            ticker, len(older),
-            commands.fetching(ticker, older[0], older[-1], tickers=lake.settings.tickers, again=False),
+            spec.title(ticker), len(older),
+            commands.fetching(spec.name, ticker, older[0], older[-1], tickers=configured, again=False),
         )  # fmt: skip
     return sorted({*recent, *({own} & set(known))}, reverse=True)
 
@@ -62,6 +64,7 @@ def backfill_plan(lake: Lake, own: dt.date) -> list[dt.date]:
 
 def manual_plan(
     lake: Lake,
+    spec: DatasetSpec,
     ticker: str,
     *,
     start: dt.date | None,
@@ -87,7 +90,7 @@ def manual_plan(
     if len(sessions) < len(asked):
         _log.warning(
             "%s: %d of %d sessions from %s to %s are left out%s",
-            ticker, len(asked) - len(sessions), len(asked), first, last, _history(lake),
+            spec.title(ticker), len(asked) - len(sessions), len(asked), first, last, _history(lake),
         )  # fmt: skip
     ready = [day for day in sessions if _may_fetch(lake, day, allow_provisional)]
     if len(ready) < len(sessions):
@@ -96,8 +99,11 @@ def manual_plan(
         )
     if not ready:
         lake.calendar.require_final(sessions[0], lake.now(), allow_provisional=allow_provisional)
-    wanted = ready if refetch or source is Source.RAW else Coverage(lake, ticker).unfinished(ready)
-    _log.info("%s: %d of %d sessions from %s to %s are to be fetched", ticker, len(wanted), len(ready), first, last)
+    wanted = ready if refetch or source is Source.RAW else Coverage(lake, spec, ticker).unfinished(ready)
+    _log.info(
+        "%s: %d of %d sessions from %s to %s are to be fetched",
+        spec.title(ticker), len(wanted), len(ready), first, last,
+    )  # fmt: skip
     return wanted
 
 

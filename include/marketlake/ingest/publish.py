@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import msgspec
 import pyarrow as pa
 
+from marketlake.datasets.dataset import Dataset
 from marketlake.errors import ComparisonLost, RefusedData, Retryable
-from marketlake.ingest.certify import renew, rows_of, with_revision
+from marketlake.ingest.certify import CertifiedRows, renew, with_revision
 from marketlake.ingest.report import Outcome, Report, log_report
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.changes import Changes, changes
+from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.partitions.store import HeldPartition
-from marketlake.polygon import aggregates
-from marketlake.polygon.fetch import Fetch
+from marketlake.rows.spec import PartitionKey
 from marketlake.storage.storage import Writer
 
 
-def publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate, fetch: Fetch) -> Report:
+def publish(lake: Lake, dataset: Dataset, writer: Writer, certified: CertifiedRows) -> Report:
     """Publish certified rows, as what they are to those that are held: the same, the same with another certificate,
     others, or the first. Raises ComparisonLost, or StorageError.
     """
-    ticker, session = certificate.ticker, certificate.session
-    held = lake.partitions.inspect(ticker, session)
+    rows, certificate = certified.rows, certified.certificate
+    store, key = lake.store(dataset.spec), certificate.key
+    held = store.partitions.inspect(key)
     old = held.certificate if held else None
     if held is not None and old is not None and old.content_hash == certificate.content_hash:
         certificate = renew(certificate, old, lake.now())
@@ -32,13 +32,13 @@ def publish(lake: Lake, writer: Writer, bars: pa.Table, certificate: Certificate
             return reported(Outcome.UNCHANGED, old)
         outcome = Outcome.RENEWED
     else:
-        certificate = with_revision(certificate, _next_revision(lake, held, certificate), lake.now())
-        certificate = msgspec.structs.replace(certificate, changes=_changes(lake, held, ticker, session, bars))
+        certificate = with_revision(certificate, _next_revision(lake, dataset, held, certificate), lake.now())
+        certificate = msgspec.structs.replace(certificate, changes=_changes(store, held, key, rows))
         _require_comparison(certificate, old)
         outcome = Outcome.REVISED if held else Outcome.CREATED
     if lake.settings.storage.keep_raw_pages:
-        lake.raw_pages.put(writer, ticker, session, certificate.revision, adjusted=certificate.adjusted, fetch=fetch)
-    lake.partitions.publish(writer, bars, certificate, held)
+        store.raw_pages.put(writer, key, certificate.revision, adjusted=certificate.adjusted, fetch=certified.fetch)
+    store.partitions.publish(writer, rows, certificate, held)
     return reported(outcome, certificate)
 
 
@@ -49,25 +49,25 @@ def reported(outcome: Outcome, certificate: Certificate) -> Report:
     return report
 
 
-def _next_revision(lake: Lake, held: HeldPartition | None, certificate: Certificate) -> int:
+def _next_revision(lake: Lake, dataset: Dataset, held: HeldPartition | None, certificate: Certificate) -> int:
     """The number of rows that are new to ``processed/``.
 
     Pages of a later revision than any that is known were left by a publication that failed behind them, or their
     partition is lost. Made of the same rows, they are of this revision: failing again and again adds none.
     """
-    ticker, session = certificate.ticker, certificate.session
-    known = lake.partitions.last_revision(held, ticker, session)
-    left = lake.raw_pages.last_revision(ticker, session)
+    store, key = lake.store(dataset.spec), certificate.key
+    known = store.partitions.last_revision(held, key)
+    left = store.raw_pages.last_revision(key)
     if left <= known:
         return known + 1
-    return left if _hash_of_pages(lake, ticker, session, left) == certificate.content_hash else left + 1
+    return left if _hash_of_pages(lake, dataset, key, left) == certificate.content_hash else left + 1
 
 
-def _hash_of_pages(lake: Lake, ticker: str, session: dt.date, revision: int) -> str | None:
+def _hash_of_pages(lake: Lake, dataset: Dataset, key: PartitionKey, revision: int) -> str | None:
     """The content hash of the rows that stored pages hold; None if they cannot be read."""
     try:
-        bodies = lake.raw_pages.get(ticker, session, revision).fetch.bodies
-        return lake.partitions.row_format.content_hash(rows_of([aggregates.decode(body) for body in bodies], ticker))
+        fetch = lake.store(dataset.spec).raw_pages.get(key, revision).fetch
+        return dataset.spec.rows.content_hash(dataset.decode(lake, fetch, key).rows)
     except (RefusedData, Retryable, pa.ArrowException):
         return None
 
@@ -78,15 +78,15 @@ def _require_comparison(certificate: Certificate, old: Certificate | None) -> No
     if old and lost:
         told = "; ".join(f"the {part} bars: {why}" for part, why in lost.items())
         raise ComparisonLost(
-            f"{certificate.ticker} {certificate.session}: other rows came than those of revision {old.revision}"
-            f" ({certificate.changes}), which were compared with longer bars; these could not be ({told}). Nothing is"
-            " replaced. It is tried again; clear the task later if it stays."
+            f"{certificate.key}: other rows came than those of revision {old.revision} ({certificate.changes}), which"
+            f" were compared with longer bars; these could not be ({told}). Nothing is replaced. It is tried again;"
+            " clear the task later if it stays."
         )
 
 
-def _changes(lake: Lake, held: HeldPartition | None, ticker: str, session: dt.date, bars: pa.Table) -> Changes | None:
-    """What the rows change in those that are held; None where none are, or they prove nothing."""
+def _changes(store: DatasetStore, held: HeldPartition | None, key: PartitionKey, rows: pa.Table) -> Changes | None:
+    """What the rows change in those that are held; None if none are, or they prove nothing."""
     if held is None or held.certificate is None:
         return None
-    old = lake.partitions.read(ticker, session)
-    return changes(old, bars, held.revision) if old is not None else None
+    old = store.partitions.read(key)
+    return changes(old, rows, held.revision) if old is not None else None

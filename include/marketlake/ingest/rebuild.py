@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import msgspec
 
+from marketlake.datasets.dataset import Dataset
 from marketlake.errors import RawPagesUnusable
 from marketlake.ingest.certify import certify, judge, with_revision
 from marketlake.ingest.one_kind import require_same_kind
@@ -13,74 +12,73 @@ from marketlake.ingest.publish import publish, reported
 from marketlake.ingest.report import Outcome, Report
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
-from marketlake.partitions.raw_pages import FETCH_INSTEAD
+from marketlake.partitions.dataset_store import DatasetStore
+from marketlake.partitions.raw_pages import FETCH_INSTEAD, Stored
 from marketlake.partitions.store import HeldPartition
-from marketlake.polygon import aggregates
-from marketlake.polygon.aggregates import require_echo
 from marketlake.polygon.fetch import raw_digest
-from marketlake.polygon.request import BarRequest
+from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import final_from
 from marketlake.storage.storage import Writer
 
 
-def rebuild(lake: Lake, ticker: str, session: dt.date, *, allow_provisional: bool = False) -> Report:
+def rebuild(lake: Lake, dataset: Dataset, key: PartitionKey, *, allow_provisional: bool = False) -> Report:
     """Judge and publish the stored pages of one session.
 
     Takes turns with ``ingest`` on the same session. Raises RawPagesUnusable if they are absent, damaged or
     superseded, StopAndTell, RefusedData or StorageError; whatever is raised, the partition is the old one, whole.
     """
-    request = lake.request(ticker, session)
-    lake.calendar.require_final(session, lake.now(), allow_provisional=allow_provisional)
-    require_same_kind(lake.partitions, ticker, adjusted=request.adjusted, session=session)
-    with lake.exclusive(ticker, session) as writer:
-        return _rebuild(lake, writer, request)
+    store = lake.store(dataset.spec)
+    lake.calendar.hours(key.session)  # raises NotASession
+    lake.calendar.require_final(key.session, lake.now(), allow_provisional=allow_provisional)
+    require_same_kind(store, key.ticker, adjusted=lake.settings.bars.adjusted, session=key.session)
+    with store.exclusive(key) as writer:
+        return _rebuild(lake, dataset, writer, key)
 
 
-def _rebuild(lake: Lake, writer: Writer, request: BarRequest) -> Report:
+def _rebuild(lake: Lake, dataset: Dataset, writer: Writer, key: PartitionKey) -> Report:
     """The partition anew from its raw pages: whatever was made of revision N's pages is revision N."""
-    held = lake.partitions.inspect(request.ticker, request.session)
+    store = lake.store(dataset.spec)
+    held = store.partitions.inspect(key)
     proven = held.certificate if held else None
-    revision = proven.revision if proven else _last_pages(lake, request, held)
-    stored = lake.raw_pages.get(request.ticker, request.session, revision)
+    stored = store.raw_pages.get(key, proven.revision if proven else _last_pages(store, key, held))
+    _require_usable(lake, dataset, key, stored, proven)
     fetch = stored.fetch
-    require_same_kind(
-        lake.partitions,
-        request.ticker,
-        adjusted=request.adjusted,
-        host=fetch.source_host,
-        session=request.session,
-    )
-    if stored.adjusted is not request.adjusted:
-        raise RawPagesUnusable(f"{request}: the raw pages are adjusted={stored.adjusted}. {FETCH_INSTEAD}")
-    if proven and proven.raw_digest != raw_digest(fetch.bodies):
-        raise RawPagesUnusable(
-            f"{request}: the raw pages are of another fetch than the partition, which stays. {FETCH_INSTEAD}"
-        )
-    pages = [aggregates.decode(body) for body in fetch.bodies]
-    for number, page in enumerate(pages, 1):
-        require_echo(page, request, number)
-    final = fetch.fetched_at_ms >= final_from(request.session).timestamp() * 1000
-    judged = judge(lake, request, fetch, pages, final=final)
-    certificate = certify(lake, judged, fetch)
+    final = fetch.fetched_at_ms >= final_from(key.session).timestamp() * 1000
+    judged = judge(lake, dataset, key, fetch, dataset.decode(lake, fetch, key), final=final)
+    certified = certify(lake, dataset, judged, fetch)
     if proven is not None:
-        return publish(lake, writer, judged.bars, certificate, fetch)
-    certificate = with_revision(certificate, stored.revision, lake.now())
+        return publish(lake, dataset, writer, certified)
+    certificate = with_revision(certified.certificate, stored.revision, lake.now())
     certificate = msgspec.structs.replace(certificate, published_at_ms=_published_at_ms(certificate, held))
-    lake.partitions.publish(writer, judged.bars, certificate, held)
+    store.partitions.publish(writer, judged.rows, certificate, held)
     return reported(Outcome.RENEWED if held else Outcome.CREATED, certificate)
 
 
-def _last_pages(lake: Lake, request: BarRequest, held: HeldPartition | None) -> int:
-    """The revision whose pages make the partition anew, where the file proves nothing: the last one published.
+def _require_usable(
+    lake: Lake, dataset: Dataset, key: PartitionKey, stored: Stored, proven: Certificate | None
+) -> None:
+    """Raise SettingsError for pages of another kind than the lake's, RawPagesUnusable for those of another fetch."""
+    adjusted, host = lake.settings.bars.adjusted, stored.fetch.source_host
+    require_same_kind(lake.store(dataset.spec), key.ticker, adjusted=adjusted, host=host, session=key.session)
+    if stored.adjusted is not adjusted:
+        raise RawPagesUnusable(f"{key}: the raw pages are adjusted={stored.adjusted}. {FETCH_INSTEAD}")
+    if proven and proven.raw_digest != raw_digest(dataset.own_pages(stored.fetch).bodies):
+        raise RawPagesUnusable(
+            f"{key}: the raw pages are of another fetch than the partition, which stays. {FETCH_INSTEAD}"
+        )
 
-    Raises RawPagesUnusable where a later one is known: its pages were not kept, and older rows must not return.
+
+def _last_pages(store: DatasetStore, key: PartitionKey, held: HeldPartition | None) -> int:
+    """The revision whose pages make the partition anew, if the file proves nothing: the last one published.
+
+    Raises RawPagesUnusable if a later one is known: its pages were not kept, and older rows must not return.
     """
-    newest = lake.raw_pages.last_revision(request.ticker, request.session)
-    superseded = lake.partitions.last_revision(None, request.ticker, request.session)
+    newest = store.raw_pages.last_revision(key)
+    superseded = store.partitions.last_revision(None, key)
     known = max(superseded + 1, held.footer_certificate.revision if held and held.footer_certificate else 0)
     if 0 < newest < known:
         raise RawPagesUnusable(
-            f"{request}: the newest raw pages are of revision {newest}, but revision {known} was published since."
+            f"{key}: the newest raw pages are of revision {newest}, but revision {known} was published since."
             f" {FETCH_INSTEAD}"
         )
     return newest or known

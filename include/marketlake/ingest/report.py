@@ -6,6 +6,7 @@ import enum
 import logging
 from dataclasses import asdict, dataclass
 
+from marketlake.dataset_names import SECOND_BARS, title
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.polygon.hosts import is_vendor
 from marketlake.quality.reconciliation import Reconciliation
@@ -36,6 +37,12 @@ class Report:
     source_host: str
     suspect_because: tuple[str, ...] = ()
     changes: str = ""
+    dataset: str = SECOND_BARS
+
+    @property
+    def title(self) -> str:
+        """What it is a report of, in words."""
+        return title(self.dataset, f"{self.ticker} {self.session}")
 
     def as_dict(self) -> dict[str, str | int | list[str]]:
         """As plain JSON values."""
@@ -55,6 +62,7 @@ class Report:
             source_host=certificate.source_host,
             suspect_because=certificate.suspect_because if certificate.state is State.SUSPECT else (),
             changes=str(certificate.changes or "") if outcome is Outcome.REVISED else "",
+            dataset=certificate.dataset,
         )
 
 
@@ -62,11 +70,10 @@ def log_report(report: Report, compared: Reconciliation | None) -> None:
     """Tell in the log what became of a session, and how its rows compare with longer bars."""
     _log_comparison(report, compared)
     if report.changes:
-        _log.warning("%s %s: %s", report.ticker, report.session, report.changes)
+        _log.warning("%s: %s", report.title, report.changes)
     _log.info(
-        "%s %s: %s, %s, %d bars, revision %d, content %s, from %s",
-        report.ticker,
-        report.session,
+        "%s: %s, %s, %d bars, revision %d, content %s, from %s",
+        report.title,
         report.outcome,
         report.state,
         report.rows,
@@ -77,7 +84,7 @@ def log_report(report: Report, compared: Reconciliation | None) -> None:
 
 
 def _log_comparison(report: Report, compared: Reconciliation | None) -> None:
-    name = f"{report.ticker} {report.session}"
+    name = report.title
     for reason in report.suspect_because:
         _log.warning("%s: suspect: %s", name, reason)
     if compared is None:

@@ -7,8 +7,11 @@ import enum
 
 import msgspec
 
+from marketlake.dataset_names import SECOND_BARS
 from marketlake.partitions.changes import Changes
+from marketlake.quality.checks import Check
 from marketlake.quality.reconciliation import Reconciliation
+from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import SessionHours
 
 
@@ -38,16 +41,6 @@ class Hours(msgspec.Struct, frozen=True):
         )
 
 
-class Check(msgspec.Struct, frozen=True):
-    """One check and its result."""
-
-    name: str
-    ok: bool
-    blocking: bool
-    count: int
-    detail: str
-
-
 class Certificate(msgspec.Struct, frozen=True):
     """Everything that is claimed of one partition. No secret ever stands in it.
 
@@ -55,7 +48,9 @@ class Certificate(msgspec.Struct, frozen=True):
     order. Times are Unix ms UTC: the answer came at ``fetched_at_ms``, the revision's rows were published at
     ``published_at_ms``, and this certificate of them was written at ``certified_at_ms``.
     ``reconciliation`` is None where the bars were never held against longer ones, ``changes`` where the
-    revision replaced none, or one that proved nothing.
+    revision replaced none, or one that proved nothing. ``dataset``: certificates that do not say it are of the time
+    when there were second bars alone. ``empty_answers``: how often the API was asked and had nothing, of a session
+    without rows; 0 if there are some.
     """
 
     schema_version: int
@@ -82,6 +77,13 @@ class Certificate(msgspec.Struct, frozen=True):
     certified_at_ms: int = 0
     reconciliation: Reconciliation | None = None
     changes: Changes | None = None
+    dataset: str = SECOND_BARS
+    empty_answers: int = 0
+
+    @property
+    def key(self) -> PartitionKey:
+        """What it is a certificate of."""
+        return PartitionKey(self.dataset, self.ticker, self.session)
 
     def encode(self) -> bytes:
         """As JSON."""

@@ -1,4 +1,4 @@
-"""Where everything of a lake lies: the key of each thing that is kept, and what a path holds."""
+"""Where everything of a dataset lies below its prefix: the path of each thing that is kept, and what a path holds."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import datetime as dt
 import re
 from contextlib import suppress
 
+from marketlake.rows.spec import PartitionKey
+
 PROCESSED = "processed"
-PARTITION_FILE = "bars.parquet"
 RAW = "raw"
 REJECTED = "raw-rejected"
+
+Place = tuple[str, dt.date]
+"""Ticker and session."""
 
 
 def ticker_folder(ticker: str) -> str:
@@ -17,34 +21,44 @@ def ticker_folder(ticker: str) -> str:
     return f"{PROCESSED}/{ticker.lower()}"
 
 
-def partition_key(ticker: str, session: dt.date) -> str:
-    """The partition of one session."""
-    return f"{ticker_folder(ticker)}/date={session}/{PARTITION_FILE}"
+def partition_folder(key: PartitionKey) -> str:
+    """The folder of one partition."""
+    return f"{ticker_folder(key.ticker)}/date={key.session}"
 
 
-def revisions_folder(ticker: str, session: dt.date) -> str:
+def revisions_folder(key: PartitionKey) -> str:
     """The folder of the superseded files of one session."""
-    return f"revisions/{ticker.lower()}/date={session}"
+    return f"revisions/{key.ticker.lower()}/date={key.session}"
 
 
-def revision_key(ticker: str, session: dt.date, revision: int) -> str:
+def revision_path(key: PartitionKey, revision: int) -> str:
     """The file of one superseded revision."""
-    return f"{revisions_folder(ticker, session)}/rev={revision}.parquet"
+    return f"{revisions_folder(key)}/rev={revision}.parquet"
 
 
-def pages_folder(kind: str, ticker: str, session: dt.date) -> str:
+def pages_folder(kind: str, key: PartitionKey) -> str:
     """The folder of the API's pages of one session; ``kind`` is RAW or REJECTED."""
-    return f"{kind}/{ticker.lower()}/date={session}"
+    return f"{kind}/{key.ticker.lower()}/date={key.session}"
 
 
-def located(path: str) -> tuple[str, dt.date] | None:
-    """Ticker and session of a path below ``processed/``; None where it is no partition's."""
+def visit_path(ticker: str, session: dt.date) -> str:
+    """The note of a session's last audit."""
+    return f"audit/{ticker.lower()}/date={session}.json"
+
+
+def audit_path(ticker: str) -> str:
+    """The summary of a ticker's last audit."""
+    return f"audit/{ticker.lower()}/audit.json"
+
+
+def located(path: str, file_name: str) -> Place | None:
+    """Ticker and session of a path below ``processed/``; None if it is no partition's."""
     folder, _, name = path.rpartition("/")
-    return place_of(folder) if name == PARTITION_FILE else None
+    return place_of(folder) if name == file_name else None
 
 
-def place_of(folder: str) -> tuple[str, dt.date] | None:
-    """Ticker and session of a folder below ``processed/``; None where no partition belongs into it."""
+def place_of(folder: str) -> Place | None:
+    """Ticker and session of a folder below ``processed/``; None if no partition belongs into it."""
     ticker, _, name = folder.partition("/")
     match = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", name)
     with suppress(ValueError):  # a date that no calendar has

@@ -1,8 +1,11 @@
 """The API's pages as they came: one archive a fetch, enough to rebuild a partition without a call.
 
-``raw/{ticker}/date=D/rev=N/pages.tar`` holds ``manifest.json``, ``page-0001.json.zst`` and so on, and what
-the seconds were held against: ``minute-0001.json.zst``, ``day-0001.json.zst``. One file, so that it is
-replaced in one step. Refused pages go to ``raw-rejected/{ticker}/date=D/``.
+``raw/{ticker}/date=D/rev=N/pages.tar`` holds ``manifest.json`` and the pages of each listing, by its name: of second
+bars ``second-0001.json.zst`` and so on, and what they were held against, ``minute-0001.json.zst`` and
+``day-0001.json.zst``. One file, so that it is replaced in one step. Refused pages go to
+``raw-rejected/{ticker}/date=D/``.
+
+Older archives hold second bars alone, whose pages are called ``page-0001.json.zst``: they stay readable for ever.
 """
 
 from __future__ import annotations
@@ -11,39 +14,64 @@ import datetime as dt
 import io
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 import pyarrow as pa
 
+from marketlake.dataset_names import SECOND_BARS
 from marketlake.errors import RawPagesUnusable
 from marketlake.partitions.layout import RAW, REJECTED, pages_folder
-from marketlake.polygon.fetch import Fetch, Reference, raw_digest
+from marketlake.polygon.fetch import Fetch, Listing, raw_digest
 from marketlake.polygon.request import Timespan
+from marketlake.rows.spec import PartitionKey
 from marketlake.storage.storage import Storage, Writer
 
 _LEVEL = 1  # of three real sessions' pages and of made-up ones, level 3 takes more time and makes larger archives
 _FILE = "pages.tar"
+_PAGE = "page"
 FETCH_INSTEAD = "Fetch it anew: trigger with source=api and refetch."
 
 
-class _KeptReference(msgspec.Struct, frozen=True):
+class _KeptListing(msgspec.Struct, frozen=True):
     digest: str
     page_bytes: tuple[int, ...]
-    absent_because: str
+    absent_because: str = ""
+    asked: int = 1
+
+    @classmethod
+    def of(cls, listing: Listing) -> _KeptListing:
+        sizes = tuple(len(body) for body in listing.bodies)
+        return cls(raw_digest(listing.bodies), sizes, listing.absent_because, listing.asked)
 
 
 class _Manifest(msgspec.Struct, frozen=True):
+    """``digest``, ``page_bytes`` and ``references`` are of older archives, which have no ``listings``."""
+
     ticker: str
     session: dt.date
     adjusted: bool
     source_host: str
     fetched_at_ms: int
-    digest: str
-    page_bytes: tuple[int, ...]
     refused_because: str = ""
-    references: dict[str, _KeptReference] = {}
+    dataset: str = SECOND_BARS
+    listings: dict[str, _KeptListing] = {}
+    digest: str = ""
+    page_bytes: tuple[int, ...] = ()
+    references: dict[str, _KeptListing] = {}
+
+    @property
+    def key(self) -> PartitionKey:
+        return PartitionKey(self.dataset, self.ticker, self.session)
+
+    @property
+    def members(self) -> Mapping[str, tuple[str, _KeptListing]]:
+        """By name of the listing: what its pages are called in the archive, and what is known of them."""
+        if self.listings:
+            return {name: (name, kept) for name, kept in self.listings.items()}
+        seconds = {Timespan.SECOND.value: (_PAGE, _KeptListing(self.digest, self.page_bytes))}
+        return {**seconds, **{name: (name, kept) for name, kept in self.references.items()}}
 
 
 @dataclass(frozen=True)
@@ -56,77 +84,58 @@ class Stored:
 
 
 class RawPages:
-    """The raw pages of every session of one lake."""
+    """The raw pages of every session of one dataset."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def put(
-        self, writer: Writer, ticker: str, session: dt.date, revision: int, *, adjusted: bool, fetch: Fetch
-    ) -> None:
+    def put(self, writer: Writer, key: PartitionKey, revision: int, *, adjusted: bool, fetch: Fetch) -> None:
         """Store the pages that a revision was made of, replacing those of an attempt that was cut off."""
-        key = f"{pages_folder(RAW, ticker, session)}/rev={revision}/{_FILE}"
-        writer.put(key, _packed(ticker, session, adjusted, fetch, ""))
+        path = f"{pages_folder(RAW, key)}/rev={revision}/{_FILE}"
+        writer.put(path, _packed(key, adjusted, fetch, ""))
 
-    def put_rejected(
-        self, writer: Writer, ticker: str, session: dt.date, *, adjusted: bool, fetch: Fetch, because: str
-    ) -> None:
+    def put_rejected(self, writer: Writer, key: PartitionKey, *, adjusted: bool, fetch: Fetch, because: str) -> None:
         """Store the pages of a refused fetch, of which only the last is kept."""
-        writer.put(
-            f"{pages_folder(REJECTED, ticker, session)}/{_FILE}", _packed(ticker, session, adjusted, fetch, because)
-        )
+        writer.put(f"{pages_folder(REJECTED, key)}/{_FILE}", _packed(key, adjusted, fetch, because))
 
-    def last_revision(self, ticker: str, session: dt.date) -> int:
+    def last_revision(self, key: PartitionKey) -> int:
         """The highest revision that pages are stored of; 0 without any."""
-        return max(self._revisions(ticker, session), default=0)
+        names = self._storage.folders(pages_folder(RAW, key))
+        return max((int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)), default=0)
 
-    def _revisions(self, ticker: str, session: dt.date) -> list[int]:
-        names = self._storage.folders(pages_folder(RAW, ticker, session))
-        return [int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)]
-
-    def get(self, ticker: str, session: dt.date, revision: int) -> Stored:
-        """The pages of a revision. Raises RawPagesUnusable where they are absent, damaged or another session's."""
-        data = self._storage.get(f"{pages_folder(RAW, ticker, session)}/rev={revision}/{_FILE}")
+    def get(self, key: PartitionKey, revision: int) -> Stored:
+        """The pages of a revision. Raises RawPagesUnusable if they are absent, damaged or of another key."""
+        data = self._storage.get(f"{pages_folder(RAW, key)}/rev={revision}/{_FILE}")
         if data is None:
             raise RawPagesUnusable(
-                f"{ticker} {session}: no raw pages of revision {revision} are stored (storage.keep_raw_pages)."
-                f" {FETCH_INSTEAD}"
+                f"{key}: no raw pages of revision {revision} are stored (storage.keep_raw_pages). {FETCH_INSTEAD}"
             )
-        return Stored(*_unpacked(data, ticker, session), revision=revision)
+        return Stored(*_unpacked(data, key), revision=revision)
 
 
-def _packed(ticker: str, session: dt.date, adjusted: bool, fetch: Fetch, because: str) -> bytes:
+def _packed(key: PartitionKey, adjusted: bool, fetch: Fetch, because: str) -> bytes:
     manifest = _Manifest(
-        ticker,
-        session,
+        key.ticker,
+        key.session,
         adjusted,
         fetch.source_host,
         fetch.fetched_at_ms,
-        raw_digest(fetch.bodies),
-        tuple(len(body) for body in fetch.bodies),
         because,
-        {
-            span.value: _KeptReference(
-                raw_digest(kept.bodies), tuple(len(body) for body in kept.bodies), kept.absent_because
-            )
-            for span, kept in fetch.references.items()
-        },
+        key.dataset,
+        {name: _KeptListing.of(listing) for name, listing in fetch.listings.items()},
     )
     codec = pa.Codec("zstd", compression_level=_LEVEL)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         _add(archive, "manifest.json", msgspec.json.encode(manifest), fetch.fetched_at_ms)
-        for name, body in _named(fetch):
-            _add(archive, name, codec.compress(body, asbytes=True), fetch.fetched_at_ms)
+        for name, listing in fetch.listings.items():
+            for number, body in enumerate(listing.bodies, 1):
+                _add(archive, _member_name(name, number), codec.compress(body, asbytes=True), fetch.fetched_at_ms)
     return buffer.getvalue()
 
 
-def _named(fetch: Fetch) -> Iterator[tuple[str, bytes]]:
-    """Every body with its name in the archive."""
-    parts = [("page", fetch.bodies), *((span.value, kept.bodies) for span, kept in fetch.references.items())]
-    for name, bodies in parts:
-        for number, body in enumerate(bodies, 1):
-            yield f"{name}-{number:04d}.json.zst", body
+def _member_name(name: str, number: int) -> str:
+    return f"{name}-{number:04d}.json.zst"
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes, at_ms: int) -> None:
@@ -136,28 +145,26 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes, at_ms: int) -> None:
     archive.addfile(info, io.BytesIO(data))
 
 
-def _unpacked(data: bytes, ticker: str, session: dt.date) -> tuple[Fetch, bool]:
+def _unpacked(data: bytes, key: PartitionKey) -> tuple[Fetch, bool]:
+    """The fetch of an archive, and whether it was asked for adjusted prices."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             manifest = msgspec.json.decode(_member(archive, "manifest.json"), type=_Manifest)
-            bodies = _bodies(archive, "page", manifest.page_bytes)
-            references = {
-                Timespan(name): Reference(_bodies(archive, name, kept.page_bytes), kept.absent_because)
-                for name, kept in manifest.references.items()
+            listings = {
+                name: Listing(_bodies(archive, pages, kept.page_bytes), kept.absent_because, kept.asked)
+                for name, (pages, kept) in manifest.members.items()
             }
     except (tarfile.TarError, KeyError, ValueError, msgspec.DecodeError, OSError, pa.ArrowException) as exc:
-        raise RawPagesUnusable(f"{ticker} {session}: the raw pages are damaged ({exc}). {FETCH_INSTEAD}") from exc
-    kept_as_told = raw_digest(bodies) == manifest.digest and all(
-        raw_digest(references[Timespan(name)].bodies) == kept.digest for name, kept in manifest.references.items()
-    )
-    if not kept_as_told or (manifest.ticker, manifest.session) != (ticker, session):
-        raise RawPagesUnusable(f"{ticker} {session}: the raw pages do not match their manifest. {FETCH_INSTEAD}")
-    return Fetch(bodies, manifest.source_host, manifest.fetched_at_ms, references), manifest.adjusted
+        raise RawPagesUnusable(f"{key}: the raw pages are damaged ({exc}). {FETCH_INSTEAD}") from exc
+    as_kept = all(raw_digest(listings[name].bodies) == kept.digest for name, (_, kept) in manifest.members.items())
+    if not as_kept or manifest.key != key:
+        raise RawPagesUnusable(f"{key}: the raw pages do not match their manifest. {FETCH_INSTEAD}")
+    return Fetch(listings, manifest.source_host, manifest.fetched_at_ms), manifest.adjusted
 
 
 def _bodies(archive: tarfile.TarFile, name: str, page_bytes: tuple[int, ...]) -> tuple[bytes, ...]:
     return tuple(
-        pa.decompress(_member(archive, f"{name}-{number:04d}.json.zst"), size, codec="zstd", asbytes=True)
+        pa.decompress(_member(archive, _member_name(name, number)), size, codec="zstd", asbytes=True)
         for number, size in enumerate(page_bytes, 1)
     )
 

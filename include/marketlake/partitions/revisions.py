@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from marketlake.errors import DamagedPartition, NoSuchRevision
 from marketlake.partitions.certificate import Certificate
+from marketlake.partitions.layout import revision_path
 from marketlake.partitions.parquet_file import certificate_in, rows_in
 from marketlake.partitions.store import PartitionStore
+from marketlake.rows.spec import PartitionKey
 from marketlake.storage.storage import Storage
 
 
@@ -19,7 +21,7 @@ from marketlake.storage.storage import Storage
 class Revision:
     """One version of a session's rows. ``newest``: it is what ``processed/`` holds.
 
-    ``certificate`` is None where the file has none of this ticker and session: it proves nothing.
+    ``certificate`` is None if the file has none of this dataset, ticker and session: it proves nothing.
     """
 
     number: int
@@ -35,21 +37,22 @@ class Revision:
 
 
 class Revisions:
-    """The versions of every session of one lake. It only reads."""
+    """The versions of every session of one dataset. It only reads."""
 
     def __init__(self, storage: Storage, partitions: PartitionStore) -> None:
         self._storage = storage
         self._partitions = partitions
 
     def list_revisions(self, ticker: str, session: dt.date) -> list[Revision]:
-        """Every revision that is kept, and the newest, ascending; none where the session has no partition."""
-        held = self._partitions.inspect(ticker, session)
+        """Every revision that is kept, and the newest, ascending; none if the session has no partition."""
+        key = self._partitions.spec.key(ticker, session)
+        held = self._partitions.inspect(key)
         newest = [Revision(held.revision, newest=True, certificate=held.footer_certificate)] if held else []
         return [
             # A publication that was cut off may have kept a copy of what is still the newest.
             *(
-                Revision(number, newest=False, certificate=self._kept_certificate(ticker, session, number))
-                for number in self._partitions.kept_revisions(ticker, session)
+                Revision(number, newest=False, certificate=self._kept_certificate(key, number))
+                for number in self._partitions.kept_revisions(key)
                 if held is None or number != held.revision
             ),
             *newest,
@@ -60,13 +63,13 @@ class Revisions:
 
         Raises NoSuchRevision, or DamagedPartition where the rows are not those that were certified.
         """
-        known = self.list_revisions(ticker, session)
+        key, known = self._partitions.spec.key(ticker, session), self.list_revisions(ticker, session)
         wanted = next((one for one in known if one.number == number), None)
         if wanted is None:
             there = ", ".join(str(one.number) for one in known)
             kept = f"choose one of those that are kept: {there}" if there else "the lake holds nothing of that session"
-            raise NoSuchRevision(f"{ticker} {session}: there is no revision {number}; {kept}.")
-        return self._rows(ticker, session, wanted)
+            raise NoSuchRevision(f"{key}: there is no revision {number}; {kept}.")
+        return self._rows(key, wanted)
 
     def read_as_of(self, ticker: str, session: dt.date, at: dt.datetime) -> pa.Table | None:
         """The rows that ``processed/`` held at a time; None where it held none yet.
@@ -80,33 +83,34 @@ class Revisions:
             for one in self.list_revisions(ticker, session)
             if one.published_at is not None and one.published_at <= at
         ]
-        return self._rows(ticker, session, standing[-1]) if standing else None
+        return self._rows(self._partitions.spec.key(ticker, session), standing[-1]) if standing else None
 
-    def _rows(self, ticker: str, session: dt.date, revision: Revision) -> pa.Table:
-        keys = [self._partitions.kept_key(ticker, session, revision.number)]
+    def _rows(self, key: PartitionKey, revision: Revision) -> pa.Table:
+        paths = [revision_path(key, revision.number)]
         if revision.newest:  # and if it has been superseded since it was listed, it is kept by now
-            keys.insert(0, self._partitions.key(ticker, session))
-        for key in keys:
-            rows = self._certified_rows(key, revision)
+            paths.insert(0, self._partitions.path(key))
+        for path in paths:
+            rows = self._certified_rows(path, revision)
             if rows is not None:
                 return rows
         raise DamagedPartition(
-            f"{ticker} {session}: the rows of revision {revision.number} ({keys[0]}) are not those of its"
+            f"{key}: the rows of revision {revision.number} ({paths[0]}) are not those of its"
             f" certificate. Take that file from a backup; its pages may be under raw/ as rev={revision.number}."
         )
 
-    def _certified_rows(self, key: str, revision: Revision) -> pa.Table | None:
+    def _certified_rows(self, path: str, revision: Revision) -> pa.Table | None:
         """The rows of a file if they are those that the revision's certificate is of."""
-        data = self._storage.get(key)
+        data = self._storage.get(path)
+        row_format = self._partitions.spec.rows
         if data is None or revision.certificate is None:
             return None
         try:
-            rows = rows_in(data, self._partitions.row_format)
-            return rows if self._partitions.row_format.content_hash(rows) == revision.certificate.content_hash else None
+            rows = rows_in(data, row_format)
+            return rows if row_format.content_hash(rows) == revision.certificate.content_hash else None
         except (DamagedPartition, pa.ArrowException, KeyError):
             return None
 
-    def _kept_certificate(self, ticker: str, session: dt.date, number: int) -> Certificate | None:
-        data = self._storage.get(self._partitions.kept_key(ticker, session, number))
+    def _kept_certificate(self, key: PartitionKey, number: int) -> Certificate | None:
+        data = self._storage.get(revision_path(key, number))
         found = certificate_in(io.BytesIO(data)) if data is not None else None
-        return found if found and (found.ticker, found.session) == (ticker, session) else None
+        return found if found and found.key == key else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import re
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -13,17 +14,16 @@ import pyarrow as pa
 from marketlake.errors import DamagedPartition
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.layout import (
-    PARTITION_FILE,
     PROCESSED,
-    partition_key,
+    partition_folder,
     place_of,
-    revision_key,
+    revision_path,
     revisions_folder,
     ticker_folder,
 )
 from marketlake.partitions.parquet_file import certificate_in, encoded, rows_in
 from marketlake.partitions.seal import Seal, seal_of
-from marketlake.rows.format import RowFormat
+from marketlake.rows.spec import DatasetSpec, PartitionKey
 from marketlake.storage.storage import Storage, Writer
 
 
@@ -32,7 +32,7 @@ class HeldPartition:
     """What a partition file holds now.
 
     ``certificate``: the footer's, or None if it does not match this path and these rows. ``sealed``: the seal covers
-    the whole file. ``footer_certificate``: the one of this ticker and session in the footer, even if it does not match.
+    the whole file. ``footer_certificate``: the one of this key in the footer, even if the rows do not match it.
     """
 
     certificate: Certificate | None
@@ -41,69 +41,59 @@ class HeldPartition:
     footer_certificate: Certificate | None = None
 
 
-def _is_of(certificate: Certificate, ticker: str, session: dt.date) -> bool:
-    return (certificate.ticker, certificate.session) == (ticker, session)
-
-
 class PartitionStore:
-    """The partitions of one lake, and their revisions."""
+    """The partitions of one dataset, and their superseded files. ``storage`` begins where the dataset does."""
 
-    def __init__(self, storage: Storage, row_format: RowFormat, compression: str, compression_level: int) -> None:
-        self.row_format = row_format
+    def __init__(self, storage: Storage, spec: DatasetSpec, compression: str, compression_level: int) -> None:
+        self.spec = spec
+        self._rows = spec.rows
         self._storage = storage
         self._compression = compression
         self._level = compression_level
 
-    @staticmethod
-    def key(ticker: str, session: dt.date) -> str:
-        """Where the partition lies."""
-        return partition_key(ticker, session)
+    def path(self, key: PartitionKey) -> str:
+        """Where the partition's file lies."""
+        return f"{partition_folder(key)}/{self._rows.file_name}"
 
     def sessions(self, ticker: str) -> set[dt.date]:
         """The sessions that have a partition folder. One listing; the files are not opened."""
-        names = self._storage.folders(ticker_folder(ticker))
-        places = [place_of(f"{ticker.lower()}/{name}") for name in names]
-        return {place[1] for place in places if place is not None}
+        return _sessions(ticker, self._storage.folders(ticker_folder(ticker)))
 
     def present(self, ticker: str) -> set[dt.date]:
         """The sessions that have a partition file. One listing, of which an object store gives 1,000 keys a call."""
-        names = self._storage.folders_with(ticker_folder(ticker), PARTITION_FILE)
-        places = [place_of(f"{ticker.lower()}/{name}") for name in names]
-        return {place[1] for place in places if place is not None}
+        return _sessions(ticker, self._storage.folders_with(ticker_folder(ticker), self._rows.file_name))
 
-    def certificate(self, ticker: str, session: dt.date) -> Certificate | None:
-        """The certificate in a partition's footer, if it is of this ticker and session; else None.
+    def certificate(self, key: PartitionKey) -> Certificate | None:
+        """The certificate in a partition's footer, if it is of this key; else None.
 
         Only the footer is looked at: whether the rows still match is for ``inspect`` to say.
         """
-        file = self._storage.open(self.key(ticker, session))
+        file = self._storage.open(self.path(key))
         if file is None:
             return None
         with file:
-            certificate = certificate_in(file)
-        return certificate if certificate and _is_of(certificate, ticker, session) else None
+            return _own(certificate_in(file), key)
 
-    def size_bytes(self, ticker: str, session: dt.date) -> int:
+    def size_bytes(self, key: PartitionKey) -> int:
         """How large the partition's file is; 0 without one."""
-        return self._storage.size_bytes(self.key(ticker, session))
+        return self._storage.size_bytes(self.path(key))
 
-    def read(self, ticker: str, session: dt.date) -> pa.Table | None:
+    def read(self, key: PartitionKey) -> pa.Table | None:
         """The rows of one partition, without the certificate in their metadata; None without one."""
-        data = self._storage.get(self.key(ticker, session))
-        return rows_in(data, self.row_format) if data is not None else None
+        data = self._storage.get(self.path(key))
+        return rows_in(data, self._rows) if data is not None else None
 
-    def inspect(self, ticker: str, session: dt.date) -> HeldPartition | None:
+    def inspect(self, key: PartitionKey) -> HeldPartition | None:
         """What the partition holds: its certificate if it matches path and rows, and its revision."""
-        data = self._storage.get(self.key(ticker, session))
+        data = self._storage.get(self.path(key))
         if data is None:
             return None
         seal = seal_of(data)
-        footer = certificate_in(io.BytesIO(data))
-        certificate = footer if footer and _is_of(footer, ticker, session) else None
+        certificate = _own(certificate_in(io.BytesIO(data)), key)
         if certificate is None or seal is Seal.BROKEN:
-            return HeldPartition(None, self._last_kept(ticker, session) + 1, footer_certificate=certificate)
+            return HeldPartition(None, self._last_kept(key) + 1, footer_certificate=certificate)
         try:
-            matches = self.row_format.content_hash(rows_in(data, self.row_format)) == certificate.content_hash
+            matches = self._rows.content_hash(rows_in(data, self._rows)) == certificate.content_hash
         except (DamagedPartition, pa.ArrowException, KeyError):
             matches = False
         return HeldPartition(certificate if matches else None, certificate.revision, seal is Seal.HOLDS, certificate)
@@ -113,40 +103,42 @@ class PartitionStore:
         return [name.upper() for name in self._storage.folders(PROCESSED)]
 
     def newest(self, ticker: str) -> Certificate | None:
-        """The certificate of a ticker's last session that has one; None where the lake holds none."""
+        """The certificate of a ticker's last session that has one; None if the lake holds none."""
         return self.newest_of(ticker, self.sessions(ticker))
 
     def newest_of(self, ticker: str, sessions: AbstractSet[dt.date]) -> Certificate | None:
         """The certificate of the last one of ``sessions`` that has one; None if none has."""
         for session in sorted(sessions, reverse=True):
-            certificate = self.certificate(ticker, session)
+            certificate = self.certificate(self.spec.key(ticker, session))
             if certificate is not None:
                 return certificate
         return None
 
-    def last_revision(self, held: HeldPartition | None, ticker: str, session: dt.date) -> int:
+    def last_revision(self, held: HeldPartition | None, key: PartitionKey) -> int:
         """The highest revision that is held or kept; 0 without any."""
-        return max(held.revision if held else 0, self._last_kept(ticker, session))
+        return max(held.revision if held else 0, self._last_kept(key))
 
-    def kept_revisions(self, ticker: str, session: dt.date) -> list[int]:
+    def kept_revisions(self, key: PartitionKey) -> list[int]:
         """The numbers of the superseded revisions whose file is kept, ascending."""
-        names = self._storage.files(revisions_folder(ticker, session))
+        names = self._storage.files(revisions_folder(key))
         return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"rev=(\d+)\.parquet", name)))
 
-    def kept_key(self, ticker: str, session: dt.date, revision: int) -> str:
-        """Where the file of a superseded revision lies."""
-        return revision_key(ticker, session, revision)
-
-    def publish(self, writer: Writer, bars: pa.Table, certificate: Certificate, held: HeldPartition | None) -> None:
+    def publish(self, writer: Writer, rows: pa.Table, certificate: Certificate, held: HeldPartition | None) -> None:
         """Replace the partition in one step, keeping the rows of an older revision."""
-        key = self.key(certificate.ticker, certificate.session)
+        key = certificate.key
         if held is not None and held.revision != certificate.revision:
-            writer.keep(key, self.kept_key(certificate.ticker, certificate.session, held.revision))
-        writer.put(key, encoded(bars, certificate, self.row_format, self._compression, self._level))
+            writer.keep(self.path(key), revision_path(key, held.revision))
+        writer.put(self.path(key), encoded(rows, certificate, self._rows, self._compression, self._level))
 
-    def _last_kept(self, ticker: str, session: dt.date) -> int:
-        return max(self.kept_revisions(ticker, session), default=0)
+    def _last_kept(self, key: PartitionKey) -> int:
+        return max(self.kept_revisions(key), default=0)
 
-    @staticmethod
-    def _revisions(ticker: str, session: dt.date) -> str:
-        return f"revisions/{ticker.lower()}/date={session}"
+
+def _own(certificate: Certificate | None, key: PartitionKey) -> Certificate | None:
+    """The certificate if it is of that key."""
+    return certificate if certificate is not None and certificate.key == key else None
+
+
+def _sessions(ticker: str, folders: Iterable[str]) -> set[dt.date]:
+    places = (place_of(f"{ticker.lower()}/{name}") for name in folders)
+    return {place[1] for place in places if place is not None}

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-
-from marketlake.polygon.request import Timespan
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Longer bars that a session's seconds are held against: their page bodies, or why there are none."""
+class Listing:
+    """All page bodies of one question, or why there are none.
+
+    ``asked``: how often it was asked for. More than once if the answer was empty each time before the last; if that
+    one was empty, too, the bodies are those of every answer, which is the evidence that there is nothing.
+    """
 
     bodies: tuple[bytes, ...] = ()
     absent_because: str = ""
+    asked: int = 1
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """Every page body of one session as it came, and where and when from.
+    """Every listing of one session by its name, and where and when it came from.
 
     ``clock_ahead_s``: by how much this machine's clock was ahead of the answers' own time, of which
-    ``fetched_at_ms`` is then; 0 where it was not.
+    ``fetched_at_ms`` is then; 0 if it was not.
     """
 
-    bodies: tuple[bytes, ...]
+    listings: Mapping[str, Listing]
     source_host: str
     fetched_at_ms: int
-    references: Mapping[Timespan, Reference] = field(default_factory=dict)
     clock_ahead_s: float = 0.0
+
+    def of(self, name: str) -> Listing:
+        """The listing of that name; without any body if it was never asked for."""
+        return self.listings.get(name, Listing())
+
+    def with_listings(self, more: Mapping[str, Listing]) -> Fetch:
+        """The same fetch with further listings."""
+        return replace(self, listings={**self.listings, **more})
 
 
 def raw_digest(bodies: Iterable[bytes]) -> str:

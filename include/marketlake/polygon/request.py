@@ -16,6 +16,11 @@ class Timespan(enum.StrEnum):
     MINUTE = "minute"
     DAY = "day"
 
+    @property
+    def length_ms(self) -> int:
+        """How long a bar is; of a day, that of most days: two a year are an hour shorter or longer."""
+        return {Timespan.SECOND: 1_000, Timespan.MINUTE: 60_000, Timespan.DAY: 86_400_000}[self]
+
 
 @dataclass(frozen=True)
 class BarRequest:

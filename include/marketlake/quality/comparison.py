@@ -1,4 +1,4 @@
-"""A session's seconds held against its minute bars and its day bar: what agrees, and by how much the rest is off."""
+"""A session's bars held against its longer ones: what agrees, and by how much the rest is off."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Minutes(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """Σ of the seconds over the day bar's figure; above 1 where the seconds hold more. None: it says none."""
+    """Σ of the shorter bars over the day bar's figure; above 1 if they hold more. None: it says none."""
 
     volume_ratio: float | None
     trades_ratio: float | None
@@ -163,14 +163,14 @@ def _shares(ours: Floats, theirs: Floats, where: Mask) -> tuple[float | None, fl
     return round(accounted / total, 6), round(float(np.maximum(ours - theirs, 0)[where].sum()) / total, 6)
 
 
-def against_day(seconds: pa.Table, day: pa.Table) -> Day:
-    """The seconds' sums over those of the one day bar."""
+def against_day(bars: pa.Table, day: pa.Table) -> Day:
+    """The bars' sums over those of the one day bar."""
     trades = day.column("transactions")[0].as_py()
-    counted = seconds.column("transactions").null_count == 0
-    volume = math.fsum(seconds.column("volume_exact").to_pylist())
+    counted = bars.column("transactions").null_count == 0
+    volume = math.fsum(bars.column("volume_exact").to_pylist())
     return Day(
         volume_ratio=_ratio(volume, day.column("volume_exact")[0].as_py()),
-        trades_ratio=_ratio(pc.sum(seconds.column("transactions")).as_py(), trades) if counted else None,
+        trades_ratio=_ratio(pc.sum(bars.column("transactions")).as_py(), trades) if counted else None,
     )
 
 

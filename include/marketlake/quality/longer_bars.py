@@ -1,38 +1,39 @@
-"""The longer bars that a session's seconds are held against: asked for, never insisted on."""
+"""The longer bars that a session's bars are held against: asked for, never insisted on."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from marketlake.errors import MarketLakeError, NotEntitled, RefusedData, Retryable, StopAndTell
 from marketlake.polygon.client import PolygonClient
-from marketlake.polygon.fetch import Reference
+from marketlake.polygon.fetch import Listing
 from marketlake.polygon.request import BarRequest, Timespan
 from marketlake.quality.reconciliation import FAILED, NOT_INCLUDED
 
 _log = logging.getLogger(__name__)
-LONGER = (Timespan.MINUTE, Timespan.DAY)
+_EMPTY_ASKED = 3
 
 
-def without_references(because: str) -> dict[Timespan, Reference]:
+def without_longer_bars(spans: Iterable[Timespan], because: str) -> dict[str, Listing]:
     """No longer bars at all, for one reason."""
-    return {span: Reference(absent_because=because) for span in LONGER}
+    return {span.value: Listing(absent_because=because) for span in spans}
 
 
-def fetch_references(client: PolygonClient, request: BarRequest) -> dict[Timespan, Reference]:
-    """Minute bars and day bar of a session. What fails is recorded as such and fails nothing else."""
-    return {span: _asked(client, request.of(span)) for span in LONGER}
+def fetch_longer_bars(client: PolygonClient, request: BarRequest, spans: Iterable[Timespan]) -> dict[str, Listing]:
+    """The bars of those lengths of a session. What fails is recorded as such and fails nothing else."""
+    return {span.value: _asked(client, request, span) for span in spans}
 
 
-def _asked(client: PolygonClient, request: BarRequest) -> Reference:
+def _asked(client: PolygonClient, request: BarRequest, span: Timespan) -> Listing:
     try:
-        return Reference(client.listing(request))
+        return client.fetch(request.of(span), while_empty=_EMPTY_ASKED).listing
     except NotEntitled as exc:
-        return _absent(request, NOT_INCLUDED, exc)
+        return _absent(request, span, NOT_INCLUDED, exc)
     except (Retryable, StopAndTell, RefusedData) as exc:
-        return _absent(request, f"{FAILED} ({type(exc).__name__})", exc)
+        return _absent(request, span, f"{FAILED} ({type(exc).__name__})", exc)
 
 
-def _absent(request: BarRequest, reason: str, cause: MarketLakeError) -> Reference:
-    _log.warning("%s: the seconds are not compared with them: %s", request, cause)
-    return Reference(absent_because=reason)
+def _absent(request: BarRequest, span: Timespan, reason: str, cause: MarketLakeError) -> Listing:
+    _log.warning("%s: the %ss are not compared with them: %s", request.of(span), request.timespan, cause)
+    return Listing(absent_because=reason)

@@ -1,14 +1,14 @@
-"""Seconds against the longer bars of the same session: how much of what traded do they account for?
+"""Bars against the longer bars of the same session: how much of what traded do they account for?
 
 The vendor's second, minute and day bars differ legitimately: a window that held only odd prints has no bar,
 so shorter bars lose more of them; the closing auction is in the day's bar and in no minute; late prints
-reach the day first. So nothing is held to be equal. What is counted is what the seconds lack, and what could
+reach the day first. So nothing is held to be equal. What is counted is what the shorter bars lack, and what could
 not be compared is said, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from marketlake.errors import MarketLakeError
 from marketlake.polygon import aggregates
-from marketlake.polygon.fetch import Reference
+from marketlake.polygon.fetch import Listing
 from marketlake.polygon.request import BarRequest, Timespan
 from marketlake.quality.comparison import MINUTE_MS, Day, Minutes, against_day, against_minutes
 from marketlake.sessions import clock_time
@@ -34,7 +34,7 @@ FAILED = "the request failed"
 
 
 class Reconciliation(msgspec.Struct, frozen=True):
-    """What the seconds were compared with. A part that is None has its reason in ``not_compared``.
+    """What a session's bars were compared with. A part that is None has its reason in ``not_compared``.
 
     ``findings`` say, by part, what makes the session suspect.
     """
@@ -73,38 +73,43 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
 
 def reconcile(
-    bars: pa.Table, references: Mapping[Timespan, Reference], request: BarRequest, limits: Reconcile
+    bars: pa.Table,
+    longer: Mapping[str, Listing],
+    request: BarRequest,
+    limits: Reconcile,
+    spans: Sequence[Timespan] = (Timespan.MINUTE, Timespan.DAY),
 ) -> Reconciliation:
-    """Hold a session's seconds against whatever longer bars came. Never raises on what those hold."""
-    minutes, day = (_usable(references.get(span), request.of(span)) for span in (Timespan.MINUTE, Timespan.DAY))
+    """Hold the bars of a request against whatever longer bars of ``spans`` came. Never raises on what those hold."""
+    usable = {span: _usable(longer.get(span.value), request.of(span)) for span in spans}
+    minutes, day = usable.get(Timespan.MINUTE), usable.get(Timespan.DAY)
     compared_minutes = against_minutes(bars, minutes, request.hours) if isinstance(minutes, pa.Table) else None
     compared_day = against_day(bars, day) if isinstance(day, pa.Table) else None
     return Reconciliation(
         compared_minutes,
         compared_day,
-        {span.value: part for span, part in ((Timespan.MINUTE, minutes), (Timespan.DAY, day)) if isinstance(part, str)},
+        {span.value: part for span, part in usable.items() if isinstance(part, str)},
         {
             **({"minute": tuple(_of_minutes(compared_minutes, limits))} if compared_minutes else {}),
-            **({"day": tuple(_of_day(compared_day, limits))} if compared_day else {}),
+            **({"day": tuple(_of_day(compared_day, limits, request.timespan))} if compared_day else {}),
         },
     )
 
 
-def _usable(reference: Reference | None, request: BarRequest) -> pa.Table | str:
+def _usable(listing: Listing | None, request: BarRequest) -> pa.Table | str:
     """The bars, or in a few words why they cannot be compared with."""
-    if reference is None:
+    if listing is None:
         return NOT_ASKED
-    if reference.absent_because:
-        return reference.absent_because
+    if listing.absent_because:
+        return listing.absent_because
     try:
-        bars = pa.concat_tables([aggregates.decode(body).bars for body in reference.bodies])
+        bars = pa.concat_tables([aggregates.decode(body).bars for body in listing.bodies])
     except MarketLakeError as exc:
         return f"they cannot be read ({type(exc).__name__})"
     return _wrong_with(bars, request) or bars
 
 
 def _wrong_with(bars: pa.Table, request: BarRequest) -> str:
-    """Why bars are no reference for this session; empty where they are one."""
+    """Why bars are nothing to hold this session against; empty if they are."""
     start, hours = bars.column("timestamp").to_numpy(), request.hours
     if not len(start):
         return "the API has none of this session"
@@ -144,16 +149,15 @@ def _of_minutes(minutes: Minutes, limits: Reconcile) -> list[str]:
     return found
 
 
-def _of_day(day: Day, limits: Reconcile) -> list[str]:
+def _of_day(day: Day, limits: Reconcile, size: Timespan) -> list[str]:
     ratio = day.volume_ratio
     if ratio is None:
         return []
+    found = f"the {size}s hold {ratio:.2%} of the day bar's volume"
     if ratio < 1 - limits.day_short_share:
-        return [f"the seconds hold {ratio:.2%} of the day bar's volume (reconcile.day_short_share"
-                f" = {limits.day_short_share:g})"]  # fmt: skip
+        return [f"{found} (reconcile.day_short_share = {limits.day_short_share:g})"]
     if ratio > 1 + limits.surplus_share:
-        return [f"the seconds hold {ratio:.2%} of the day bar's volume (reconcile.surplus_share"
-                f" = {limits.surplus_share:g})"]  # fmt: skip
+        return [f"{found} (reconcile.surplus_share = {limits.surplus_share:g})"]
     return []
 
 

@@ -1,10 +1,12 @@
-"""Stock bars: a ticker's bars of one size."""
+"""Stock bars: a ticker's bars, a dataset a size."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
+from marketlake.dataset_names import MINUTE_BARS, SECOND_BARS
 from marketlake.rows.format import RowFormat
+from marketlake.rows.spec import DatasetSpec
 
 BARS = pa.schema(
     [
@@ -33,3 +35,6 @@ STOCK_BARS = RowFormat(
     encodings={"timestamp": "DELTA_BINARY_PACKED", "vwap": "PLAIN", "volume_exact": "BYTE_STREAM_SPLIT"},
     dictionary=("open", "high", "low", "close", "volume", "ticker", "transactions"),
 )
+
+SECONDS = DatasetSpec(SECOND_BARS, prefix="", rows=STOCK_BARS)
+MINUTES = DatasetSpec(MINUTE_BARS, prefix="minute_bars", rows=STOCK_BARS)

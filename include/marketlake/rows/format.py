@@ -16,7 +16,8 @@ class RowFormat:
     """One kind of table, used by writer, reader and content hash alike.
 
     ``key``: the columns by which rows ascend, without duplicates. ``encodings`` and ``dictionary``: how Parquet keeps
-    the columns, by name; both chosen by measurement. ``version`` counts changes of the schema.
+    the columns, by name; both chosen by measurement. ``version`` counts changes of the schema. ``file_name``: what the
+    one file of a partition is called.
     """
 
     version: int
@@ -24,6 +25,7 @@ class RowFormat:
     key: tuple[str, ...]
     encodings: Mapping[str, str]
     dictionary: tuple[str, ...]
+    file_name: str = "bars.parquet"
 
     def content_hash(self, table: pa.Table) -> str:
         """SHA-256 over the schema and the rows, whatever file, encoding or chunking they came in.

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from marketlake.redaction import redacted_url, without_secret
+from marketlake.settings.short_form import SHORT, as_written
 from marketlake.settings.variables import BASE_URL_VARIABLE, ENV_PREFIX, KEY_VARIABLES, environment, settings_file
 
 
 def explained(error: ErrorDetails, model: type[BaseModel]) -> str:
     """One error of ``model``, the settings, as a line."""
     path = [re.sub(r"^datetime\.date\((\d+), (\d+), (\d+)\)$", _iso, str(part)) for part in error["loc"]]
-    name = f"{'.'.join(path)} ({_origin(path)})"
+    written = as_written(path)
+    name = f"{'.'.join(written)} ({_origin(written)})"
     if error["type"] == "extra_forbidden":
-        section = model.model_fields.get(path[0])
-        names = getattr(section.annotation if section else model, "model_fields", {})
-        return f"{name} is no setting: known are {', '.join(names)}"
-    message = error["msg"].removeprefix("Value error, ")
+        return f"{name} is no setting: known are {', '.join(_known(path, model))}"
+    message = error["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
     value = "" if isinstance(error["input"], dict) else f" = {_shown(error['input'])!r}"
     return f"{name}{value}: {message}"
+
+
+def _known(path: list[str], model: type[BaseModel]) -> list[str]:
+    """The names that may stand where the last one of ``path`` does."""
+    found: Any = model
+    for name in path[:-1]:
+        field = getattr(found, "model_fields", {}).get(name)
+        found = field.annotation if field else None
+    return [*([SHORT] if found is model else []), *getattr(found, "model_fields", {})]
 
 
 def _iso(date: re.Match[str]) -> str:

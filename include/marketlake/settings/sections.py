@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from marketlake.dataset_names import NAMES
 from marketlake.paths import expanded
 
 _GZIP_HIGHEST = 9
@@ -73,7 +74,7 @@ def _local_folder(folder: Path) -> Path:
 ReadyTime = Annotated[dt.time, BeforeValidator(_written_as_time), AfterValidator(_after_final)]
 Folder = Annotated[Path, AfterValidator(_local_folder)]
 Ticker = Annotated[str, BeforeValidator(_written_as_text), AfterValidator(_is_ticker)]
-Check = Literal[
+WaivableCheck = Literal[
     "low_above_open",
     "low_above_close",
     "high_below_open",
@@ -92,6 +93,47 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecondBars(Section):
+    """Per-second bars, which no plan for nothing includes."""
+
+    tickers: tuple[Ticker, ...] = ("SPY",)
+    """for each, a DAG of its bars and one of their audit; `tickers: [SPY]` is the short form of this line"""
+
+
+class MinuteBars(Section):
+    """Per-minute bars, which every plan includes."""
+
+    tickers: tuple[Ticker, ...] = ()
+    """the same for bars of a minute, which every plan includes; `[]`: none"""
+
+
+class Datasets(Section):
+    """What is collected: which tickers of which dataset."""
+
+    second_bars: SecondBars = SecondBars()
+    minute_bars: MinuteBars = MinuteBars()
+
+    @model_validator(mode="after")
+    def _anything(self) -> Datasets:
+        if not self.on:
+            raise ValueError("no dataset has a ticker: name one, such as  tickers: [SPY]")
+        return self
+
+    def tickers_of(self, name: str) -> tuple[str, ...]:
+        """The tickers of the dataset of that name; none if it is off."""
+        return tuple(getattr(self, name).tickers)
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """The names of those that have a ticker. The first is what commands take if none is named."""
+        return tuple(name for name in NAMES if self.tickers_of(name))
+
+    @property
+    def each(self) -> tuple[tuple[str, str], ...]:
+        """Every dataset and ticker, in the order in which commands go through them."""
+        return tuple((name, ticker) for name in self.on for ticker in self.tickers_of(name))
 
 
 class History(Section):
@@ -208,7 +250,7 @@ class Quality(Section):
 
     max_silence_s: float = Field(default=1_800, gt=0, le=23_400)
     """regular hours without a single trade: longer means a short answer, and is refused"""
-    accept: dict[Ticker, dict[dt.date, tuple[Check, ...]]] = Field(default_factory=dict)
+    accept: dict[Ticker, dict[dt.date, tuple[WaivableCheck, ...]]] = Field(default_factory=dict)
     """a vendor's odd bar, on record: `{SPY: {2004-03-02: [low_above_open]}}`"""
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -25,6 +26,7 @@ from marketlake.settings.sections import (
     Audit,
     Bars,
     Calendar,
+    Datasets,
     History,
     Logging,
     Quality,
@@ -33,17 +35,17 @@ from marketlake.settings.sections import (
     Schedule,
     Storage,
     Tasks,
-    Ticker,
 )
+from marketlake.settings.short_form import FULL, SHORT, document_in_full, variables_in_full
 from marketlake.settings.variables import (
     BASE_URL_VARIABLE,
     ENV_FILE_VARIABLE,
     ENV_PREFIX,
     SETTINGS_FILE_VARIABLE,
     environment,
+    of_env_file,
     project_folder,
 )
-from marketlake.settings.yaml_file import yaml_document
 
 _PLAIN_VARIABLES = (ENV_FILE_VARIABLE, SETTINGS_FILE_VARIABLE, "MARKETLAKE_DEMO_FOLDER", "MARKETLAKE_WEBHOOK_URL")
 
@@ -52,7 +54,10 @@ class _Environment(EnvSettingsSource):
     """The process environment over ``.env``, of which only ``MARKETLAKE__*`` is looked at; null as in YAML."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): None if value == "null" else value for name, value in environment().items() if value}
+        weaker, stronger = variables_in_full(of_env_file()), variables_in_full(os.environ)
+        return {
+            name.lower(): None if value == "null" else value for name, value in {**weaker, **stronger}.items() if value
+        }
 
 
 class Settings(BaseSettings):
@@ -60,7 +65,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    tickers: tuple[Ticker, ...] = Field(default=("SPY",), min_length=1, description="a DAG for each")
+    datasets: Datasets = Datasets()
     history: History = History()
     bars: Bars = Bars()
     api: Api = Api()
@@ -89,7 +94,7 @@ class Settings(BaseSettings):
         """
         base_url = environment().get(BASE_URL_VARIABLE)
         plain_names = {"api": {"base_url": base_url}} if base_url else {}
-        given = _over(settings_cls, _Environment(settings_cls)(), yaml_document())
+        given = _over(settings_cls, _Environment(settings_cls)(), document_in_full())
         return (InitSettingsSource(settings_cls, _over(settings_cls, plain_names, given)),)
 
     @property
@@ -128,16 +133,36 @@ def load() -> Settings:
         told = without_keys("; ".join(explained(error, Settings) for error in exc.errors()))
         # Without the chain: pydantic's own text, which a traceback prints, quotes every value as it is.
         raise SettingsError(told) from None
-    except UnreadableVariable as exc:
-        field = re.search(r'field "(\w+)"', str(exc))
-        variable = f"{ENV_PREFIX}{field[1].upper()}" if field else f"a {ENV_PREFIX} variable"
+    except UnreadableVariable:
         raise SettingsError(
-            f"{variable} is no JSON: lists and maps are written as JSON, such as '[\"SPY\"]'."
+            f"{_without_json()} is no JSON: lists and maps are written as JSON, such as '[\"SPY\"]'."
         ) from None
 
 
+def _without_json() -> str:
+    """The first variable that should be JSON, and is not."""
+    for variable, value in sorted(environment().items()):
+        path = variable.upper().removeprefix(ENV_PREFIX).lower().split("__")
+        if variable.upper().startswith(ENV_PREFIX) and value and _is_list_or_map(path):
+            try:
+                json.loads(value)
+            except ValueError:
+                return variable
+    return f"a {ENV_PREFIX} variable"
+
+
+def _is_list_or_map(path: list[str]) -> bool:
+    """Whether the setting of that path is one, or a whole section."""
+    wanted: Any = Settings
+    for name in FULL if path == [SHORT] else path:
+        fields = wanted.model_fields if isinstance(wanted, type) and issubclass(wanted, BaseModel) else {}
+        wanted = fields[name].annotation if name in fields else None
+    is_section = isinstance(wanted, type) and issubclass(wanted, BaseModel)
+    return is_section or get_origin(wanted) in {tuple, dict}
+
+
 def _refuse_unknown_names(known: Mapping[str, str]) -> None:
-    sections = sorted(Settings.model_fields)
+    sections = sorted([*Settings.model_fields, SHORT])
     for variable in sorted(known):
         name = variable.upper()
         if name.startswith(ENV_PREFIX):

@@ -59,8 +59,12 @@ def environment() -> dict[str, str]:
 
     Raises SettingsError for a file, or a line of it, that cannot be read.
     """
-    from_file = env_lines.read_file(env_file(), os.environ)
-    return {**os.environ, **{name: value for name, value in from_file.items() if value and not os.environ.get(name)}}
+    return {**os.environ, **{name: value for name, value in of_env_file().items() if not os.environ.get(name)}}
+
+
+def of_env_file() -> dict[str, str]:
+    """What ``.env`` says, less what it leaves empty. Raises SettingsError as ``environment`` does."""
+    return {name: value for name, value in env_lines.read_file(env_file(), os.environ).items() if value}
 
 
 def settings_file() -> Path:

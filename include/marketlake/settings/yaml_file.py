@@ -46,18 +46,28 @@ def yaml_document() -> dict[str, Any]:
 
 
 def _by_section(document: Mapping[Any, Any]) -> dict[Any, Any]:
-    """With a line ``section.name: value``, as messages print it, under its section."""
+    """With a line ``section.name: value``, as messages print it, in its place, at any depth."""
     found = {name: value for name, value in document.items() if "." not in str(name)}
     for dotted in document.keys() - found.keys():
-        section, _, name = str(dotted).partition(".")
-        inside = found.setdefault(section, {})
-        if not isinstance(inside, dict) or inside.get(name) not in (None, {}, []):  # an empty one is no other value
-            raise SettingsError(
-                f"settings file {settings_file()}: {dotted} stands twice, the other time under {section}: put all of"
-                " it under one."
-            )
-        found[section] = {**inside, name: document[dotted]}
+        *sections, name = str(dotted).split(".")
+        inside = found
+        for section in sections:
+            given = inside.get(section)
+            if given is not None and not isinstance(given, dict):
+                raise _twice(dotted, ".".join(sections))
+            inside[section] = dict(given or {})
+            inside = inside[section]
+        if inside.get(name) not in (None, {}, []):  # an empty one is no other value
+            raise _twice(dotted, ".".join(sections))
+        inside[name] = document[dotted]
     return found
+
+
+def _twice(dotted: str, section: str) -> SettingsError:
+    return SettingsError(
+        f"settings file {settings_file()}: {dotted} stands twice, the other time under {section}: put all of it under"
+        " one."
+    )
 
 
 def _yaml_trouble(exc: yaml.YAMLError) -> str:

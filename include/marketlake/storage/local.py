@@ -70,6 +70,15 @@ class LocalStorage:
         self.root = root
         self._staging = root / _STAGING
 
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def under(self, prefix: str) -> LocalStorage:
+        """The folder ``prefix`` of this one, with locks and a staging folder of its own; this one if that is empty."""
+        return LocalStorage(self.root / prefix) if prefix else self
+
     def path(self, key: str) -> Path:
         """The file of a key."""
         return self.root / key

@@ -22,6 +22,13 @@ class Writer(Protocol):
 class Storage(Protocol):
     """What the lake needs of a place to keep bytes."""
 
+    @property
+    def where(self) -> str:
+        """The place, for people: ``/mnt/lake``."""
+
+    def under(self, prefix: str) -> Storage:
+        """The part of this place below ``prefix``, with locks of its own; all of it if that is empty."""
+
     def get(self, key: str) -> bytes | None:
         """The bytes of one object; None where it does not exist."""
 
@@ -53,3 +60,9 @@ class Storage(Protocol):
 
     def free_bytes(self) -> int | None:
         """Bytes left; None where the place has no bound."""
+
+    def require_writable(self) -> None:
+        """Raise StorageError if a file cannot be made and written."""
+
+    def sweep(self) -> list[str]:
+        """Remove what dead processes left of what they were writing; the names of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import math
 from dataclasses import dataclass
@@ -11,14 +10,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marketlake.datasets.dataset import Dataset, EmptyRule
 from marketlake.errors import DamagedPartition
-from marketlake.partitions.certificate import Certificate, Check, Hours, State
+from marketlake.partitions.certificate import Certificate, Hours, State
 from marketlake.partitions.parquet_file import certificate_in, table_in
 from marketlake.partitions.seal import Seal, seal_of
 from marketlake.polygon.hosts import source_kind
-from marketlake.polygon.request import BarRequest
-from marketlake.quality.checks import CheckResult, max_silence_in, run_checks, totals
-from marketlake.rows.bars import BARS, STOCK_BARS
+from marketlake.quality.checks import WAIVABLE, Check, max_silence_in, totals
+from marketlake.rows.format import RowFormat
+from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import SessionHours, final_from
 from marketlake.verify.findings import Finding, Kind
 
@@ -33,8 +33,7 @@ class Examined:
     certificate can be believed; ``source``: whose bars, and whether adjusted.
     """
 
-    ticker: str
-    session: dt.date
+    key: PartitionKey
     findings: tuple[Finding, ...]
     rows: int = 0
     size_bytes: int = 0
@@ -42,24 +41,23 @@ class Examined:
     source: tuple[str, bool] | None = None
 
 
-def examined(data: bytes, ticker: str, session: dt.date, hours: SessionHours | None) -> Examined:
+def examined(data: bytes, dataset: Dataset, key: PartitionKey, hours: SessionHours | None) -> Examined:
     """Examine a partition's bytes. ``hours`` are the calendar's; None on a day that is no session."""
     certificate = certificate_in(io.BytesIO(data))
     try:
         table = table_in(data)
     except DamagedPartition as exc:
         problem = (Kind.DAMAGED, _what_is_left(data) or str(exc))
-        return Examined(ticker, session, _findings(ticker, session, [problem]), size_bytes=len(data))
-    problems = _problems(data, table, certificate, ticker, session)
+        return Examined(key, _findings(key, [problem]), size_bytes=len(data))
+    problems = _problems(data, table, certificate, dataset, key)
     if hours is None:
         problems.append((Kind.NO_SESSION, "the exchange did not trade on that day"))
     elif certificate is not None and not problems:
         problems += _against_calendar(certificate, hours)
     believed = certificate if not problems else None
     return Examined(
-        ticker,
-        session,
-        _findings(ticker, session, problems),
+        key,
+        _findings(key, problems),
         rows=table.num_rows,
         size_bytes=len(data),
         state=believed.state if believed else None,
@@ -67,8 +65,8 @@ def examined(data: bytes, ticker: str, session: dt.date, hours: SessionHours | N
     )
 
 
-def _findings(ticker: str, session: dt.date, problems: list[Problem]) -> tuple[Finding, ...]:
-    return tuple(Finding(ticker, session, kind, detail) for kind, detail in problems)
+def _findings(key: PartitionKey, problems: list[Problem]) -> tuple[Finding, ...]:
+    return tuple(Finding(key.ticker, key.session, kind, detail, dataset=key.dataset) for kind, detail in problems)
 
 
 def _what_is_left(data: bytes) -> str:
@@ -81,50 +79,53 @@ def _what_is_left(data: bytes) -> str:
 
 
 def _problems(
-    data: bytes, table: pa.Table, certificate: Certificate | None, ticker: str, session: dt.date
+    data: bytes, table: pa.Table, certificate: Certificate | None, dataset: Dataset, key: PartitionKey
 ) -> list[Problem]:
     """From the outside in; what is wrong outside leaves nothing to say of the inside."""
-    if not table.schema.equals(BARS, check_metadata=False):
-        return [(Kind.FOREIGN_SCHEMA, _schema_difference(table.schema))]
+    rows = dataset.spec.rows
+    if not table.schema.equals(rows.schema, check_metadata=False):
+        return [(Kind.FOREIGN_SCHEMA, _schema_difference(table.schema, rows.schema))]
     seal = seal_of(data)
     if seal is Seal.BROKEN:
-        return [(Kind.DAMAGED, f"its bytes are not those that were published; {_what_still_holds(table, certificate)}")]
+        still = _what_still_holds(table, certificate, rows)
+        return [(Kind.DAMAGED, f"its bytes are not those that were published; {still}")]
     if certificate is None:
         return [(Kind.UNCERTIFIED, "its footer has no certificate that can be read")]
-    if (certificate.ticker, certificate.session) != (ticker, session):
-        return [(Kind.MISPLACED, f"it holds {certificate.ticker} {certificate.session}")]
-    if not _rows_are_its_own(table, certificate):
-        return [(Kind.ROWS_DIFFER, _shown(_untrue(certificate, table)) or "content_hash differs")]
+    if certificate.key != key:
+        return [(Kind.MISPLACED, f"it holds {certificate.key}")]
+    if not _rows_are_its_own(table, certificate, rows):
+        return [(Kind.ROWS_DIFFER, _shown(_untrue(certificate, table, rows)) or "content_hash differs")]
     problems = [
-        *((Kind.CLAIM_DIFFERS, _shown([one])) for one in _untrue(certificate, table)),
-        *((Kind.CHECKS_DIFFER, detail) for detail in _checks(certificate, table)),
-        *((Kind.STATE_DIFFERS, detail) for detail in _state(certificate)),
+        *((Kind.CLAIM_DIFFERS, _shown([one])) for one in _untrue(certificate, table, rows)),
+        *((Kind.CHECKS_DIFFER, detail) for detail in _checks(certificate, table, dataset)),
+        *((Kind.STATE_DIFFERS, detail) for detail in _state(certificate, dataset)),
     ]
     if not problems and seal is Seal.ABSENT:
         problems.append((Kind.UNSEALED, "it has no seal: an earlier version wrote it, or its footer was changed"))
     return problems
 
 
-def _rows_are_its_own(table: pa.Table, certificate: Certificate | None) -> bool:
+def _rows_are_its_own(table: pa.Table, certificate: Certificate | None, rows: RowFormat) -> bool:
     try:
-        return certificate is not None and STOCK_BARS.content_hash(table) == certificate.content_hash
+        return certificate is not None and rows.content_hash(table) == certificate.content_hash
     except (pa.ArrowException, KeyError):
         return False
 
 
-def _what_still_holds(table: pa.Table, certificate: Certificate | None) -> str:
+def _what_still_holds(table: pa.Table, certificate: Certificate | None, rows: RowFormat) -> str:
     if certificate is None:
         return "its certificate cannot be read"
-    if _rows_are_its_own(table, certificate):
+    if _rows_are_its_own(table, certificate, rows):
         return "its rows are still those of its certificate"
-    return f"its rows are not those of its certificate: {_shown(_untrue(certificate, table)) or 'content_hash differs'}"
+    untrue = _shown(_untrue(certificate, table, rows))
+    return f"its rows are not those of its certificate: {untrue or 'content_hash differs'}"
 
 
-def _schema_difference(schema: pa.Schema) -> str:
+def _schema_difference(schema: pa.Schema, wanted: pa.Schema) -> str:
     def told(field: pa.Field) -> str:
         return f"{field.name} {field.type}{'' if field.nullable else ' not null'}"
 
-    found, expected = [told(field) for field in schema], [told(field) for field in BARS]
+    found, expected = [told(field) for field in schema], [told(field) for field in wanted]
     if sorted(found) == sorted(expected):
         return f"its columns stand in another order: {', '.join(schema.names)}"
     odd = [f"{name} instead of nothing" for name in found if name not in expected]
@@ -132,19 +133,19 @@ def _schema_difference(schema: pa.Schema) -> str:
     return ", ".join([*odd, *lacking]) or "a column stands in it twice"
 
 
-def _untrue(certificate: Certificate, table: pa.Table) -> list[tuple[str, object, object]]:
+def _untrue(certificate: Certificate, table: pa.Table, rows: RowFormat) -> list[tuple[str, object, object]]:
     """What the certificate says of the rows, but is not so: name, what is found, what is claimed."""
     volume, transactions = totals(table)
-    seconds = table.column("timestamp")
+    times = table.column("timestamp")
     found = {
-        "schema_version": STOCK_BARS.version,
+        "schema_version": rows.version,
         "rows": table.num_rows,
-        "first_timestamp": seconds[0].as_py() if table.num_rows else 0,
-        "last_timestamp": seconds[-1].as_py() if table.num_rows else 0,
+        "first_timestamp": times[0].as_py() if table.num_rows else 0,
+        "last_timestamp": times[-1].as_py() if table.num_rows else 0,
         "volume": volume,
         "transactions": transactions,
     }
-    tickers = pc.unique(table.column("ticker")).to_pylist()
+    tickers = pc.unique(table.column("ticker")).to_pylist() or [certificate.ticker]
     untrue = [(name, value, getattr(certificate, name)) for name, value in found.items()]
     untrue.append(("ticker", ", ".join(tickers), certificate.ticker))
     return [(name, value, claimed) for name, value, claimed in untrue if not _same(value, claimed)]
@@ -160,14 +161,13 @@ def _shown(untrue: list[tuple[str, object, object]]) -> str:
     return ", ".join(f"{name} {value} (certificate: {claimed})" for name, value, claimed in untrue)
 
 
-def _checks(certificate: Certificate, table: pa.Table) -> list[str]:
+def _checks(certificate: Certificate, table: pa.Table, dataset: Dataset) -> list[str]:
     """The checks, repeated with the hours and the bound on silence that the certificate names."""
     hours = certificate.hours
     bounds = (hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms)
-    request = BarRequest(certificate.ticker, SessionHours(certificate.session, *bounds), certificate.adjusted)
-    repeated = run_checks(table, request, _max_silence_s(certificate))
+    repeated = dataset.check(table, SessionHours(certificate.session, *bounds), _max_silence_s(certificate))
     claimed = {check.name: check for check in certificate.checks}
-    found = {check.name: Check(check.name, check.ok, check.blocking, check.count, check.detail) for check in repeated}
+    found = {check.name: check for check in repeated}
     names = [name for name in {**claimed, **found} if claimed.get(name) != found.get(name)]
     differing = [f"the certificate's outcome of {', '.join(names)} is not that of its rows"] if names else []
     return [*differing, *_waivers(certificate, repeated)]
@@ -178,7 +178,7 @@ def _max_silence_s(certificate: Certificate) -> float | None:
     return next((bound for bound in bounds if bound is not None), None)
 
 
-def _waivers(certificate: Certificate, repeated: list[CheckResult]) -> list[str]:
+def _waivers(certificate: Certificate, repeated: list[Check]) -> list[str]:
     failed = {check.name: check for check in repeated if check.blocking and not check.ok}
     return [
         *(
@@ -186,14 +186,14 @@ def _waivers(certificate: Certificate, repeated: list[CheckResult]) -> list[str]
             for name, check in failed.items()
             if name not in certificate.waivers
         ),
-        *(f"{name} is waived, which nobody may" for name, check in failed.items()
-          if name in certificate.waivers and not check.waivable),
+        *(f"{name} is waived, which nobody may" for name in failed
+          if name in certificate.waivers and name not in WAIVABLE),
         *(f"{name} is waived and does not fail" for name in certificate.waivers if name not in failed),
     ]  # fmt: skip
 
 
-def _state(certificate: Certificate) -> list[str]:
-    """Where the state is not the one that the rest of the certificate leads to."""
+def _state(certificate: Certificate, dataset: Dataset) -> list[str]:
+    """If the state is not the one that the rest of the certificate leads to, why not."""
     state = certificate.state
     if state is State.PROVISIONAL:
         return []
@@ -206,11 +206,25 @@ def _state(certificate: Certificate) -> list[str]:
         f"{state.value} without a reason to be": state is State.SUSPECT and not reasons,
         f"{state.value}, although {'; '.join(reasons)}": state is not State.SUSPECT and bool(reasons),
     }
-    silence_unchecked = _max_silence_s(certificate) is None
     return [
         *(detail for detail, is_so in wrong.items() if is_so),
-        *([f"{state.value}, but long_silence was not checked"] if silence_unchecked else []),
+        *(_emptiness(certificate, dataset) if state is State.EMPTY and not certificate.rows else _silence(certificate)),
     ]
+
+
+def _emptiness(certificate: Certificate, dataset: Dataset) -> list[str]:
+    """Why an empty session is not shown to be one."""
+    if dataset.empty is EmptyRule.REFUSED:
+        return ["empty, which no session of this dataset may be"]
+    if certificate.empty_answers < dataset.empty.asked:
+        return [f"empty after {certificate.empty_answers} answers, of which {dataset.empty.asked} are needed"]
+    return []
+
+
+def _silence(certificate: Certificate) -> list[str]:
+    return (
+        [f"{certificate.state.value}, but long_silence was not checked"] if _max_silence_s(certificate) is None else []
+    )
 
 
 def _against_calendar(certificate: Certificate, hours: SessionHours) -> list[Problem]:

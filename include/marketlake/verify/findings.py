@@ -7,6 +7,9 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from marketlake.dataset_names import SECOND_BARS
+from marketlake.partitions.layout import PROCESSED
+
 
 class Kind(enum.StrEnum):
     """What is wrong, in the word that the table shows."""
@@ -53,19 +56,23 @@ class Finding:
     kind: Kind
     detail: str
     last: dt.date | None = None
+    dataset: str = SECOND_BARS
 
 
-def next_step(finding: Finding, fetching_again: Callable[[str, dt.date, dt.date], str]) -> str:
-    """What mends it. ``fetching_again``: the command for a ticker's sessions from one to another, both included."""
+def next_step(finding: Finding, place: str, fetching_again: Callable[[str, dt.date, dt.date], str]) -> str:
+    """What mends it. ``place``: the dataset's prefix, with a slash at its end, if it has one. ``fetching_again``: the
+    command for a ticker's sessions from one to another, both included.
+    """
+    processed = f"{place}{PROCESSED}"
     if finding.kind in _TO_REMOVE or finding.session is None:
-        return "move it out of processed/"
-    folder = f"processed/{finding.ticker.lower()}/date={finding.session}"
+        return f"move it out of {processed}/"
+    folder = f"{processed}/{finding.ticker.lower()}/date={finding.session}"
     if finding.kind is Kind.NO_SESSION:
-        return f"move {folder} out of processed/, or correct calendar.closures"
+        return f"move {folder} out of {processed}/, or correct calendar.closures"
     if finding.kind is Kind.OUTSIDE_HISTORY:
-        return f"move {folder} out of processed/, or change history in the settings"
+        return f"move {folder} out of {processed}/, or change history in the settings"
     if finding.kind is Kind.UNREADABLE:
         return f"see who may read {folder}, then verify again"
-    out = f"move {folder} out of processed/, then "
+    out = f"move {folder} out of {processed}/, then "
     first = {Kind.MIXED: f"if it is the odd one, {out}", **dict.fromkeys(_PUBLISHED_SO, out)}.get(finding.kind, "")
     return f"{first}{fetching_again(finding.ticker, finding.session, finding.last or finding.session)}"

@@ -1,0 +1,26 @@
+"""Second bars of SPY, which most tests are about, in few words."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from marketlake.datasets.stock_bars import SECOND_BARS
+from marketlake.lake import Lake
+from marketlake.partitions.dataset_store import DatasetStore
+from marketlake.polygon.request import BarRequest, Timespan
+from marketlake.rows.spec import PartitionKey
+
+
+def spy(session: dt.date) -> PartitionKey:
+    """One session of SPY's second bars."""
+    return SECOND_BARS.spec.key("SPY", session)
+
+
+def kept_by(lake: Lake) -> DatasetStore:
+    """What a lake keeps of second bars."""
+    return lake.store(SECOND_BARS.spec)
+
+
+def a_request(lake: Lake, session: dt.date) -> BarRequest:
+    """The request for one session of SPY's second bars."""
+    return BarRequest("SPY", lake.calendar.hours(session), lake.settings.bars.adjusted, Timespan.SECOND)
