@@ -17,7 +17,7 @@ from marketlake.errors import StorageError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
-from marketlake.storage import local
+from marketlake.storage import local_writer
 from marketlake.storage.local import LocalStorage
 from polygon_simulator.server import Simulator
 
@@ -27,7 +27,7 @@ PARTITION = f"processed/spy/date={DAY}/bars.parquet"
 
 @pytest.fixture(autouse=True)
 def nothing_said_yet() -> None:
-    local._tell_unsynced.cache_clear()
+    local_writer._tell_unsynced.cache_clear()
 
 
 def folders_answer(number: int) -> Callable[[int], None]:
@@ -144,7 +144,9 @@ def test_where_a_file_system_links_no_files_a_revision_is_copied_without_modes_o
         writer.put("a/key", b"bytes")
         for name in ("link", "chmod", "utime"):
             monkeypatch.setattr(os, name, refuse)
-        writer.keep("a/key", "b/key")
+        seen = place.read("a/key")
+        assert seen is not None
+        writer.keep("a/key", "b/key", seen)
     assert place.get("b/key") == b"bytes"
 
 

@@ -140,8 +140,8 @@ class PartitionStore:
     def publish(self, writer: Writer, bars: pa.Table, certificate: Certificate, held: HeldPartition | None) -> None:
         """Replace the partition in one step, keeping the rows of an older revision."""
         key = self.key(certificate.ticker, certificate.session)
-        if held is not None and held.revision != certificate.revision:
-            writer.keep(key, self.kept_key(certificate.ticker, certificate.session, held.revision))
+        if held is not None and held.revision != certificate.revision and (seen := self._storage.read(key)):
+            writer.keep(key, self.kept_key(certificate.ticker, certificate.session, held.revision), seen)
         writer.put(key, encoded(bars, certificate, self.row_format, self._compression, self._level))
 
     def _last_kept(self, ticker: str, session: dt.date) -> int:
