@@ -24,6 +24,8 @@ from polygon_simulator.days import Bar, RecordedDays
 from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
 
+pytest.register_assert_rewrite("storage_conformance", "storage_model")  # so that they say what they found
+
 # Before the first import of Airflow, which reads them once and for all.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-of-the-tests-")
 os.environ |= {"AIRFLOW_HOME": _AIRFLOW_HOME, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
