@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from marketlake.polygon.transport import Transport
 from polygon_simulator.days import Bar, RecordedDays
 from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
+
+pytest.register_assert_rewrite("storage_conformance", "storage_model")  # so that they say what they found
 
 # Before the first import of Airflow, which reads them once and for all.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="airflow-of-the-tests-")
@@ -119,6 +122,14 @@ def a_client(lake: Lake, waits: list[float], key: str = KEY) -> PolygonClient:
     )
 
 
+def times_of(folder: Path) -> dict[str, int]:
+    """When each file of a lake's folder was written last, in ns."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in paths}
+
+
 def files_under(folder: Path) -> set[str]:
-    """Every file below, without locks."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    """Every file of a lake's folder, without locks and ``lake.json``; the digest in the name of raw pages as ``*``."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    names = {re.sub(r"pages-[0-9a-f]{12}\.tar$", "pages-*.tar", str(path.relative_to(folder))) for path in paths}
+    return names - {"lake.json"}

@@ -49,8 +49,8 @@ def up() -> int:
 
 def _start(home: Home, lake: Lake) -> int:
     """Start every component and wait until they are healthy. The port of the API server."""
-    for name, ticker in lake.settings.datasets.each:
-        preflight.require_lake(lake, DATASETS[name], ticker)
+    for name in lake.settings.datasets.on:
+        preflight.require_lake(lake, DATASETS[name])
     home.migrate()
     unscheduled = {} if _key_works(home, lake) else UNSCHEDULED
     port = home.port

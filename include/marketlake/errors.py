@@ -119,3 +119,7 @@ class NoSuchRevision(StorageError):
 
 class LakeBusy(StorageError):
     """Another process holds the lock of the same session for longer than the bound."""
+
+
+class Overtaken(StorageError):
+    """Somebody else published in between, and nothing was overwritten: decide anew from what is there now."""

@@ -51,7 +51,7 @@ def _kept_plan(name: str, ticker: str, context: Mapping[str, Any], make: Callabl
         _log.info("this run's plan was made before and is kept: %d sessions", len(kept))
         return list(kept)
     lake, dataset = Lake(settings.load(), now=system_clock), DATASETS[name]
-    preflight.require_lake(lake, dataset, ticker)
+    preflight.require_lake(lake, dataset)
     for left in lake.store(dataset.spec).storage.sweep():
         _log.warning("removed what a dead process left in staging: %s", left)
     plan = [str(day) for day in make(lake)]

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from conftest import NOW, a_client, files_under
+from conftest import NOW, a_client, files_under, times_of
 from marketlake.audit.audit import audit_session, summarise
 from marketlake.audit.visits import Visits
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -29,10 +29,10 @@ def later(lake: Lake, hours: int = 24) -> Lake:
 
 def test_nothing_different_changes_no_partition_and_notes_the_visit(lake: Lake, waits: list[float]) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
-    before = {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)}
+    before = times_of(lake.storage.root)
     visit = audit_session(later(lake), SECOND_BARS, spy(DAY), a_client(lake, waits))
     assert (visit.outcome, visit.state, visit.revision, visit.changes) == ("unchanged", "complete", 1, "")
-    after = {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)}
+    after = times_of(lake.storage.root)
     note = "audit/spy/date=2024-11-26.json"
     assert after.keys() - before.keys() == {note}
     assert {name: after[name] for name in before} == before

@@ -10,9 +10,11 @@ from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.store import PartitionStore
 from marketlake.polygon.client import PolygonClient
 from marketlake.rows.bars import SECONDS
+from marketlake.rows.spec import PartitionKey
 from seconds import kept_by, spy
 
 MONDAY, TUESDAY, WEDNESDAY, FRIDAY = (dt.date(2024, 11, day) for day in (25, 26, 27, 29))
@@ -77,8 +79,20 @@ def test_the_lake_is_listed_once_and_no_footer_is_read_that_was_not_asked_for(
     coverage = Coverage(held, SECONDS, "SPY")
     assert coverage.missing([TUESDAY]) == [TUESDAY]
     assert coverage.unfinished([MONDAY, TUESDAY]) == [TUESDAY]
-    assert asked == [
-        ("present", "SPY"),
-        ("certificate", spy(FRIDAY)),  # the newest says which source counts
-        ("certificate", spy(MONDAY)),
-    ]
+    assert asked == [("present", "SPY"), ("certificate", spy(MONDAY))]
+
+
+def test_of_a_lake_without_its_file_the_newest_session_says_which_source_counts(
+    held: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (held.storage.root / "lake.json").unlink()
+    asked: list[PartitionKey] = []
+    real = PartitionStore.certificate
+
+    def call(self: PartitionStore, key: PartitionKey) -> Certificate | None:
+        asked.append(key)
+        return real(self, key)
+
+    monkeypatch.setattr(PartitionStore, "certificate", call)
+    assert Coverage(held, SECONDS, "SPY").unfinished([MONDAY, TUESDAY]) == [TUESDAY]
+    assert asked == [spy(MONDAY), spy(FRIDAY)]

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from conftest import KEY, NOW, a_client, files_under
+from conftest import KEY, NOW, a_client, files_under, times_of
 from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import (
@@ -46,11 +46,11 @@ from marketlake.polygon.request import Timespan
 from marketlake.quality.checks import Check, require_acceptable, run_checks
 from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
-from seconds import a_request, kept_by, spy
+from seconds import a_request, archive_of, kept_by, spy
 
 DAY = dt.date(2024, 11, 26)
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
-RAW = "raw/spy/date=2024-11-26/rev=1/pages.tar"
+RAW = "raw/spy/date=2024-11-26/rev=1/pages-*.tar"
 
 
 def fault(simulator: Simulator, *names: str, times: int = 1, page: int | None = None) -> None:
@@ -347,10 +347,10 @@ def test_a_provisional_partition_becomes_complete_under_the_same_revision(
 
 def test_the_same_rows_again_touch_no_file(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    before = {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)}
+    before = times_of(lake.storage.root)
     assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "unchanged"
     assert len(simulator.asked(DAY)) == 2
-    assert {name: (lake.storage.root / name).stat().st_mtime_ns for name in files_under(lake.storage.root)} == before
+    assert times_of(lake.storage.root) == before
 
 
 def test_other_rows_become_a_revision_and_the_old_file_is_kept(
@@ -365,7 +365,7 @@ def test_other_rows_become_a_revision_and_the_old_file_is_kept(
     assert files_under(lake.storage.root) == {
         PARTITION,
         RAW,
-        "raw/spy/date=2024-11-26/rev=2/pages.tar",
+        "raw/spy/date=2024-11-26/rev=2/pages-*.tar",
         "revisions/spy/date=2024-11-26/rev=1.parquet",
     }
 
@@ -452,7 +452,7 @@ def test_another_adjustment_than_the_lakes_is_refused(
     ingest(lake, SECOND_BARS, spy(DAY), client)
     monkeypatch.setenv("MARKETLAKE__BARS__ADJUSTED", "true")
     other = Lake(settings.load(), now=lambda: NOW)
-    with pytest.raises(SettingsError, match=r"bars.adjusted = true, but the lake holds SPY with adjusted = false"):
+    with pytest.raises(SettingsError, match=r"bars.adjusted = true, but .*/lake holds rows with adjusted = false"):
         ingest(other, SECOND_BARS, spy(dt.date(2024, 11, 27)), a_client(other, waits))
 
 
@@ -523,7 +523,7 @@ def test_the_key_is_nowhere_but_in_the_header(
     caplog.set_level(logging.DEBUG)
     fault(simulator, "500", "echoed_key")
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    with tarfile.open(lake.storage.root / RAW) as archive:
+    with tarfile.open(archive_of(lake, DAY)) as archive:
         packed = archive.extractfile("second-0001.json.zst")
         assert packed is not None
         stream = pa.CompressedInputStream(pa.BufferReader(packed.read()), "zstd")
@@ -534,7 +534,7 @@ def test_the_key_is_nowhere_but_in_the_header(
     assert all(KEY not in request["path"] for request in simulator.requests)
     assert KEY not in caplog.text
     assert KEY not in repr(client.transport.__dict__)
-    for name in files_under(lake.storage.root):
+    for name in times_of(lake.storage.root):
         assert KEY.encode() not in (lake.storage.root / name).read_bytes()
 
 

@@ -370,7 +370,7 @@ def chunks(root: Path, day: str) -> dict[tuple[int, str], bytes]:
 
 def test_both_wrote_the_same_files(both: tuple[Path, Path]) -> None:
     before, now = (files_under(root) for root in both)
-    assert now == before
+    assert now == {name.replace("/pages.tar", "/pages-*.tar") for name in before}  # each under a name of its own
     assert len(now) == 9 + 10 + 1  # partitions, raw pages of each revision, one revision that was replaced
 
 

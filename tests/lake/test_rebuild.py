@@ -18,11 +18,10 @@ from marketlake.lake import Lake
 from marketlake.partitions.store import PartitionStore
 from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
-from seconds import spy
+from seconds import archive_of, spy
 
 DAY = dt.date(2024, 11, 26)
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
-RAW = "raw/spy/date=2024-11-26/rev=1/pages.tar"
 
 
 def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
@@ -53,7 +52,7 @@ def test_raw_pages_that_are_absent_or_damaged_are_refused(lake: Lake, client: Po
     with pytest.raises(RawPagesUnusable, match="no raw pages of revision 1 are stored"):
         rebuild(lake, SECOND_BARS, spy(DAY))
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    raw = lake.storage.root / RAW
+    raw = archive_of(lake, DAY)
     raw.write_bytes(raw.read_bytes()[:-20_000] + b"x" * 20_000)
     with pytest.raises(RawPagesUnusable, match="raw pages"):
         rebuild(lake, SECOND_BARS, spy(DAY))

@@ -32,13 +32,13 @@ from marketlake.settings.sections import Reconcile
 from polygon_simulator.folds import EXACT
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
-from seconds import a_request, kept_by, spy
+from seconds import a_request, archive_of, kept_by, spy
 
 DAY = dt.date(2024, 11, 26)
 OPEN_MS = 1732631400000
 """09:30 New York."""
 MINUTE_MS = 60_000
-RAW = "raw/spy/date=2024-11-26/rev=1/pages.tar"
+RAW = "raw/spy/date=2024-11-26/rev=1/pages-*.tar"
 
 
 def fault(simulator: Simulator, name: str, *, times: int = 0, timespan: str = "second") -> None:
@@ -355,7 +355,7 @@ def test_a_rebuild_from_raw_pages_compares_as_the_fetch_did(
 def test_the_key_is_not_in_what_is_kept_of_longer_bars(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     fault(simulator, "echoed_key", timespan="minute")
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    stored = kept_by(lake).raw_pages.get(spy(DAY), 1)
+    stored = kept_by(lake).raw_pages.stored(spy(DAY), 1)[-1]
     (body,) = stored.fetch.of("minute").bodies
     assert b"****abcd" in body
     assert KEY.encode() not in body
@@ -363,7 +363,7 @@ def test_the_key_is_not_in_what_is_kept_of_longer_bars(lake: Lake, simulator: Si
 
 def test_longer_bars_that_are_not_those_that_were_kept_are_refused(lake: Lake, client: PolygonClient) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    path = lake.storage.root / RAW
+    path = archive_of(lake, DAY)
     with tarfile.open(path) as archive:
         members = {info.name: archive.extractfile(info) for info in archive.getmembers()}
         contents = {name: member.read() for name, member in members.items() if member is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 import re
 from pathlib import Path
@@ -18,8 +19,8 @@ from local_airflow.backfill.verdict import verdict
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.coverage.coverage import Coverage
-from marketlake.datasets.stock_bars import SECOND_BARS
-from marketlake.errors import SettingsError
+from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
+from marketlake.errors import InvalidBars, SettingsError, StorageError
 from marketlake.ingest import preflight
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
@@ -77,9 +78,8 @@ def test_simulated_bars_do_not_enter_a_lake_of_real_ones(
 ) -> None:
     assert ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor).source_host == "api.massive.com"
     words = (
-        rf"{client.host} is not the vendor's, but the lake holds SPY 2024-11-25 from api.massive.com. One lake holds"
-        " one kind: choose another storage.root or api.base_url, or remove"
-        " processed/spy/date=2024-11-25/bars.parquet if it does not belong there."
+        rf"{client.host} is not the vendor's, but {lake.storage.where} holds rows from the vendor. One lake holds one"
+        " kind: choose another storage.root or api.base_url; if nothing of it is left, remove lake.json there."
     )
     with pytest.raises(SettingsError, match=words):
         ingest(lake, SECOND_BARS, spy(TUESDAY), client)
@@ -92,7 +92,7 @@ def test_real_bars_do_not_enter_a_lake_of_simulated_ones(
     lake: Lake, client: PolygonClient, of_vendor: PolygonClient
 ) -> None:
     ingest(lake, SECOND_BARS, spy(MONDAY), client)
-    with pytest.raises(SettingsError, match="is the vendor's, but the lake holds SPY 2024-11-25 from 127.0.0.1"):
+    with pytest.raises(SettingsError, match="is the vendor's, but .* holds rows from 127.0.0.1"):
         ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     assert ingest(lake, SECOND_BARS, spy(TUESDAY), client).outcome == "created"
 
@@ -102,8 +102,9 @@ def test_raw_pages_of_another_kind_are_not_rebuilt_into_the_lake(
 ) -> None:
     ingest(lake, SECOND_BARS, spy(MONDAY), client)
     (lake.storage.root / "processed/spy/date=2024-11-25/bars.parquet").unlink()
+    (lake.storage.root / "lake.json").unlink()
     ingest(lake, SECOND_BARS, spy(TUESDAY), of_vendor)
-    with pytest.raises(SettingsError, match="but the lake holds SPY 2024-11-26 from api.massive.com"):
+    with pytest.raises(SettingsError, match="but .* holds rows from the vendor"):
         rebuild(lake, SECOND_BARS, spy(MONDAY))
 
 
@@ -133,21 +134,67 @@ def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_th
     assert said[1].startswith("SPY: 1 of 2 sessions have their partition")
 
 
-def test_a_copied_partition_that_is_the_newest_is_named_and_lets_nothing_over_real_ones(
+def test_a_copied_partition_that_is_the_newest_is_named_and_changes_nothing_for_the_others(
     lake: Lake, client: PolygonClient, of_vendor: PolygonClient, tmp_path: Path
 ) -> None:
     ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     copied_from_another_lake(lake, client, TUESDAY, tmp_path)
-    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-25 from api.massive.com"):
+    assert Coverage(lake, SECONDS, "SPY").unfinished([MONDAY, TUESDAY]) == [TUESDAY]
+    with pytest.raises(SettingsError, match="holds rows from the vendor"):
         ingest(lake, SECOND_BARS, spy(MONDAY), client)
-    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-26 from 127.0.0.1"):
-        ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
+    assert ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor).outcome == "unchanged"
+    with pytest.raises(SettingsError, match="the lake's SPY 2024-11-26 holds rows from 127.0.0.1"):
+        ingest(lake, SECOND_BARS, spy(TUESDAY), of_vendor)
 
 
-def test_the_source_of_every_ticker_counts(lake: Lake, client: PolygonClient, of_vendor: PolygonClient) -> None:
+def test_the_source_of_every_ticker_and_dataset_counts(
+    lake: Lake, client: PolygonClient, of_vendor: PolygonClient
+) -> None:
     ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
-    with pytest.raises(SettingsError, match="the lake holds SPY 2024-11-25 from api.massive.com"):
+    with pytest.raises(SettingsError, match="holds rows from the vendor"):
         ingest(lake, SECOND_BARS, SECOND_BARS.spec.key("QQQ", MONDAY), client)
+    with pytest.raises(SettingsError, match="holds rows from the vendor"):
+        ingest(lake, MINUTE_BARS, MINUTE_BARS.spec.key("SPY", MONDAY), client)
+
+
+def test_what_a_lake_is_is_written_down_once_and_derived_of_an_earlier_versions(
+    lake: Lake, of_vendor: PolygonClient, client: PolygonClient
+) -> None:
+    file = lake.storage.root / "lake.json"
+    ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
+    assert json.loads(file.read_text()) == {"layout": 1, "source": "the vendor", "adjusted": False}
+    written = file.stat().st_mtime_ns
+    ingest(lake, SECOND_BARS, spy(TUESDAY), of_vendor)
+    assert file.stat().st_mtime_ns == written
+    file.unlink()
+    with pytest.raises(SettingsError, match="holds rows from the vendor"):
+        ingest(lake, SECOND_BARS, spy(MONDAY), client)
+    assert not file.exists()
+    ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
+    assert json.loads(file.read_text())["source"] == "the vendor"
+
+
+def test_a_refused_session_leaves_an_empty_lake_without_a_kind(
+    lake: Lake, client: PolygonClient, simulator: Simulator, of_vendor: PolygonClient
+) -> None:
+    simulator.faults.set(str(MONDAY), [{"fault": "empty", "times": 3}])
+    with pytest.raises(InvalidBars):
+        ingest(lake, SECOND_BARS, spy(MONDAY), client)
+    assert not (lake.storage.root / "lake.json").exists()
+    assert ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor).source_host == "api.massive.com"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"layout": "one", "source": "the vendor", "adjusted": false}'])
+def test_a_lake_file_that_cannot_be_read_is_named_and_not_overwritten(
+    lake: Lake, client: PolygonClient, text: str
+) -> None:
+    lake.storage.root.mkdir()
+    (lake.storage.root / "lake.json").write_text(text)
+    with pytest.raises(
+        StorageError, match=r"lake\.json in .* says nothing that can be read .* Take it from a backup, or"
+    ):
+        ingest(lake, SECOND_BARS, spy(MONDAY), client)
+    assert (lake.storage.root / "lake.json").read_text() == text
 
 
 def test_the_vendors_two_names_are_one_source_and_the_report_names_what_is_stored(

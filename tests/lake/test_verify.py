@@ -99,7 +99,8 @@ def parts(lake: Lake) -> tuple[pa.Table, Certificate]:
 def published(lake: Lake, rows: pa.Table, certificate: Certificate) -> None:
     """Written as the lake writes, with a seal that holds."""
     with lake.storage.exclusive("a test", timeout_s=1) as writer:
-        kept_by(lake).partitions.publish(writer, rows, certificate, None)
+        partitions = kept_by(lake).partitions
+        partitions.publish(writer, rows, certificate, partitions.inspect(certificate.key))
 
 
 def claiming(**changes: Any) -> Callable[[Lake], None]:

@@ -36,11 +36,13 @@ from sparse_days import SparseDays
 DAY = dt.date(2024, 11, 26)
 PAGE_LIMIT = 200  # of 390 bars: two pages
 KNOWN = re.compile(
-    r"processed/spy/date=D/bars\.parquet|raw/spy/date=D/rev=\d+/pages\.tar|raw-rejected/spy/date=D/pages\.tar"
-    r"|revisions/spy/date=D/rev=\d+\.parquet|\.staging/locks/spy-D\.lock".replace("D", r"\d{4}-\d\d-\d\d")
+    r"processed/spy/date=D/bars\.parquet|raw/spy/date=D/rev=\d+/pages-\w{12}\.tar|raw-rejected/spy/date=D/pages\.tar"
+    r"|revisions/spy/date=D/rev=\d+\.parquet|\.staging/locks/(spy-D|lake\.json)\.lock|lake\.json".replace(
+        "D", r"\d{4}-\d\d-\d\d"
+    )
 )
 """Every place of a file in a lake at rest."""
-STAGED = re.compile(r"\.staging/spy-\d{4}-\d\d-\d\d/.+")
+STAGED = re.compile(r"\.staging/(lake\.json|spy-\d{4}-\d\d-\d\d)/.+")
 
 
 @dataclass
@@ -103,6 +105,7 @@ class Ground:
     def run_again(self, lake: Lake) -> None:
         """The same session without the fault: complete, as an undisturbed one, with nothing left over."""
         self.faithful()
+        lake.storage.sweep()  # as each run's plan does
         report = self.ingest(self.lake(lake.storage.root))
         assert (report.content_hash, report.state) == (self.undisturbed, "complete")
         assert seen(lake) == self.undisturbed
@@ -157,10 +160,6 @@ def require_whole(lake: Lake, *, staged: bool = False) -> None:
         assert KNOWN.fullmatch(name) or (staged and STAGED.fullmatch(name)), name
         if name.endswith(".parquet") and not name.startswith(".staging"):
             assert pq.read_table(pa.BufferReader(data), page_checksum_verification=True).num_rows > 0, name
-        if match := re.fullmatch(r"raw/spy/date=(.+)/rev=(\d+)/pages\.tar", name):
-            assert (
-                kept_by(lake)
-                .raw_pages.get(spy(dt.date.fromisoformat(match[1])), int(match[2]))
-                .fetch.of("second")
-                .bodies
-            )
+        if match := re.fullmatch(r"raw/spy/date=(.+)/rev=(\d+)/pages-\w+\.tar", name):
+            stored = kept_by(lake).raw_pages.stored(spy(dt.date.fromisoformat(match[1])), int(match[2]))
+            assert all(one.fetch.of("second").bodies for one in stored), name

@@ -165,7 +165,7 @@ def cases(faults: tuple[Fault, ...]) -> Iterator[Case]:
                     yield Case(fault, place, stays, old)
 
 
-STORE_CALLS = {False: 51, True: 45}
+STORE_CALLS = {False: 68, True: 46}
 """How many calls of the store change the disk in one session: the first of a lake, and one that replaces another."""
 REFUSAL_CALLS = {False: 28, True: 25}
 """The same where the bars are refused and their pages kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.lake import Lake
@@ -24,3 +25,9 @@ def kept_by(lake: Lake) -> DatasetStore:
 def a_request(lake: Lake, session: dt.date) -> BarRequest:
     """The request for one session of SPY's second bars."""
     return BarRequest("SPY", lake.calendar.hours(session), lake.settings.bars.adjusted, Timespan.SECOND)
+
+
+def archive_of(lake: Lake, session: dt.date, revision: int = 1) -> Path:
+    """The one archive of a revision's raw pages."""
+    (found,) = (lake.storage.root / f"raw/spy/date={session}/rev={revision}").glob("pages-*.tar")
+    return found

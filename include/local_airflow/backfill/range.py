@@ -77,7 +77,7 @@ def _date(name: str, value: str) -> dt.date:
 def require_lake(lake: Lake, dataset: Dataset, ticker: str, wanted: Range, *, refetch: bool) -> None:
     """Raise StorageError if the lake cannot take what is to be fetched."""
     fetched = to_fetch(Coverage(lake, dataset.spec, ticker), wanted, refetch=refetch)
-    preflight.require_lake(lake, dataset, ticker, len(fetched))
+    preflight.require_lake(lake, dataset, len(fetched))
 
 
 def ask_first(lake: Lake, dataset: Dataset, client: PolygonClient, ticker: str, wanted: Range) -> list[str]:

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
+from marketlake.partitions.lake_file import recorded_kind
 from marketlake.partitions.store import HeldPartition
 from marketlake.polygon.hosts import source_kind
 from marketlake.rows.spec import DatasetSpec
@@ -30,6 +31,7 @@ class Coverage:
         self, lake: Lake, spec: DatasetSpec, ticker: str, *, present: frozenset[dt.date] | None = None
     ) -> None:
         self._given = present
+        self._root = lake.storage
         self._store = lake.store(spec)
         self._partitions = self._store.partitions
         self.spec = spec
@@ -81,17 +83,24 @@ class Coverage:
 
     def unfinished(self, sessions: list[dt.date]) -> list[dt.date]:
         """Those of ``sessions`` without a partition, or with one that is provisional, proves nothing, or is of
-        another source than the ticker's last one. In their order.
+        another source than the lake's. In their order.
         """
+        certificates, source = self.certificates(sessions), self._source
+        return [session for session in sessions if not _is_finished(certificates.get(session), source)]
+
+    @property
+    def _source(self) -> str | None:
+        """Whose rows the lake holds; of one of an earlier version, those of the ticker's last session."""
+        recorded = recorded_kind(self._root)
+        if recorded is not None:
+            return recorded.source
         newest = self._partitions.newest_of(self.ticker, self.present)
-        kind = source_kind(newest.source_host) if newest else None
-        certificates = self.certificates(sessions)
-        return [session for session in sessions if not _is_finished(certificates.get(session), kind)]
+        return source_kind(newest.source_host) if newest else None
 
 
-def _is_finished(certificate: Certificate | None, kind: str | None) -> bool:
+def _is_finished(certificate: Certificate | None, source: str | None) -> bool:
     return (
         certificate is not None
         and certificate.state is not State.PROVISIONAL
-        and source_kind(certificate.source_host) == kind
+        and source_kind(certificate.source_host) == source
     )

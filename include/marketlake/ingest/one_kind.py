@@ -1,35 +1,61 @@
-"""One lake holds bars of one kind: adjusted or not, the vendor's or another host's."""
+"""One lake holds rows of one kind: adjusted or not, the vendor's or another host's."""
 
 from __future__ import annotations
 
-import datetime as dt
-
+from marketlake.datasets import DATASETS
 from marketlake.errors import SettingsError
-from marketlake.partitions.dataset_store import DatasetStore
+from marketlake.lake import Lake
+from marketlake.partitions.certificate import Certificate
+from marketlake.partitions.lake_file import LAKE_FILE, LakeKind, record, recorded_kind
 from marketlake.polygon.hosts import is_vendor, source_kind
+from marketlake.rows.spec import PartitionKey
 
 
-def require_same_kind(
-    store: DatasetStore, ticker: str, *, adjusted: bool, host: str | None = None, session: dt.date | None = None
-) -> None:
-    """Raise SettingsError where the lake holds bars adjusted otherwise, or of another source than ``host``:
-    the vendor's bars never stand beside those of a simulator or mirror. What is looked at is the last
-    partition of each ticker, and that of ``session``.
+def require_same_kind(lake: Lake, *, host: str | None = None, key: PartitionKey | None = None) -> None:
+    """Raise SettingsError if the lake holds rows adjusted otherwise than the settings say, or of another source than
+    ``host``: the vendor's rows never stand beside those of a simulator or mirror. ``key``: look at its partition, too.
     """
-    held_here = store.partitions
-    last = [(name, held_here.newest(name)) for name in {ticker, *held_here.tickers()}]
-    own = [(ticker, held_here.certificate(store.spec.key(ticker, session)))] if session else []
-    for name, held in (*last, *own):
-        if held is None:
-            continue
-        if name == ticker and held.adjusted is not adjusted:
-            raise SettingsError(
-                f"bars.adjusted = {str(adjusted).lower()}, but the lake holds {ticker} with adjusted ="
-                f" {str(held.adjusted).lower()}. One lake holds one kind: set it back, or choose another storage.root."
-            )
-        if host is not None and source_kind(held.source_host) != source_kind(host):
-            raise SettingsError(
-                f"{host} is {'' if is_vendor(host) else 'not '}the vendor's, but the lake holds {name} {held.session}"
-                f" from {held.source_host}. One lake holds one kind: choose another storage.root or api.base_url, or"
-                f" remove {held_here.path(held.key)} if it does not belong there."
-            )
+    kind = recorded_kind(lake.storage) or _derived_kind(lake)
+    if kind is not None:
+        way_out = f"if nothing of it is left, remove {LAKE_FILE} there"
+        _require(lake, kind, host, holds=lake.storage.where, way_out=way_out)
+    partitions = lake.store(DATASETS[key.dataset].spec).partitions if key else None
+    held = partitions.certificate(key) if partitions and key else None
+    if partitions and held:
+        way_out = f"remove {partitions.path(held.key)} if it does not belong there"
+        _require(lake, _kind_of(held), host, holds=f"the lake's {held.key}", way_out=way_out)
+
+
+def record_kind(lake: Lake, host: str) -> None:
+    """Write down, once, what the lake is, before anything enters it. Raises SettingsError if it is of another kind."""
+    if recorded_kind(lake.storage) is None:
+        kind = _derived_kind(lake) or LakeKind.of(host, adjusted=lake.settings.bars.adjusted)
+        record(lake.storage, kind, lake.settings.storage.lock_timeout_s)
+    require_same_kind(lake, host=host)
+
+
+def _require(lake: Lake, kind: LakeKind, host: str | None, *, holds: str, way_out: str) -> None:
+    adjusted = lake.settings.bars.adjusted
+    if kind.adjusted is not adjusted:
+        raise SettingsError(
+            f"bars.adjusted = {str(adjusted).lower()}, but {holds} holds rows with adjusted ="
+            f" {str(kind.adjusted).lower()}. One lake holds one kind: set it back, or choose another storage.root;"
+            f" {way_out}."
+        )
+    if host is not None and source_kind(host) != kind.source:
+        raise SettingsError(
+            f"{host} is {'' if is_vendor(host) else 'not '}the vendor's, but {holds} holds rows from {kind.source}. One"
+            f" lake holds one kind: choose another storage.root or api.base_url; {way_out}."
+        )
+
+
+def _kind_of(certificate: Certificate) -> LakeKind:
+    return LakeKind.of(certificate.source_host, adjusted=certificate.adjusted)
+
+
+def _derived_kind(lake: Lake) -> LakeKind | None:
+    """What a lake of an earlier version is, by the newest session of any ticker; None if it holds nothing."""
+    stores = [lake.store(dataset.spec).partitions for dataset in DATASETS.values()]
+    found = (store.newest(ticker) for store in stores for ticker in store.tickers())
+    newest = max((one for one in found if one is not None), key=lambda one: one.session, default=None)
+    return _kind_of(newest) if newest else None

@@ -34,19 +34,18 @@ def estimate(lake: Lake, dataset: Dataset, sessions: int) -> Estimate:
     return Estimate(sessions, requests, sessions * cost.bytes, least_min)
 
 
-def require_lake(lake: Lake, dataset: Dataset, ticker: str, sessions: int = 0) -> None:
+def require_lake(lake: Lake, dataset: Dataset, sessions: int = 0) -> None:
     """Raise StorageError if the lake cannot be written, lacks room, or holds the other adjustment."""
-    store = lake.store(dataset.spec)
-    store.storage.require_writable()
+    lake.store(dataset.spec).storage.require_writable()
     free = lake.storage.free_bytes()
     floor = lake.settings.storage.min_free_bytes
     needed = floor + estimate(lake, dataset, sessions).bytes
-    if free < needed:
+    if free is not None and free < needed:
         raise StorageError(
             f"storage.root {lake.storage.where} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed"
             f" (storage.min_free_bytes = {floor}, and {sessions} sessions). Free some, or move storage.root."
         )
-    require_same_kind(store, ticker, adjusted=lake.settings.bars.adjusted)
+    require_same_kind(lake)
 
 
 def require_served(
@@ -58,7 +57,5 @@ def require_served(
     is no such thing: it will fail by itself, in the open. Raises SettingsError if the lake holds rows
     of another kind of host.
     """
-    wanted, store, adjusted = sorted(set(keys)), lake.store(dataset.spec), lake.settings.bars.adjusted
-    for ticker in {key.ticker for key in wanted}:
-        require_same_kind(store, ticker, adjusted=adjusted, host=client.host)
-    return [key for key in wanted if not dataset.has_rows(lake, client, key)]
+    require_same_kind(lake, host=client.host)
+    return [key for key in sorted(set(keys)) if not dataset.has_rows(lake, client, key)]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
 import msgspec
 import pyarrow as pa
 
 from marketlake.datasets.dataset import Dataset
-from marketlake.errors import ComparisonLost, RefusedData, Retryable
+from marketlake.errors import ComparisonLost, LakeBusy, Overtaken, RefusedData, Retryable
 from marketlake.ingest.certify import CertifiedRows, renew, with_revision
+from marketlake.ingest.one_kind import record_kind
 from marketlake.ingest.report import Outcome, Report, log_report
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
@@ -17,11 +22,36 @@ from marketlake.partitions.store import HeldPartition
 from marketlake.rows.spec import PartitionKey
 from marketlake.storage.storage import Writer
 
+_MOST_DECISIONS = 5
+_log = logging.getLogger(__name__)
+
 
 def publish(lake: Lake, dataset: Dataset, writer: Writer, certified: CertifiedRows) -> Report:
     """Publish certified rows, as what they are to those that are held: the same, the same with another certificate,
-    others, or the first. Raises ComparisonLost, or StorageError.
+    others, or the first. Raises ComparisonLost, SettingsError if the lake is of another kind, or StorageError.
     """
+    record_kind(lake, certified.certificate.source_host)
+    return unless_overtaken(certified.certificate.key, lambda: _decide(lake, dataset, writer, certified))
+
+
+def unless_overtaken(key: PartitionKey, decide: Callable[[], Report]) -> Report:
+    """What ``decide`` comes to; decided anew, a few times, if somebody else published what it went by meanwhile.
+
+    Raises LakeBusy if that happens each time, and what ``decide`` raises.
+    """
+    for _ in range(_MOST_DECISIONS):
+        try:
+            return decide()
+        except Overtaken as exc:
+            _log.warning("%s: overtaken: %s", key, exc)
+    raise LakeBusy(
+        f"{key}: others published it {_MOST_DECISIONS} times while this was to be published. Nothing is lost: see who"
+        " else fetches this session, and clear the task later."
+    )
+
+
+def _decide(lake: Lake, dataset: Dataset, writer: Writer, certified: CertifiedRows) -> Report:
+    """Publish by what is held now. Raises Overtaken if something else is held by then."""
     rows, certificate = certified.rows, certified.certificate
     store, key = lake.store(dataset.spec), certificate.key
     held = store.partitions.inspect(key)
@@ -33,11 +63,11 @@ def publish(lake: Lake, dataset: Dataset, writer: Writer, certified: CertifiedRo
         outcome = Outcome.RENEWED
     else:
         certificate = with_revision(certificate, _next_revision(lake, dataset, held, certificate), lake.now())
-        certificate = msgspec.structs.replace(certificate, changes=_changes(store, held, key, rows))
+        certificate = msgspec.structs.replace(certificate, changes=_changes(store, held, rows))
         _require_comparison(certificate, old)
         outcome = Outcome.REVISED if held else Outcome.CREATED
     if lake.settings.storage.keep_raw_pages:
-        store.raw_pages.put(writer, key, certificate.revision, adjusted=certificate.adjusted, fetch=certified.fetch)
+        store.raw_pages.keep(writer, key, certificate.revision, adjusted=certificate.adjusted, fetch=certified.fetch)
     store.partitions.publish(writer, rows, certificate, held)
     return reported(outcome, certificate)
 
@@ -60,16 +90,17 @@ def _next_revision(lake: Lake, dataset: Dataset, held: HeldPartition | None, cer
     left = store.raw_pages.last_revision(key)
     if left <= known:
         return known + 1
-    return left if _hash_of_pages(lake, dataset, key, left) == certificate.content_hash else left + 1
+    return left if _are_pages_of(lake, dataset, certificate, left) else left + 1
 
 
-def _hash_of_pages(lake: Lake, dataset: Dataset, key: PartitionKey, revision: int) -> str | None:
-    """The content hash of the rows that stored pages hold; None if they cannot be read."""
-    try:
-        fetch = lake.store(dataset.spec).raw_pages.get(key, revision).fetch
-        return dataset.spec.rows.content_hash(dataset.decode(lake, fetch, key).rows)
-    except (RefusedData, Retryable, pa.ArrowException):
-        return None
+def _are_pages_of(lake: Lake, dataset: Dataset, certificate: Certificate, revision: int) -> bool:
+    """Whether pages that are stored as a revision's hold the rows of a certificate."""
+    key, content_hash = certificate.key, dataset.spec.rows.content_hash
+    with suppress(RefusedData, Retryable, pa.ArrowException):  # pages that cannot be read are of no rows
+        for stored in lake.store(dataset.spec).raw_pages.stored(key, revision):
+            if content_hash(dataset.decode(lake, stored.fetch, key).rows) == certificate.content_hash:
+                return True
+    return False
 
 
 def _require_comparison(certificate: Certificate, old: Certificate | None) -> None:
@@ -84,9 +115,8 @@ def _require_comparison(certificate: Certificate, old: Certificate | None) -> No
         )
 
 
-def _changes(store: DatasetStore, held: HeldPartition | None, key: PartitionKey, rows: pa.Table) -> Changes | None:
+def _changes(store: DatasetStore, held: HeldPartition | None, rows: pa.Table) -> Changes | None:
     """What the rows change in those that are held; None if none are, or they prove nothing."""
     if held is None or held.certificate is None:
         return None
-    old = store.partitions.read(key)
-    return changes(old, rows, held.revision) if old is not None else None
+    return changes(store.partitions.rows_of(held), rows, held.revision)

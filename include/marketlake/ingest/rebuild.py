@@ -7,8 +7,8 @@ import msgspec
 from marketlake.datasets.dataset import Dataset
 from marketlake.errors import RawPagesUnusable
 from marketlake.ingest.certify import certify, judge, with_revision
-from marketlake.ingest.one_kind import require_same_kind
-from marketlake.ingest.publish import publish, reported
+from marketlake.ingest.one_kind import record_kind, require_same_kind
+from marketlake.ingest.publish import publish, reported, unless_overtaken
 from marketlake.ingest.report import Outcome, Report
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
@@ -30,9 +30,9 @@ def rebuild(lake: Lake, dataset: Dataset, key: PartitionKey, *, allow_provisiona
     store = lake.store(dataset.spec)
     lake.calendar.hours(key.session)  # raises NotASession
     lake.calendar.require_final(key.session, lake.now(), allow_provisional=allow_provisional)
-    require_same_kind(store, key.ticker, adjusted=lake.settings.bars.adjusted, session=key.session)
+    require_same_kind(lake, key=key)
     with store.exclusive(key) as writer:
-        return _rebuild(lake, dataset, writer, key)
+        return unless_overtaken(key, lambda: _rebuild(lake, dataset, writer, key))
 
 
 def _rebuild(lake: Lake, dataset: Dataset, writer: Writer, key: PartitionKey) -> Report:
@@ -40,7 +40,7 @@ def _rebuild(lake: Lake, dataset: Dataset, writer: Writer, key: PartitionKey) ->
     store = lake.store(dataset.spec)
     held = store.partitions.inspect(key)
     proven = held.certificate if held else None
-    stored = store.raw_pages.get(key, proven.revision if proven else _last_pages(store, key, held))
+    stored = _pages_of(dataset, store.raw_pages.stored(key, _revision(store, key, held)), proven)
     _require_usable(lake, dataset, key, stored, proven)
     fetch = stored.fetch
     final = fetch.fetched_at_ms >= final_from(key.session).timestamp() * 1000
@@ -48,19 +48,32 @@ def _rebuild(lake: Lake, dataset: Dataset, writer: Writer, key: PartitionKey) ->
     certified = certify(lake, dataset, judged, fetch)
     if proven is not None:
         return publish(lake, dataset, writer, certified)
+    record_kind(lake, fetch.source_host)
     certificate = with_revision(certified.certificate, stored.revision, lake.now())
     certificate = msgspec.structs.replace(certificate, published_at_ms=_published_at_ms(certificate, held))
     store.partitions.publish(writer, judged.rows, certificate, held)
     return reported(Outcome.RENEWED if held else Outcome.CREATED, certificate)
 
 
+def _revision(store: DatasetStore, key: PartitionKey, held: HeldPartition | None) -> int:
+    return held.certificate.revision if held and held.certificate else _last_pages(store, key, held)
+
+
+def _pages_of(dataset: Dataset, stored: list[Stored], proven: Certificate | None) -> Stored:
+    """Of the pages of one revision, oldest first, those that a certificate is of; the newest if there is none."""
+    if proven is None:
+        return stored[-1]
+    own = [one for one in stored if raw_digest(dataset.own_pages(one.fetch).bodies) == proven.raw_digest]
+    before = [one for one in own if one.fetch.fetched_at_ms <= proven.fetched_at_ms]
+    return (before or own or stored)[-1]
+
+
 def _require_usable(
     lake: Lake, dataset: Dataset, key: PartitionKey, stored: Stored, proven: Certificate | None
 ) -> None:
     """Raise SettingsError for pages of another kind than the lake's, RawPagesUnusable for those of another fetch."""
-    adjusted, host = lake.settings.bars.adjusted, stored.fetch.source_host
-    require_same_kind(lake.store(dataset.spec), key.ticker, adjusted=adjusted, host=host, session=key.session)
-    if stored.adjusted is not adjusted:
+    require_same_kind(lake, host=stored.fetch.source_host, key=key)
+    if stored.adjusted is not lake.settings.bars.adjusted:
         raise RawPagesUnusable(f"{key}: the raw pages are adjusted={stored.adjusted}. {FETCH_INSTEAD}")
     if proven and proven.raw_digest != raw_digest(dataset.own_pages(stored.fetch).bodies):
         raise RawPagesUnusable(

@@ -34,7 +34,7 @@ def ingest(
     store = lake.store(dataset.spec)
     lake.calendar.hours(key.session)  # raises NotASession
     final = lake.calendar.require_final(key.session, lake.now(), allow_provisional=allow_provisional)
-    require_same_kind(store, key.ticker, adjusted=lake.settings.bars.adjusted, host=client.host, session=key.session)
+    require_same_kind(lake, host=client.host, key=key)
     fetch: Fetch | None = None
     with store.exclusive(key) as writer:
         try:

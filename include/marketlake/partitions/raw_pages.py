@@ -1,16 +1,17 @@
-"""The API's pages as they came: one archive a fetch, enough to rebuild a partition without a call.
+"""The API's pages as they came: an archive a fetch, enough to rebuild a partition without a call.
 
-``raw/{ticker}/date=D/rev=N/pages.tar`` holds ``manifest.json`` and the pages of each listing, by its name: of second
-bars ``second-0001.json.zst`` and so on, and what they were held against, ``minute-0001.json.zst`` and
-``day-0001.json.zst``. One file, so that it is replaced in one step. Refused pages go to
-``raw-rejected/{ticker}/date=D/``.
+``raw/{ticker}/date=D/rev=N/pages-{digest}.tar`` holds ``manifest.json`` and the pages of each listing, by its name: of
+second bars ``second-0001.json.zst`` and so on, and what they were held against, ``minute-0001.json.zst`` and
+``day-0001.json.zst``. An archive is written once, under a name of its own: rows that were fetched again, and certified
+anew, have several. Refused pages go to ``raw-rejected/{ticker}/date=D/pages.tar``, the last ones only.
 
-Older archives hold second bars alone, whose pages are called ``page-0001.json.zst``: they stay readable for ever.
+Older archives stay readable for ever: ``pages.tar``, of second bars alone, whose pages are ``page-0001.json.zst``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import io
 import re
 import tarfile
@@ -29,8 +30,9 @@ from marketlake.rows.spec import PartitionKey
 from marketlake.storage.storage import Storage, Writer
 
 _LEVEL = 1  # of three real sessions' pages and of made-up ones, level 3 takes more time and makes larger archives
-_FILE = "pages.tar"
 _PAGE = "page"
+_NAME_DIGITS = 12
+_ARCHIVE = re.compile(r"pages(-[0-9a-f]+)?\.tar")
 FETCH_INSTEAD = "Fetch it anew: trigger with source=api and refetch."
 
 
@@ -89,28 +91,43 @@ class RawPages:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def put(self, writer: Writer, key: PartitionKey, revision: int, *, adjusted: bool, fetch: Fetch) -> None:
-        """Store the pages that a revision was made of, replacing those of an attempt that was cut off."""
-        path = f"{pages_folder(RAW, key)}/rev={revision}/{_FILE}"
-        writer.put(path, _packed(key, adjusted, fetch, ""))
+    def keep(self, writer: Writer, key: PartitionKey, revision: int, *, adjusted: bool, fetch: Fetch) -> None:
+        """Store the pages that a revision was made of, beside those of earlier fetches of the same rows."""
+        data = _packed(key, adjusted, fetch, "")
+        digest = hashlib.sha256(data).hexdigest()[:_NAME_DIGITS]
+        writer.create(f"{_folder(key, revision)}/pages-{digest}.tar", data)
 
     def put_rejected(self, writer: Writer, key: PartitionKey, *, adjusted: bool, fetch: Fetch, because: str) -> None:
         """Store the pages of a refused fetch, of which only the last is kept."""
-        writer.put(f"{pages_folder(REJECTED, key)}/{_FILE}", _packed(key, adjusted, fetch, because))
+        writer.put(f"{pages_folder(REJECTED, key)}/pages.tar", _packed(key, adjusted, fetch, because))
 
     def last_revision(self, key: PartitionKey) -> int:
         """The highest revision that pages are stored of; 0 without any."""
         names = self._storage.folders(pages_folder(RAW, key))
         return max((int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)), default=0)
 
-    def get(self, key: PartitionKey, revision: int) -> Stored:
-        """The pages of a revision. Raises RawPagesUnusable if they are absent, damaged or of another key."""
-        data = self._storage.get(f"{pages_folder(RAW, key)}/rev={revision}/{_FILE}")
-        if data is None:
-            raise RawPagesUnusable(
-                f"{key}: no raw pages of revision {revision} are stored (storage.keep_raw_pages). {FETCH_INSTEAD}"
-            )
-        return Stored(*_unpacked(data, key), revision=revision)
+    def stored(self, key: PartitionKey, revision: int) -> list[Stored]:
+        """The pages of every fetch of a revision, the oldest first; at least one.
+
+        Raises RawPagesUnusable if there are none, or none that is whole and of this key.
+        """
+        folder = _folder(key, revision)
+        names = [name for name in self._storage.files(folder) if _ARCHIVE.fullmatch(name)]
+        found, unusable = [], None
+        for data in (self._storage.get(f"{folder}/{name}") for name in names):
+            try:
+                found += [Stored(*_unpacked(data, key), revision=revision)] if data is not None else []
+            except RawPagesUnusable as exc:
+                unusable = exc
+        if found:
+            return sorted(found, key=lambda one: one.fetch.fetched_at_ms)
+        raise unusable or RawPagesUnusable(
+            f"{key}: no raw pages of revision {revision} are stored (storage.keep_raw_pages). {FETCH_INSTEAD}"
+        )
+
+
+def _folder(key: PartitionKey, revision: int) -> str:
+    return f"{pages_folder(RAW, key)}/rev={revision}"
 
 
 def _packed(key: PartitionKey, adjusted: bool, fetch: Fetch, because: str) -> bytes:

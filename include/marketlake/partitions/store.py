@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from marketlake.errors import DamagedPartition
+from marketlake.errors import DamagedPartition, Overtaken, StorageError
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.layout import (
     PROCESSED,
@@ -24,17 +24,18 @@ from marketlake.partitions.layout import (
 from marketlake.partitions.parquet_file import certificate_in, encoded, rows_in
 from marketlake.partitions.seal import Seal, seal_of
 from marketlake.rows.spec import DatasetSpec, PartitionKey
-from marketlake.storage.storage import Storage, Writer
+from marketlake.storage.storage import Seen, Storage, Writer
 
 
 @dataclass(frozen=True)
 class HeldPartition:
-    """What a partition file holds now.
+    """What a partition file holds now. ``seen``: its bytes as they were read, which a publication replaces.
 
     ``certificate``: the footer's, or None if it does not match this path and these rows. ``sealed``: the seal covers
     the whole file. ``footer_certificate``: the one of this key in the footer, even if the rows do not match it.
     """
 
+    seen: Seen
     certificate: Certificate | None
     revision: int
     sealed: bool = False
@@ -85,18 +86,28 @@ class PartitionStore:
 
     def inspect(self, key: PartitionKey) -> HeldPartition | None:
         """What the partition holds: its certificate if it matches path and rows, and its revision."""
-        data = self._storage.get(self.path(key))
-        if data is None:
+        seen = self._storage.read(self.path(key))
+        if seen is None:
             return None
-        seal = seal_of(data)
-        certificate = _own(certificate_in(io.BytesIO(data)), key)
+        seal = seal_of(seen.data)
+        certificate = _own(certificate_in(io.BytesIO(seen.data)), key)
         if certificate is None or seal is Seal.BROKEN:
-            return HeldPartition(None, self._last_kept(key) + 1, footer_certificate=certificate)
+            return HeldPartition(seen, None, self._last_kept(key) + 1, footer_certificate=certificate)
+        proven = _own(self._proven(seen.data), key)
+        return HeldPartition(seen, proven, certificate.revision, seal is Seal.HOLDS, certificate)
+
+    def _proven(self, data: bytes) -> Certificate | None:
+        """The certificate of a file if it is that of its rows."""
+        certificate = certificate_in(io.BytesIO(data))
         try:
-            matches = self._rows.content_hash(rows_in(data, self._rows)) == certificate.content_hash
+            matches = certificate and self._rows.content_hash(rows_in(data, self._rows)) == certificate.content_hash
         except (DamagedPartition, pa.ArrowException, KeyError):
-            matches = False
-        return HeldPartition(certificate if matches else None, certificate.revision, seal is Seal.HOLDS, certificate)
+            return None
+        return certificate if matches else None
+
+    def rows_of(self, held: HeldPartition) -> pa.Table:
+        """The rows that were read. Raises DamagedPartition if there are none in the file."""
+        return rows_in(held.seen.data, self._rows)
 
     def tickers(self) -> list[str]:
         """The tickers that have a folder."""
@@ -124,11 +135,47 @@ class PartitionStore:
         return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"rev=(\d+)\.parquet", name)))
 
     def publish(self, writer: Writer, rows: pa.Table, certificate: Certificate, held: HeldPartition | None) -> None:
-        """Replace the partition in one step, keeping the rows of an older revision."""
-        key = certificate.key
-        if held is not None and held.revision != certificate.revision:
-            writer.keep(self.path(key), revision_path(key, held.revision))
-        writer.put(self.path(key), encoded(rows, certificate, self._rows, self._compression, self._level))
+        """Replace the partition that is held in one step, keeping its file if the rows are of another revision.
+
+        Raises Overtaken if something else is held by now.
+        """
+        path, data = self.path(certificate.key), self._encoded(rows, certificate)
+        if held is None:
+            writer.create(path, data)
+            return
+        if held.revision != certificate.revision:
+            self._keep(writer, certificate.key, held)
+        writer.replace(path, data, held.seen)
+
+    def _encoded(self, rows: pa.Table, certificate: Certificate) -> bytes:
+        return encoded(rows, certificate, self._rows, self._compression, self._level)
+
+    def _keep(self, writer: Writer, key: PartitionKey, held: HeldPartition) -> None:
+        """Keep the file that was read, as its revision.
+
+        A publication that was cut off may have kept it already, with the certificate of that time. Raises StorageError
+        if a file of other rows has its name.
+        """
+        kept = revision_path(key, held.revision)
+        try:
+            writer.keep(self.path(key), kept, held.seen)
+        except Overtaken:
+            there = self._storage.read(kept)
+            if there is not None and self._holds_other_rows(there.data, held):
+                raise StorageError(
+                    f"{key}: {kept} is to keep revision {held.revision}, but holds other rows than that. Nothing was"
+                    " overwritten: move that file elsewhere, then clear the task."
+                ) from None
+            if there is None:
+                raise
+            writer.replace(kept, held.seen.data, there)
+
+    def _holds_other_rows(self, data: bytes, held: HeldPartition) -> bool:
+        """Whether a file holds rows that it proves, and that are not those of the partition."""
+        certificate = self._proven(data)
+        return certificate is not None and (
+            held.certificate is None or certificate.content_hash != held.certificate.content_hash
+        )
 
     def _last_kept(self, key: PartitionKey) -> int:
         return max(self.kept_revisions(key), default=0)

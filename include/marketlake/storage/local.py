@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import shutil
 import stat
@@ -11,27 +9,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 from marketlake.errors import LakeBusy, StorageError
+from marketlake.storage.disk_errors import told
+from marketlake.storage.local_writer import STAGING, LocalWriter, seen_as
+from marketlake.storage.storage import Seen, checked_key
 
-_STAGING = ".staging"
 _LOCKS = "locks"
-# What a file system answers that cannot sync a folder: shared folders of virtual machines, CIFS, some of FUSE.
-_UNSUPPORTED = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-_NO_ROOM = "Free some room, or move storage.root."
-_NOT_ALLOWED = "Check who may read and write in storage.root, and whether it is mounted read-only."
-_BROKEN = "The disk of storage.root, or the connection to it, fails: see the machine's own log (dmesg), mend it."
-_ADVICE = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _NO_ROOM),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _NOT_ALLOWED),
-    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT), _BROKEN),
-}
-_log = logging.getLogger(__name__)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -50,17 +38,8 @@ def _holds(folder: os.DirEntry[str], name: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        with _told("read", Path(path)):
+        with told("read", Path(path)):
             raise
-
-
-@contextmanager
-def _told(action: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        advice = _ADVICE.get(exc.errno or 0, "Check that storage.root exists, is writable and has room.")
-        raise StorageError(f"cannot {action} {path}: {exc.strerror or exc}. {advice}") from exc
 
 
 class LocalStorage:
@@ -68,24 +47,22 @@ class LocalStorage:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._staging = root / _STAGING
-
-    @property
-    def where(self) -> str:
-        """The folder."""
-        return str(self.root)
-
-    def under(self, prefix: str) -> LocalStorage:
-        """The folder ``prefix`` of this one, with locks and a staging folder of its own; this one if that is empty."""
-        return LocalStorage(self.root / prefix) if prefix else self
+        self._staging = root / STAGING
+        self.where = str(root)
+        self.readers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def path(self, key: str) -> Path:
         """The file of a key."""
         return self.root / key
 
+    def read(self, key: str) -> Seen | None:
+        """The bytes of one file with their version; None where it does not exist."""
+        data = self.get(key)
+        return None if data is None else seen_as(data)
+
     def get(self, key: str) -> bytes | None:
         """The bytes of one file; None where it does not exist."""
-        with _told("read", self.path(key)):
+        with told("read", self.path(key)):
             try:
                 return self.path(key).read_bytes()
             except FileNotFoundError:
@@ -93,7 +70,7 @@ class LocalStorage:
 
     def open(self, key: str) -> BinaryIO | None:
         """One file to read parts of; None where it does not exist."""
-        with _told("read", self.path(key)):
+        with told("read", self.path(key)):
             try:
                 return self.path(key).open("rb")
             except FileNotFoundError:
@@ -101,12 +78,12 @@ class LocalStorage:
 
     def exists(self, key: str) -> bool:
         """Whether the file exists."""
-        with _told("read", self.path(key)):
+        with told("read", self.path(key)):
             return self.path(key).is_file()
 
     def size_bytes(self, key: str) -> int:
         """The size of one file; 0 where it does not exist."""
-        with _told("read", self.path(key)):
+        with told("read", self.path(key)):
             try:
                 return self.path(key).stat().st_size
             except FileNotFoundError:
@@ -133,18 +110,19 @@ class LocalStorage:
             if _is_folder(entry):
                 inside: list[str] = []
                 with suppress(StorageError):  # it cannot be listed: no file of it can be seen
-                    inside = self.tree(f"{prefix}/{entry.name}")
+                    inside = self.tree(f"{prefix}/{entry.name}" if prefix else entry.name)
                 found += [f"{entry.name}/{path}" for path in inside or [""]]
             else:
                 found.append(entry.name)
         return sorted(found)
 
     def _entries(self, prefix: str) -> list[os.DirEntry[str]]:
-        with _told("list", self.path(prefix)):
+        with told("list", self.path(prefix)):
             try:
-                return list(os.scandir(self.path(prefix)))
+                entries = list(os.scandir(self.path(prefix)))
             except FileNotFoundError:
                 return []
+        return entries if prefix else [entry for entry in entries if entry.name != STAGING]  # which holds no keys
 
     def free_bytes(self) -> int:
         """Bytes left on the file system of the root, or of its nearest parent that exists."""
@@ -155,21 +133,23 @@ class LocalStorage:
 
     def require_writable(self) -> None:
         """Raise StorageError where a file cannot be made and written."""
-        with _told("write into", self.root):
+        with told("write into", self.root):
             self._staging.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._staging) as probe:  # it needs no name that two could share
                 probe.write(b"probe")
 
     @contextmanager
-    def exclusive(self, name: str, timeout_s: float) -> Iterator[_LocalWriter]:
+    def exclusive(self, name: str, timeout_s: float) -> Iterator[LocalWriter]:
         """A writer under the lock ``name``, released when the process dies. Raises LakeBusy.
 
         Its staging folder belongs to the holder of the lock, so what lies in it on entering was left
         by one that died, and is removed.
         """
+        if "/" in checked_key(name) or name == _LOCKS:  # removed with the staging folder would be another one
+            raise ValueError(f"{name!r} is no name of a lock.")
         started = time.monotonic()
         stage = self._staging / name
-        with _told("lock", stage):
+        with told("lock", stage):
             (self._staging / _LOCKS).mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._staging / _LOCKS / f"{name}.lock")
         try:
@@ -183,7 +163,7 @@ class LocalStorage:
             raise StorageError(f"cannot lock {stage}: {exc}. Check that storage.root is writable.") from exc
         try:
             shutil.rmtree(stage, ignore_errors=True)
-            yield _LocalWriter(self, stage)
+            yield LocalWriter(self.root, stage)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
             lock.release()
@@ -191,71 +171,13 @@ class LocalStorage:
     def sweep(self) -> list[str]:
         """Remove the staging folders that dead processes left; their names."""
         swept = []
-        for name in self.folders(_STAGING):
+        for name in self.folders(STAGING):
             if name == _LOCKS:
                 continue
             with suppress(LakeBusy), self.exclusive(name, timeout_s=0):
                 swept.append(name)
         return swept
 
-
-class _LocalWriter:
-    """Stages beside the lake, syncs, and replaces in one step."""
-
-    def __init__(self, storage: LocalStorage, stage: Path) -> None:
-        self._storage = storage
-        self._stage = stage
-
-    def put(self, key: str, data: bytes) -> None:
-        target = self._storage.path(key)
-        with _told("write", target):
-            staged = self._staged(key)
-            staged.write_bytes(data)
-            self._move(staged, target)
-
-    def keep(self, key: str, kept_key: str) -> None:
-        source, target = self._storage.path(key), self._storage.path(kept_key)
-        with _told("keep", target):
-            staged = self._staged(kept_key)
-            staged.unlink(missing_ok=True)
-            try:
-                os.link(source, staged)
-            except OSError:  # a file system without hard links, which may have no owners or modes to copy either
-                shutil.copyfile(source, staged)
-            self._move(staged, target)
-
-    def _staged(self, key: str) -> Path:
-        self._stage.mkdir(parents=True, exist_ok=True)
-        return self._stage / key.replace("/", "__")
-
-    def _move(self, staged: Path, target: Path) -> None:
-        made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sync(staged)
-        os.replace(staged, target)
-        for folder in {target.parent, *(folder.parent for folder in made)}:
-            try:
-                _sync(folder)
-            except OSError as exc:
-                if exc.errno not in _UNSUPPORTED:
-                    raise
-                _tell_unsynced(self._storage.root, exc.strerror)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's entries, have reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@lru_cache(maxsize=8)  # once a process
-def _tell_unsynced(root: Path, reason: str) -> None:
-    _log.warning(
-        "the file system of %s cannot sync folders (%s): files are published whole all the same, but a power failure"
-        " may take back the last ones: verify the lake after one.",
-        root,
-        reason,
-    )
+    def under(self, prefix: str) -> LocalStorage:
+        """The folder ``prefix`` as a place of its own, with staging and locks of its own."""
+        return LocalStorage(self.root / checked_key(prefix)) if prefix else self
