@@ -38,7 +38,11 @@ def partition_of(lake: Lake, dataset: Dataset, key: PartitionKey) -> Path:
 
 def kept_beside_pages(lake: Lake) -> set[str]:
     """Every file of the lake that is neither a page of the API nor what stands once for the whole lake."""
-    return {path for path in files_under(lake.storage.root) if "/" in path and "raw/" not in path}
+    return {
+        path
+        for path in files_under(lake.storage.root)
+        if "/" in path and not {"raw", "raw-rejected"} & set(path.split("/"))
+    }
 
 
 def bytes_of(lake: Lake) -> dict[str, tuple[bytes, int]]:
