@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from local_airflow.backfill.range import Range
 from marketlake.console import COMPLETE, INCOMPLETE
@@ -29,30 +29,31 @@ def verdict(coverage: Coverage, wanted: Range, reasons: dict[dt.date, str], say:
         say(f"{coverage.spec.key(coverage.ticker, day)}  kept its old partition; the new fetch failed: {reasons[day]}")
     for day, reason in sorted(bad.items()):
         say(f"{coverage.spec.key(coverage.ticker, day)}  FAILED  {reason}")
-    for day, one in sorted(certificates.items()):
-        if one.state is State.SUSPECT:
-            say(f"{coverage.spec.key(coverage.ticker, day)}  suspect: {'; '.join(one.suspect_because)}")
+    suspect = {day: one for day, one in certificates.items() if one.state is State.SUSPECT}
+    for day, one in sorted(suspect.items()):
+        say(f"{coverage.spec.key(coverage.ticker, day)}  suspect: {'; '.join(one.suspect_because)}")
     good = len(wanted.sessions) - len(bad)
     say(f"{coverage.title}: {good} of {len(wanted.sessions)} sessions have their partition under {coverage.where}")
-    for line in _of_states(certificates):
+    for line in _counted(certificates, kept, hosts):
         say(f"{coverage.title}: {line}")
-    if kept:
-        say(f"{coverage.title}: {len(kept)} of them kept what they had, since their new fetch failed")
-    if hosts:
-        served_by = ", ".join(sorted(set(hosts.values())))
-        say(f"{coverage.title}: NOT THE VENDOR'S: bars of this range were served by {served_by}")
     if bad.keys() & reasons.keys():
         say(f"once the cause is gone:  make backfill {wanted}  tries the failed ones again")
     return INCOMPLETE if bad else COMPLETE
 
 
-def _of_states(certificates: Mapping[dt.date, Certificate]) -> Iterator[str]:
-    """How many sessions are something else than complete, and what that means."""
-    count = Counter(one.state for one in certificates.values())
-    if suspect := count[State.SUSPECT]:
+def _counted(
+    certificates: Mapping[dt.date, Certificate], kept: Sequence[dt.date], hosts: Mapping[dt.date, str]
+) -> Iterator[str]:
+    """What is to be known of some of the sessions that have their partition."""
+    states = Counter(one.state for one in certificates.values())
+    if suspect := states[State.SUSPECT]:
         yield f"{suspect} of them are suspect: published, and looked at again by the audit"
-    if empty := count[State.EMPTY]:
+    if empty := states[State.EMPTY]:
         yield f"{empty} of them are empty: the API had nothing of them, each time that it was asked"
+    if kept:
+        yield f"{len(kept)} of them kept what they had, since their new fetch failed"
+    if hosts:
+        yield f"NOT THE VENDOR'S: bars of this range were served by {', '.join(sorted(set(hosts.values())))}"
 
 
 def _judged(
