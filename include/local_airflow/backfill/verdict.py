@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from local_airflow.backfill.range import Range
 from marketlake.console import COMPLETE, INCOMPLETE
@@ -33,16 +34,26 @@ def verdict(coverage: Coverage, wanted: Range, reasons: dict[dt.date, str], say:
         say(f"{coverage.spec.key(coverage.ticker, day)}  suspect: {'; '.join(one.suspect_because)}")
     good = len(wanted.sessions) - len(bad)
     say(f"{coverage.title}: {good} of {len(wanted.sessions)} sessions have their partition under {coverage.where}")
-    if suspect:
-        say(f"{coverage.title}: {len(suspect)} of them are suspect: published, and looked at again by the audit")
-    if kept:
-        say(f"{coverage.title}: {len(kept)} of them kept what they had, since their new fetch failed")
-    if hosts:
-        served_by = ", ".join(sorted(set(hosts.values())))
-        say(f"{coverage.title}: NOT THE VENDOR'S: bars of this range were served by {served_by}")
+    for line in _counted(certificates, kept, hosts):
+        say(f"{coverage.title}: {line}")
     if bad.keys() & reasons.keys():
         say(f"once the cause is gone:  make backfill {wanted}  tries the failed ones again")
     return INCOMPLETE if bad else COMPLETE
+
+
+def _counted(
+    certificates: Mapping[dt.date, Certificate], kept: Sequence[dt.date], hosts: Mapping[dt.date, str]
+) -> Iterator[str]:
+    """What is to be known of some of the sessions that have their partition."""
+    states = Counter(one.state for one in certificates.values())
+    if suspect := states[State.SUSPECT]:
+        yield f"{suspect} of them are suspect: published, and looked at again by the audit"
+    if empty := states[State.EMPTY]:
+        yield f"{empty} of them are empty: the API had nothing of them, each time that it was asked"
+    if kept:
+        yield f"{len(kept)} of them kept what they had, since their new fetch failed"
+    if hosts:
+        yield f"NOT THE VENDOR'S: bars of this range were served by {', '.join(sorted(set(hosts.values())))}"
 
 
 def _judged(

@@ -73,9 +73,11 @@ def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> C
     """
     compared = dataset.reconcile(lake, judged.rows, fetch, judged.key)
     is_empty = not judged.rows.num_rows
-    if is_empty and compared.is_suspicious:
-        told = "; ".join(one for part in compared.findings.values() for one in part)
-        raise InvalidBars(f"{judged.key}: the API has no bar of it, but longer ones: {told}. Clear the task later.")
+    if is_empty and (longer := [part for part, bars in (("minute", compared.minutes), ("day", compared.day)) if bars]):
+        raise InvalidBars(
+            f"{judged.key}: the API has no bar of it, but {' and '.join(longer)} bars in which shares were traded."
+            " Clear the task later."
+        )
     own_pages = dataset.own_pages(fetch)
     times, (volume, transactions) = judged.rows.column("timestamp"), totals(judged.rows)
     certificate = Certificate(

@@ -104,7 +104,7 @@ def _summed(minute: NDArray[np.int64], values: Floats, count: int) -> Floats:
 
 
 def against_minutes(seconds: pa.Table, minutes: pa.Table, hours: SessionHours) -> Minutes:
-    """Classify every minute of the day. Both tables ascend and lie within the day, and neither is empty."""
+    """Classify every minute of the day. Both tables ascend and lie within the day."""
     ours, theirs = _by_minute(seconds, hours), _by_minute(minutes, hours)
     both, counted = ours.present & theirs.present, ours.counted & theirs.counted
     trades_off = theirs.trades - ours.trades
@@ -164,13 +164,13 @@ def _shares(ours: Floats, theirs: Floats, where: Mask) -> tuple[float | None, fl
 
 
 def against_day(bars: pa.Table, day: pa.Table) -> Day:
-    """The bars' sums over those of the one day bar."""
+    """The bars' sums over those of the one day bar; 0 if there are no bars."""
     trades = day.column("transactions")[0].as_py()
     counted = bars.column("transactions").null_count == 0
     volume = math.fsum(bars.column("volume_exact").to_pylist())
     return Day(
         volume_ratio=_ratio(volume, day.column("volume_exact")[0].as_py()),
-        trades_ratio=_ratio(pc.sum(bars.column("transactions")).as_py(), trades) if counted else None,
+        trades_ratio=_ratio(pc.sum(bars.column("transactions")).as_py() or 0, trades) if counted else None,
     )
 
 

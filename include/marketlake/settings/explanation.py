@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from marketlake.redaction import redacted_url, without_secret
-from marketlake.settings.short_form import SHORT, as_written
+from marketlake.settings.short_form import FULL, SHORT, as_written, variable_of
 from marketlake.settings.variables import BASE_URL_VARIABLE, ENV_PREFIX, KEY_VARIABLES, environment, settings_file
 
 
@@ -58,9 +59,18 @@ def without_keys(text: str) -> str:
 
 
 def _origin(path: list[str]) -> str:
-    """The variable a setting came from, else the name of the YAML file."""
+    """The variable a setting came from, or of a section one that gives a part of it, else the name of the YAML file."""
     known = environment()
     if path == ["api", "base_url"] and BASE_URL_VARIABLE in known:
         return BASE_URL_VARIABLE
-    variables = (ENV_PREFIX + "__".join(path[:depth]).upper() for depth in range(len(path), 0, -1))
-    return next((variable for variable in variables if variable in known), settings_file().name)
+    as_given = {name.upper(): name for name in known}
+    found = variable_of(path, {name.upper(): value for name, value in known.items()})
+    return as_given[found] if found else next(_below(path, as_given), settings_file().name)
+
+
+def _below(path: list[str], as_given: Mapping[str, str]) -> Iterator[str]:
+    """The variables that give a part of a section; ``as_given``: by their names in capitals."""
+    sections = [path, [SHORT]] if path == list(FULL[: len(path)]) else [path]
+    for section in sections:
+        start = ENV_PREFIX + "__".join(section).upper()
+        yield from (name for upper, name in sorted(as_given.items()) if f"{upper}__".startswith(f"{start}__"))

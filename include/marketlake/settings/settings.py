@@ -50,14 +50,17 @@ from marketlake.settings.variables import (
 _PLAIN_VARIABLES = (ENV_FILE_VARIABLE, SETTINGS_FILE_VARIABLE, "MARKETLAKE_DEMO_FOLDER", "MARKETLAKE_WEBHOOK_URL")
 
 
-class _Environment(EnvSettingsSource):
-    """The process environment over ``.env``, of which only ``MARKETLAKE__*`` is looked at; null as in YAML."""
+class _Variables(EnvSettingsSource):
+    """The variables of one source, in full and in capitals, of which only ``MARKETLAKE__*`` is looked at; null as in
+    YAML.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, str]) -> None:
+        self._given = given
+        super().__init__(settings_cls)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        weaker, stronger = variables_in_full(of_env_file()), variables_in_full(os.environ)
-        return {
-            name.lower(): None if value == "null" else value for name, value in {**weaker, **stronger}.items() if value
-        }
+        return {name.lower(): None if value == "null" else value for name, value in self._given.items()}
 
 
 class Settings(BaseSettings):
@@ -90,11 +93,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The variables with plain names, over ``MARKETLAKE__*``, over the YAML file.
 
-        As one source: pydantic-settings merges maps of several, and a variable puts its own in a line's place.
+        As one source: pydantic-settings merges maps of several, and a variable puts its own in a line's place. The
+        process environment and ``.env`` one by one: a section as JSON of the first is over a line of the second.
         """
         base_url = environment().get(BASE_URL_VARIABLE)
         plain_names = {"api": {"base_url": base_url}} if base_url else {}
-        given = _over(settings_cls, _Environment(settings_cls)(), document_in_full())
+        process, env_file = variables_in_full(os.environ), variables_in_full(of_env_file())
+        weaker = {name: value for name, value in env_file.items() if name not in process}
+        given = _over(settings_cls, _Variables(settings_cls, weaker)(), document_in_full())
+        given = _over(settings_cls, _Variables(settings_cls, process)(), given)
         return (InitSettingsSource(settings_cls, _over(settings_cls, plain_names, given)),)
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marketlake.errors import SettingsError
-from marketlake.settings.variables import ENV_PREFIX, environment, settings_file
+from marketlake.settings.variables import ENV_PREFIX, of_env_file, settings_file
 from marketlake.settings.yaml_file import yaml_document
 
 SHORT = "tickers"
@@ -17,12 +19,44 @@ _FULL_VARIABLE = ENV_PREFIX + "__".join(FULL).upper()
 
 def variables_in_full(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables of one source that are not empty, in capitals. Raises SettingsError if both forms are given."""
-    given = {name.upper(): value for name, value in variables.items() if value}
-    if _SHORT_VARIABLE in given:
-        if _FULL_VARIABLE in given:
-            raise SettingsError(f"{_SHORT_VARIABLE} and {_FULL_VARIABLE} are the same setting: keep one of them.")
-        given[_FULL_VARIABLE] = given.pop(_SHORT_VARIABLE)
+    given = _given(variables)
+    short = [name for name in given if _is_short(name)]
+    if short and (full := variable_of(FULL, given)):
+        raise SettingsError(f"{short[0]} and {full} are the same setting: keep one of them.")
+    for name in short:
+        given[_FULL_VARIABLE + name.removeprefix(_SHORT_VARIABLE)] = given.pop(name)
     return given
+
+
+def variable_of(path: Sequence[str], variables: Mapping[str, str]) -> str | None:
+    """Which of the variables, their names in capitals, gives that setting: its own, else one with a section as JSON."""
+    for depth in range(len(path), 0, -1):
+        variable = ENV_PREFIX + "__".join(path[:depth]).upper()
+        if variable in variables and _holds(variables[variable], path[depth:]):
+            return variable
+    return None
+
+
+def _holds(value: str, names: Sequence[str]) -> bool:
+    """Whether a variable's value has something under those names, one in the other."""
+    try:
+        found = json.loads(value) if names else None
+    except ValueError:
+        return True  # what is no JSON is told as the whole
+    for name in names:
+        if isinstance(found, dict):
+            if name not in found:
+                return False
+            found = found[name]
+    return True
+
+
+def _given(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name.upper(): value for name, value in variables.items() if value}
+
+
+def _is_short(variable: str) -> bool:
+    return variable == _SHORT_VARIABLE or variable.startswith(f"{_SHORT_VARIABLE}__")
 
 
 def document_in_full() -> dict[str, Any]:
@@ -41,9 +75,12 @@ def document_in_full() -> dict[str, Any]:
 
 
 def as_written(path: list[str]) -> list[str]:
-    """The path of a setting in the form in which it was given."""
+    """The path of a setting in the form in which the strongest source gave it."""
     if tuple(path[: len(FULL)]) != FULL:
         return path
-    known = {name.upper() for name, value in environment().items() if value}
-    is_short = SHORT in yaml_document() if not {_SHORT_VARIABLE, _FULL_VARIABLE} & known else _SHORT_VARIABLE in known
-    return [SHORT, *path[len(FULL) :]] if is_short else path
+    for variables in (_given(os.environ), _given(of_env_file())):
+        if any(_is_short(name) for name in variables):
+            return [SHORT, *path[len(FULL) :]]
+        if variable_of(FULL, variables):
+            return path
+    return [SHORT, *path[len(FULL) :]] if SHORT in yaml_document() else path
