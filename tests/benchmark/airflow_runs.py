@@ -33,7 +33,18 @@ class Spent:
 
     sessions: int
     wall_s: float
-    cpu_s: float
+    cpu_of: Mapping[str, float]
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU-seconds of all of Airflow."""
+        return sum(self.cpu_of.values())
+
+    @property
+    def cpu_ms_a_session(self) -> str:
+        """CPU-milliseconds a session, by component of Airflow; the scheduler's are without the tasks it forks."""
+        shares = {name: round(spent_s / self.sessions * 1000) for name, spent_s in self.cpu_of.items()}
+        return ", ".join(f"{name} {spent_ms} ms" for name, spent_ms in sorted(shares.items()))
 
     @property
     def a_minute(self) -> float:
@@ -61,13 +72,14 @@ class BenchAirflow:
     def _measured(self, dag_id: str, sessions: int) -> Iterator[list[Spent]]:
         """What it takes until no run is left, asked now and then: the last run says itself when it ended."""
         found: list[Spent] = []
-        cpu_s, asked = _cpu_s(self.home), dt.datetime.now(dt.UTC)
+        before, asked = _cpu_of(self.home), dt.datetime.now(dt.UTC)
         yield found
         _until(lambda: self._count(dag_id, "queued", "running") == 0)
-        spent_s = _cpu_s(self.home) - cpu_s
+        spent = _cpu_of(self.home)
+        spent.subtract(before)
         latest = self.api._send("GET", f"dags/{dag_id}/dagRuns", params={"limit": 1, "order_by": "-end_date"})
         ended = dt.datetime.fromisoformat(latest["dag_runs"][0]["end_date"])  # type: ignore[index]
-        found.append(Spent(sessions, (ended - asked).total_seconds(), spent_s))
+        found.append(Spent(sessions, (ended - asked).total_seconds(), dict(spent)))
 
     def _count(self, dag_id: str, *states: str) -> int:
         """How many runs are in a state. Not the runs: each would be answered with the versions of all its tasks."""
@@ -130,14 +142,21 @@ def environment(given: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def _cpu_s(home: Home) -> float:
-    """CPU-seconds of Airflow's processes so far, and of their children that have ended. Not the database's."""
-    spent = 0.0
+def _cpu_of(home: Home) -> Counter[str]:
+    """CPU-seconds so far by component of Airflow, with their children that have ended; not the database's.
+
+    ``tasks`` are the processes that a component has forked: of the scheduler, those that run tasks.
+    """
+    running = Processes(home.folder).running()
+    names = {pid: name for name, (pid, _) in running.pids.items()} if running else {}
+    spent: Counter[str] = Counter()
     for process in psutil.process_iter():
         try:
             if process.cwd() == str(home.folder):
                 times = process.cpu_times()
-                spent += times.user + times.system + times.children_user + times.children_system
+                name = names.get(process.pid, "tasks")
+                spent[name] += times.user + times.system  # type: ignore[assignment]
+                spent["tasks"] += times.children_user + times.children_system  # type: ignore[assignment]
         except psutil.Error:
             continue
     return spent

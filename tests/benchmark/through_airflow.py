@@ -65,12 +65,12 @@ def on_postgres(
         large = up.manual(DAG, sparse[-many:])
         small.append(up.manual(DAG, sparse[_WARM + few : _WARM + 2 * few]))
         again, beside_again = bare.beside(partial(up.backfill, DAG, ranges[3]))
-    where = "PostgreSQL, LocalExecutor"
+    where, parts = "PostgreSQL, LocalExecutor", f"{small[0].cpu_ms_a_session}; then {large.cpu_ms_a_session}"
     return [
         _rate(f"{where}: manual range of {count}", manual, beside_manual, limit=3),
         _rate(f"{where}: airflow backfill of {count}", backfill + again, beside_backfill + beside_again, limit=1.5),
         Figure(f"CPU a sparse session in a run of {many}", "s", [large.cpu_s / many], f"in a run of {few}",
-               [one.cpu_s / few for one in small], limit=1.15),
+               [one.cpu_s / few for one in small], limit=1.15, note=parts),
         Figure(f"wall a sparse session in a run of {many}", "s", [large.wall_s / many], f"in a run of {few}",
                [one.wall_s / few for one in small], limit=1.15),
     ]  # fmt: skip

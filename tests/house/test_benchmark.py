@@ -41,7 +41,7 @@ def open_folder() -> Iterator[Path]:
     ("ours", "peer", "limit", "more_is_better", "value", "holds"),
     [
         ([1, 3, 2], [4], 0.5, False, 0.5, True),
-        ([1, 3, 2], [4], 0.49, False, 0.5, False),
+        ([2, 2], [4, 4], 0.49, False, 0.5, False),
         ([60], [20], 3, True, 3, True),
         ([60], [20], 3.1, True, 3, False),
         ([0.2], [], 0.15, False, 0.2, False),
@@ -56,9 +56,33 @@ def test_a_limit_is_held_against_the_ratio_of_the_medians(
     assert json.loads(json.dumps(figure.as_dict()))["holds"] is holds
 
 
+@pytest.mark.parametrize(
+    ("ours", "peer", "noise", "holds"),
+    [
+        ([2.97], [1.0], 0.0, False),  # of one run each nothing is known
+        ([2.97, 2.97, 2.97], [1.0, 1.0, 1.0], 0.0, False),
+        ([2.9, 2.97, 3.04], [0.8, 1.0, 1.2], 0.1163, True),  # missed by less than its noise
+        ([2.97], [0.9, 1.0, 1.1], 0.1155, True),
+        ([2.0, 2.0, 2.0], [0.9, 1.0, 1.1], 0.0577, False),  # missed by much more
+        ([3.1, 3.2, 3.3], [0.5, 1.0, 1.5], 0.2893, True),
+    ],
+)
+def test_a_limit_is_missed_by_more_than_the_noise_of_both_sides_or_not_at_all(
+    ours: list[float], peer: list[float], noise: float, holds: bool
+) -> None:
+    figure = Figure("speed", "/min", ours, "peer", peer, 3, more_is_better=True)
+    assert figure.noise == pytest.approx(noise, abs=1e-4)
+    assert figure.holds is holds
+
+
+def test_a_limit_that_is_missed_within_the_noise_is_marked() -> None:
+    line = table([Figure("speed", "/min", [2.9, 2.97, 3.04], "peer", [0.8, 1.0, 1.2], 3, more_is_better=True)])
+    assert "2.970       ≥ 3  ok?   speed" in line
+
+
 def test_the_table_says_the_ratio_first_and_what_missed() -> None:
-    lines = table([Figure("CPU", "s", [1, 2, 4], "client", [4], 0.4)]).splitlines()
-    assert " ".join(lines[1].split()) == "0.500 ≤ 0.4 MISS CPU: 2 s [1 to 4, 3 runs]; client 4 s"
+    lines = table([Figure("CPU", "s", [2, 2, 2], "client", [4], 0.4)]).splitlines()
+    assert " ".join(lines[1].split()) == "0.500 ≤ 0.4 MISS CPU: 2 s [2 to 2, 3 runs]; client 4 s"
 
 
 def test_a_dense_day_has_every_second_of_regular_hours_and_46800_in_all() -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from conftest import files_under
+from conftest import files_under, times_of
 from local_airflow.backfill.range import asked_range
 from local_airflow.backfill.verdict import verdict
 from marketlake.coverage.coverage import Coverage
@@ -47,7 +47,7 @@ def kept_beside_pages(lake: Lake) -> set[str]:
 
 def bytes_of(lake: Lake) -> dict[str, tuple[bytes, int]]:
     """Every file of the lake, and when it was written."""
-    found = ((path, lake.storage.root / path) for path in files_under(lake.storage.root))
+    found = ((path, lake.storage.root / path) for path in times_of(lake.storage.root))
     return {path: (file.read_bytes(), file.stat().st_mtime_ns) for path, file in found}
 
 

@@ -355,7 +355,8 @@ def written(lake: Lake, dataset: Dataset, key: PartitionKey, altered: dict[str, 
     rows = store.partitions.read(key)
     assert rows is not None
     with store.exclusive(key) as writer:
-        store.partitions.publish(writer, rows.slice(first_row), msgspec.structs.replace(certificate, **altered), None)
+        claims = msgspec.structs.replace(certificate, **altered)
+        store.partitions.publish(writer, rows.slice(first_row), claims, store.partitions.inspect(key))
 
 
 DAMAGES: list[tuple[Damage, str, str]] = [

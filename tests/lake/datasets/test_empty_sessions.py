@@ -120,7 +120,7 @@ def test_a_session_that_is_empty_twice_is_published_as_empty_with_both_answers(
     assert "" not in certificate.request_ids
     assert certificate.reconciliation is not None
     assert certificate.reconciliation.not_compared["day"] == "the API has none of this session"
-    kept = dataset.own_pages(lake.store(dataset.spec).raw_pages.get(key, 1).fetch)
+    kept = dataset.own_pages(lake.store(dataset.spec).raw_pages.stored(key, 1)[-1].fetch)
     assert kept.asked == 2
     assert [msgspec.json.decode(body)["request_id"] for body in kept.bodies] == list(certificate.request_ids)
     assert [msgspec.json.decode(body)["resultsCount"] for body in kept.bodies] == [0, 0]
@@ -286,7 +286,7 @@ def test_an_empty_session_is_looked_at_again_daily_while_it_is_young_and_then_no
     assert rows is not None
     with store.exclusive(key) as writer:
         aged = msgspec.structs.replace(certificate, fetched_at_ms=int(fetched.timestamp() * 1000))
-        store.partitions.publish(writer, rows, aged, None)
+        store.partitions.publish(writer, rows, aged, store.partitions.inspect(aged.key))
     assert [one.because.value for one in due(lake, dataset.spec, "SPY")] == because
 
 
@@ -315,7 +315,8 @@ def test_an_empty_session_that_is_not_shown_to_be_one_is_a_finding(
     certificate, rows = certificate_of(empty, dataset, key), store.partitions.read(key)
     assert rows is not None
     with store.exclusive(key) as writer:
-        store.partitions.publish(writer, rows, msgspec.structs.replace(certificate, **claimed), None)
+        claims = msgspec.structs.replace(certificate, **claimed)
+        store.partitions.publish(writer, rows, claims, store.partitions.inspect(claims.key))
     found = verify(empty, dataset).findings
     assert {(one.session, one.kind) for one in found} == {(DAY, Kind.STATE_DIFFERS)}
     assert detail in [one.detail for one in found]
