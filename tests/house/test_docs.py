@@ -142,6 +142,17 @@ def test_every_variable_of_a_setting_names_one(variable: str) -> None:
         found = getattr(found, name)
 
 
+def test_the_four_lines_of_a_free_key_are_read_as_they_stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    block = re.search(r"^```sh\n(POLYGON_API_KEY=.*?)^```$", section("A free key"), re.DOTALL | re.MULTILINE)
+    assert block is not None
+    assert len(block[1].splitlines()) == 4
+    (tmp_path / ".env").write_text(block[1].replace("POLYGON_API_KEY=...", "POLYGON_API_KEY=a-key"))
+    monkeypatch.setenv("MARKETLAKE_ENV_FILE", str(tmp_path / ".env"))
+    loaded = settings.load()
+    assert loaded.datasets.each == (("minute_bars", "SPY"),)
+    assert loaded.api.requests_per_minute == 5
+
+
 def test_every_other_variable_is_read_somewhere() -> None:
     table = section("Variables").rpartition("| variable |")[2]
     variables = set(re.findall(r"`([A-Z][A-Z_]+[A-Z])`", table))
