@@ -84,8 +84,8 @@ def test_a_finding_says_its_dataset_its_folder_and_how_that_one_is_fetched_again
             [
                 "-  -  stray  'processed/note' is no partition: move it out of processed/",
                 f"SPY: 1 partitions under {both.storage.root}, 390 rows, 0.0 MB, 1 complete; 1 findings",
-                "SPY minute bars  -           stray    'minute_bars/processed/spy/_SUCCESS' is no partition: move it out of"
-                " minute_bars/processed/",
+                "SPY minute bars  -           stray    'minute_bars/processed/spy/_SUCCESS' is no partition:"
+                " move it out of minute_bars/processed/",
                 f"SPY minute bars  2024-11-26  damaged  the file is empty: {before}{fetched_again}",
                 f"SPY minute bars: 1 partitions under {both.storage.root}/minute_bars, 0 rows, 0.0 MB, 1 not proven;"
                 " 2 findings",
