@@ -30,46 +30,61 @@ def in_an_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(commands, "checkout", lambda: tmp_path)
 
 
+BACKFILL = "airflow backfill create --dag-id {} --from-date 2024-11-25 --to-date 2024-11-29 --reprocess-behavior {}"
+MINUTES = "MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS"
+
+
 @pytest.mark.parametrize(
-    ("ticker", "again", "expected"),
+    ("dataset", "ticker", "tickers", "again", "expected"),
     [
-        ("SPY", False, "make backfill FROM=2024-11-25 TO=2024-11-29"),
-        ("SPY", True, "make backfill FROM=2024-11-25 TO=2024-11-29 REFETCH=1"),
-        ("QQQ", True, "MARKETLAKE__TICKERS='[\"QQQ\"]' make backfill FROM=2024-11-25 TO=2024-11-29 REFETCH=1"),
+        ("second_bars", "SPY", ["SPY"], False, "make backfill FROM=2024-11-25 TO=2024-11-29"),
+        ("second_bars", "SPY", ["SPY"], True, "make backfill FROM=2024-11-25 TO=2024-11-29 REFETCH=1"),
+        (
+            "second_bars", "QQQ", ["SPY"], True,
+            "MARKETLAKE__TICKERS='[\"QQQ\"]' make backfill FROM=2024-11-25 TO=2024-11-29 REFETCH=1",
+        ),
+        (
+            "minute_bars", "SPY", ["SPY"], False,
+            "make backfill DATASET=minute_bars FROM=2024-11-25 TO=2024-11-29",
+        ),
+        (
+            "minute_bars", "SPY", ["QQQ", "SPY"], True,
+            "make backfill DATASET=minute_bars FROM=2024-11-25 TO=2024-11-29 REFETCH=1",
+        ),
+        (
+            "minute_bars", "SPY", [], True,
+            f"{MINUTES}='[\"SPY\"]' make backfill DATASET=minute_bars FROM=2024-11-25 TO=2024-11-29 REFETCH=1",
+        ),
     ],
-)
-def test_in_a_checkout_sessions_are_fetched_by_make(ticker: str, again: bool, expected: str) -> None:
-    assert commands.fetching("second_bars", ticker, MONDAY, FRIDAY, tickers=["SPY"], again=again) == expected
+)  # fmt: skip
+def test_in_a_checkout_sessions_are_fetched_by_make(
+    dataset: str, ticker: str, tickers: list[str], again: bool, expected: str
+) -> None:
+    assert commands.fetching(dataset, ticker, MONDAY, FRIDAY, tickers=tickers, again=again) == expected
 
 
 @pytest.mark.usefixtures("in_an_image")
 @pytest.mark.parametrize(
-    ("ticker", "again", "expected"),
+    ("dataset", "ticker", "tickers", "again", "expected"),
     [
+        ("second_bars", "SPY", ["SPY"], False, BACKFILL.format("spy_second_bars", "failed")),
+        ("second_bars", "SPY", ["SPY"], True, BACKFILL.format("spy_second_bars", "completed")),
         (
-            "SPY",
-            False,
-            "airflow backfill create --dag-id spy_second_bars --from-date 2024-11-25 --to-date 2024-11-29"
-            " --reprocess-behavior failed",
+            "second_bars", "QQQ", ["SPY"], True,
+            'give every container MARKETLAKE__TICKERS=\'["SPY", "QQQ"]\', then '
+            + BACKFILL.format("qqq_second_bars", "completed"),
         ),
+        ("minute_bars", "SPY", ["SPY"], False, BACKFILL.format("spy_minute_bars", "failed")),
         (
-            "SPY",
-            True,
-            "airflow backfill create --dag-id spy_second_bars --from-date 2024-11-25 --to-date 2024-11-29"
-            " --reprocess-behavior completed",
-        ),
-        (
-            "QQQ",
-            True,
-            'give every container MARKETLAKE__TICKERS=\'["SPY", "QQQ"]\', then airflow backfill create --dag-id'
-            " qqq_second_bars --from-date 2024-11-25 --to-date 2024-11-29 --reprocess-behavior completed",
+            "minute_bars", "SPY", [], True,
+            f'give every container {MINUTES}=\'["SPY"]\', then ' + BACKFILL.format("spy_minute_bars", "completed"),
         ),
     ],
-)
+)  # fmt: skip
 def test_where_there_is_no_makefile_sessions_are_fetched_by_airflows_own_command(
-    ticker: str, again: bool, expected: str
+    dataset: str, ticker: str, tickers: list[str], again: bool, expected: str
 ) -> None:
-    assert commands.fetching("second_bars", ticker, MONDAY, FRIDAY, tickers=["SPY"], again=again) == expected
+    assert commands.fetching(dataset, ticker, MONDAY, FRIDAY, tickers=tickers, again=again) == expected
 
 
 @pytest.mark.usefixtures("in_an_image")

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import KEY, NOW, a_client
 from local_airflow import client_of_tasks, up
+from local_airflow.backfill import command
 from local_airflow.backfill import run as backfill_run
 from local_airflow.backfill.range import ask_first, asked_range, estimate_line
 from local_airflow.backfill.verdict import verdict
@@ -15,12 +16,13 @@ from local_airflow.server.home import AirflowTrouble, Home
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.coverage.coverage import Coverage
-from marketlake.datasets.stock_bars import SECOND_BARS
+from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import SettingsError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
-from marketlake.rows.bars import SECONDS
+from marketlake.rows.bars import MINUTES, SECONDS
+from polygon_simulator.plan import Plan
 from polygon_simulator.server import Simulator
 from seconds import kept_by, spy
 
@@ -186,6 +188,90 @@ def test_only_a_key_that_works_starts_the_schedule(
     if told:
         assert lines[0].startswith("WARNING: SPY 2026-11-19: page 1: HTTP ")
     assert all(line.startswith(words) for line, words in zip(lines[1:], told[1:], strict=True))
+
+
+SECONDS_OFF = {"MARKETLAKE__TICKERS": "[]", "MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["SPY", "QQQ"]'}
+BOTH_ON = {"MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["QQQ"]'}
+
+
+@pytest.mark.parametrize(
+    ("variables", "asked"),
+    [
+        ({}, [("SPY", "second")]),
+        (BOTH_ON, [("SPY", "second"), ("QQQ", "minute")]),
+        (SECONDS_OFF, [("SPY", "minute")]),
+    ],
+)
+def test_up_asks_for_the_datasets_that_are_on_and_for_no_other(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, simulator: Simulator, waits: list[float],
+    variables: dict[str, str], asked: list[tuple[str, str]],
+) -> None:  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(client_of_tasks, "client", lambda *_: a_client(lake, waits))
+    simulator.plan = Plan(seconds=("SPY", "second") in asked)
+    configured = settings.load()
+    assert up._key_works(Home.of(configured), Lake(configured, now=lambda: NOW))
+    assert [(one["path"].split("/")[4], one["timespan"]) for one in simulator.requests] == asked
+
+
+@pytest.mark.parametrize(
+    ("variables", "named", "expected"),
+    [
+        ({}, "", "second_bars"),
+        ({}, "second_bars", "second_bars"),
+        (BOTH_ON, "", "second_bars"),
+        (BOTH_ON, "minute_bars", "minute_bars"),
+        (SECONDS_OFF, "", "minute_bars"),
+        (SECONDS_OFF, "minute_bars", "minute_bars"),
+        ({}, "minutes", "there is no dataset 'minutes': those are second_bars, minute_bars."),
+        ({}, "Minute_bars", "there is no dataset 'Minute_bars': those are second_bars, minute_bars."),
+        (
+            {}, "minute_bars",
+            "DATASET=minute_bars is off: name a ticker in datasets.minute_bars.tickers, such as"
+            " MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS='[\"SPY\"]'. On: second_bars.",
+        ),
+        (
+            SECONDS_OFF, "second_bars",
+            "DATASET=second_bars is off: name a ticker in datasets.second_bars.tickers, such as"
+            " MARKETLAKE__DATASETS__SECOND_BARS__TICKERS='[\"SPY\"]'. On: minute_bars.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_backfill_takes_the_dataset_that_is_named_or_the_first_that_is_on(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], named: str, expected: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    try:
+        found = command._chosen(settings.load(), named).spec.name
+    except SettingsError as exc:
+        found = str(exc)
+    assert found == expected
+
+
+def test_what_a_backfill_of_minutes_says_names_them(
+    lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
+) -> None:
+    wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append, "minute_bars")
+    assert str(wanted) == "DATASET=minute_bars FROM=2024-11-25 TO=2024-11-29"
+    simulator.faults.set("2024-11-29", [{"fault": "empty", "timespan": "minute"}])
+    said.extend(ask_first(lake, MINUTE_BARS, client, "SPY", wanted))
+    said.append(estimate_line(lake, MINUTE_BARS, "SPY", wanted, refetch=False))
+    reasons = {D(2024, 11, 26): "why"}
+    assert verdict(Coverage(lake, MINUTES, "SPY"), wanted, reasons, said.append) == INCOMPLETE
+    assert said[:4] == [
+        "SPY 2024-11-29 minute bars: the API has no bar of this session now; unless that changes, it will fail",
+        "SPY minute bars: 4 sessions from 2024-11-25 to 2024-11-29, 4 not here yet: about 8 requests, 0 MB, 1 min",
+        "SPY 2024-11-25 minute bars  FAILED  its run did not fail, but there is no partition: make backfill"
+        " DATASET=minute_bars FROM=2024-11-25 TO=2024-11-25 REFETCH=1",
+        "SPY 2024-11-26 minute bars  FAILED  why",
+    ]
+    assert said[-2:] == [
+        f"SPY minute bars: 0 of 4 sessions have their partition under {lake.storage.root}/minute_bars",
+        "once the cause is gone:  make backfill DATASET=minute_bars FROM=2024-11-25 TO=2024-11-29  tries the failed"
+        " ones again",
+    ]
 
 
 class RunsThatMoveOn:

@@ -205,6 +205,22 @@ def test_a_backfill_reaching_into_the_future_is_clipped_and_says_so(rig: Rig) ->
         (("2024-12-02", "2024-11-25"), {}, "TO=2024-11-25 is before FROM=2024-12-02"),
         (("2024-11-30", "2024-12-01"), {}, "no final session of the New York Stock Exchange"),
         (("2199-01-04", "2199-01-08"), {}, "no final session of the New York Stock Exchange"),
+        (
+            ("2024-11-25", "2024-11-26"),
+            {"DATASET": "minutes"},
+            "SettingsError: there is no dataset 'minutes': those are second_bars, minute_bars.",
+        ),
+        (
+            ("2024-11-25", "2024-11-26"),
+            {"DATASET": "minute_bars"},
+            "SettingsError: DATASET=minute_bars is off: name a ticker in datasets.minute_bars.tickers, such as"
+            " MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS='[\"SPY\"]'. On: second_bars.",
+        ),
+        (
+            ("1999-01-04", "1999-01-08"),
+            {"DATASET": "minute_bars", "MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["SPY"]'},
+            "no final session of the New York Stock Exchange from 1999-01-04 to 1999-01-08",
+        ),
         (("2024-11-25", "2024-11-26"), {"MARKETLAKE__API__ATTEMPTS": "x"}, "api.attempts (MARKETLAKE__API__ATTEMPTS)"),
         (("2024-11-25", "2024-11-26"), {"MARKETLAKE__STORAGE__ROOT": "/proc/lake"}, "cannot write into /proc/lake"),
         (("2024-11-25", "2024-11-26"), {"MARKETLAKE__STORAGE__MIN_FREE_BYTES": "9" * 17}, "storage.min_free_bytes"),

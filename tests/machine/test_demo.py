@@ -16,11 +16,17 @@ import pytest
 import requests
 
 from conftest import KEY
+from local_airflow.demo import command
 from local_airflow.demo.folder import DemoFolder
 from local_airflow.server.api import AirflowApi
 from local_airflow.server.home import AirflowTrouble
 from local_airflow.server.processes import Processes, stop_strays
 from local_airflow.server.stack import end
+from marketlake.datasets import DATASETS
+from marketlake.errors import InvalidBars
+from marketlake.ingest.session import ingest
+from marketlake.lake import Lake
+from marketlake.polygon.client import PolygonClient
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
 from rig import PROJECT, Rig, processes_in, until
@@ -122,6 +128,67 @@ def test_a_demo_survives_a_kill_and_an_interrupt_and_ends_complete(rig: Rig) -> 
     assert [path.name for path in rig.home.iterdir()] == ["airflow.cfg"]
     assert not rig.lake.exists()
     assert not (rig.folder / "of the user.db").exists()
+
+
+def test_a_demo_of_minutes_shows_minutes_alone(rig: Rig) -> None:
+    done = rig.make("demo", "DATASET=minute_bars")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith(
+        "a demo on made-up SPY minute bars: no key is used, and nothing leaves this machine\n"
+    )
+    assert (
+        "SPY 2025-11-25 minute bars  FAILED  InvalidBars: SPY 2025-11-25 minute bars: the API answered" in done.stdout
+    )
+    assert "SPY 2025-11-25 minute bars  success" in done.stdout
+    table = re.findall(r"^(\d{4}-\d\d-\d\d) \w{3} +([\d,]+) +\d+  (\w+) +(\d+) ", done.stdout, re.MULTILINE)
+    assert table == [
+        (session, "780" if session == "2025-11-28" else "960", "complete", "2" if session == "2025-11-25" else "1")
+        for session in SESSIONS
+    ]
+    lake = rig.folder / "a demo/data"
+    assert sorted(path.name for path in lake.iterdir() if path.is_dir() and path.name[0] != ".") == ["minute_bars"]
+    assert f"{lake}/minute_bars/processed/spy').groupby" in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "  MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS='[\"SPY\"]' make backfill DATASET=minute_bars FROM=2024-11-25"
+        " TO=2024-12-02"
+    )
+    until(lambda: left(rig) == [], timeout_s=15)
+
+
+def test_a_demo_of_a_dataset_that_there_is_none_of_is_told_in_one_line(rig: Rig) -> None:
+    done = rig.make("demo", "DATASET=minutes")
+    assert done.returncode == 2
+    assert (
+        done.stdout.splitlines()[0]
+        == "SettingsError: there is no dataset 'minutes': those are second_bars, minute_bars."
+    )
+    assert not (rig.folder / "a demo").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "second_bars"),
+        ({"MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["QQQ"]'}, "second_bars"),
+        ({"MARKETLAKE__TICKERS": "[]", "MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["QQQ"]'}, "minute_bars"),
+        ({"MARKETLAKE__TICKERS": "[]"}, "second_bars"),  # no settings at all, which a demo does not need
+    ],
+)
+def test_a_demo_is_of_the_dataset_that_the_settings_have_on(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert command._of_settings() == expected
+
+
+@pytest.mark.parametrize("name", list(DATASETS))
+def test_the_demos_failing_day_fails_whichever_dataset_is_shown(lake: Lake, client: PolygonClient, name: str) -> None:
+    with Simulator(MadeUpDays(), KEY) as simulator:
+        simulator.faults.replace(command.FAULTS)
+        client.transport.base_url = simulator.url
+        with pytest.raises(InvalidBars, match="2025-11-25.* without a single bar"):
+            ingest(lake, DATASETS[name], DATASETS[name].spec.key("SPY", command.FAILING), client)
 
 
 def test_a_folder_that_holds_what_no_demo_made_is_refused_and_stays(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from airflow.utils.types import DagRunType
 from conftest import KEY
 from connections import FakeConnection
 from local_airflow.server import backfill_closing
+from local_airflow.server.stack import scheduled_dag_ids
 from marketlake import commands, settings
 from marketlake.errors import (
     InvalidBars,
@@ -367,6 +368,49 @@ def test_the_audit_has_its_own_dag_an_hour_later(monkeypatch: pytest.MonkeyPatch
 def test_an_audit_that_is_switched_off_has_no_dag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKETLAKE__AUDIT__ENABLED", "false")
     assert sorted(load_dags(monkeypatch)) == ["spy_second_bars"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "minutes", "ids"),
+    [
+        ('["SPY"]', "[]", ["spy_bars_audit", "spy_second_bars"]),
+        (
+            '["SPY"]', '["SPY", "QQQ"]',
+            [
+                "qqq_minute_bars", "qqq_minute_bars_audit", "spy_bars_audit", "spy_minute_bars",
+                "spy_minute_bars_audit", "spy_second_bars",
+            ],
+        ),
+        ("[]", '["SPY"]', ["spy_minute_bars", "spy_minute_bars_audit"]),
+    ],
+)  # fmt: skip
+def test_a_dataset_that_is_on_has_a_dag_and_an_audit_a_ticker(
+    monkeypatch: pytest.MonkeyPatch, seconds: str, minutes: str, ids: list[str]
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__TICKERS", seconds)
+    monkeypatch.setenv("MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS", minutes)
+    dags = load_dags(monkeypatch)
+    assert sorted(dags) == ids
+    assert sorted(scheduled_dag_ids(settings.load())) == ids
+
+
+def test_the_dags_of_minute_bars_are_made_as_those_of_second_bars_with_names_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS", '["SPY"]')
+    dags = load_dags(monkeypatch)
+    for minutes, seconds in (("spy_minute_bars", "spy_second_bars"), ("spy_minute_bars_audit", "spy_bars_audit")):
+        tasks, expected = (
+            {task.task_id: (task.upstream_task_ids, task.is_teardown) for task in dags[name].tasks}
+            for name in (minutes, seconds)
+        )
+        assert tasks == expected
+        assert dags[minutes].timetable.serialize() == dags[seconds].timetable.serialize()
+        assert dags[minutes].tags == dags[seconds].tags
+    (outlet,) = dags["spy_minute_bars"].get_task("ingest_session").partial_kwargs["outlets"]
+    (deadline,) = dags["spy_minute_bars"].deadline
+    assert (outlet.name, deadline.callback.kwargs) == ("spy_minute_bars", {"ticker": "SPY", "dataset": "minute_bars"})
+    assert "datasets.minute_bars.tickers" in (dags["spy_minute_bars"].doc_md or "")
 
 
 def test_wrong_settings_make_the_dag_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:

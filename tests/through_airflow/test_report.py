@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from conftest import NOW
 from marketlake import settings
-from marketlake.datasets.stock_bars import SECOND_BARS
+from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import SettingsError, StorageError
 from marketlake.ingest.run_summary import RunSummary
 from marketlake.ingest.session import ingest
@@ -88,23 +88,24 @@ def test_a_run_is_told_in_these_words(told: RunSummary, failed: bool, trouble: b
 
 
 class Run:
-    dag_id = "spy_second_bars"
     run_id = "a-run"
 
-    def __init__(self, run_type: str) -> None:
+    def __init__(self, run_type: str, dag_id: str) -> None:
         self.run_type = run_type
+        self.dag_id = dag_id
         self.logical_date = dt.datetime(2013, 10, 9, tzinfo=dt.UTC)
 
 
 class Instance:
     """As much of a task instance as a report asks: states and results of the others."""
 
-    def __init__(self, states: dict[str, str], planned: Any, results: list[Any]) -> None:
+    def __init__(self, dag_id: str, states: dict[str, str], planned: Any, results: list[Any]) -> None:
+        self._dag_id = dag_id
         self._states, self._planned, self._results = states, planned, results
         self.pushed: dict[str, Any] = {}
 
     def get_task_states(self, *, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
-        assert (dag_id, task_ids, run_ids) == ("spy_second_bars", ["plan_sessions", "ingest_session"], ["a-run"])
+        assert (dag_id, task_ids, run_ids) == (self._dag_id, ["plan_sessions", "ingest_session"], ["a-run"])
         return {"a-run": self._states} if self._states else {}
 
     def xcom_pull(self, *, task_ids: str | list[str]) -> Any:
@@ -119,8 +120,10 @@ def result(day: str, state: str = "complete") -> dict[str, Any]:
     return {"session": day, "state": state, "rows": 1, "suspect_because": because}
 
 
-def context(run_type: str, states: dict[str, str], planned: Any, results: list[Any]) -> dict[str, Any]:
-    return {"dag_run": Run(run_type), "ti": Instance(states, planned, results)}
+def context(
+    run_type: str, states: dict[str, str], planned: Any, results: list[Any], dag_id: str = "spy_second_bars"
+) -> dict[str, Any]:
+    return {"dag_run": Run(run_type, dag_id), "ti": Instance(dag_id, states, planned, results)}
 
 
 PLANNED = {"plan_sessions": "success"}
@@ -200,6 +203,17 @@ def test_a_scheduled_run_sends_one_message_and_fails_with_its_first_line(
     ]
     assert "/spy_second_bars" in hook.got[0]["text"] or "spy_second_bars in Airflow" in hook.got[0]["text"]
     assert line in caplog.text
+
+
+def test_a_report_is_of_its_own_dataset_and_of_what_the_lake_lacks_of_that_one(
+    three_days: Lake, client: PolygonClient, hook: Webhook
+) -> None:
+    ingest(three_days, MINUTE_BARS, MINUTE_BARS.spec.key("SPY", dt.date(2013, 10, 7)), client)
+    report.report("minute_bars", "SPY", context("scheduled", ALL_GOOD, DAYS[:2], BOTH, "spy_minute_bars"))
+    text = hook.got[0]["text"].splitlines()
+    assert text[0] == "SPY minute bars, run a-run: 2 sessions fetched, none failed"
+    assert text[2] == "missing or unfinished among the last 3: 2013-10-08, 2013-10-09"
+    assert "spy_minute_bars" in text[3]
 
 
 @pytest.mark.parametrize("run_type", ["manual", "backfill"])

@@ -118,3 +118,19 @@ def test_an_ingested_session_is_reported_and_told_to_the_asset(lake: Lake) -> No
         "source_host": report["source_host"],
     }
     assert str(report["source_host"]).startswith("127.0.0.1:")
+
+
+def test_the_tasks_of_a_dataset_go_by_what_is_held_of_that_one(lake: Lake, client: PolygonClient) -> None:
+    event = Event()
+    day = {"start_date": "2024-11-29", "end_date": "2024-11-29"}
+    ingest(lake, SECOND_BARS, spy(dt.date(2024, 11, 29)), client)
+    assert tasks.plan_sessions("second_bars", "SPY", context("manual", None, **day)) == []
+    assert tasks.plan_sessions("minute_bars", "SPY", context("manual", None, **day)) == ["2024-11-29"]
+    given = context("manual", None, **day) | {"outlet_events": {"bars": event}}
+    told = tasks.ingest_session("minute_bars", "SPY", "2024-11-29", "bars", given)  # type: ignore[arg-type]
+    assert (told["dataset"], told["outcome"], told["rows"]) == ("minute_bars", "created", 210)
+    assert tasks.plan_sessions("minute_bars", "SPY", context("manual", None, **day)) == []
+    assert tasks.plan_audit("minute_bars", "SPY", context("manual", None, **day)) == ["2024-11-29"]
+    visit = tasks.audit_session("minute_bars", "SPY", "2024-11-29")
+    assert (visit["outcome"], visit["state"]) == ("unchanged", "complete")
+    assert (lake.storage.root / "minute_bars/audit/spy/date=2024-11-29.json").is_file()

@@ -18,19 +18,24 @@ from local_airflow.server.keeper import Keeper, of_home
 from local_airflow.server.scheduler_log import SchedulerLog
 from local_airflow.server.stack import end as end_processes
 from local_airflow.server.stack import scheduled_dag_ids, start_unscheduled
-from marketlake import settings
+from marketlake import commands, settings
 from marketlake.console import say
 from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import UNNAMED, dag_id, run_title
 from marketlake.datasets import dataset_named
 from marketlake.errors import SettingsError
 from marketlake.lake import Lake, system_clock
-from marketlake.rows.spec import DatasetSpec
+from marketlake.polygon.request import Timespan
+from marketlake.rows.spec import DatasetSpec, PartitionKey
 
 TICKER = "SPY"
 FIRST, LAST = "2025-11-19", "2025-12-03"
 """Ten sessions around Thanksgiving: a holiday on the 27th, an early close on the 28th."""
+REAL = (dt.date(2024, 11, 25), dt.date(2024, 12, 2))
+"""What to go on with."""
 FAILING = dt.date(2025, 11, 25)
+FAULTS = {str(FAILING): [{"fault": "empty", "times": 0, "timespan": span.value} for span in Timespan]}
+"""That day's bars of every length: whichever dataset is shown, it fails there."""
 _RETRY_S = 120
 _POLL_S = 0.5
 
@@ -46,7 +51,7 @@ def run(*, keep: bool, dataset: str = "") -> int:
         say(f"a demo on made-up {run_title(spec.name, TICKER)}: no key is used, and nothing leaves this machine")
         at_exit.callback(end_processes, stage.simulator)
         stage.use_demo_environment(spec.name)
-        simulator_url = stage.start_simulator({str(FAILING): [{"fault": "empty", "times": 0}]})
+        simulator_url = stage.start_simulator(FAULTS)
         lake = Lake(settings.load(), now=system_clock)
         home = Home.of(lake.settings)
         at_exit.callback(end_processes, stage.airflow)
@@ -87,7 +92,7 @@ def _fill(api: AirflowApi, keep_alive: Keeper, scheduler_log: SchedulerLog | Non
     filling.watch(keep_alive, ours=True)
     reasons = filling.reasons()
     for session, reason in reasons.items():
-        say(f"{TICKER} {session}  FAILED  {reason}")
+        say(f"{PartitionKey(wanted.dataset, TICKER, session)}  FAILED  {reason}")
     if FAILING not in reasons:
         raise AirflowTrouble(f"{FAILING} was to fail, and did not: this demo shows nothing. Please report it.")
 
@@ -97,7 +102,8 @@ def _clear_failed(api: AirflowApi, wanted: Range) -> None:
     for instance in _instances(api, wanted):
         if instance["state"] == "failed":
             api.clear(instance)
-            say(f"{TICKER} {instance['rendered_map_index']}  {_ended(api, instance)}")
+            session = dt.date.fromisoformat(instance["rendered_map_index"])
+            say(f"{PartitionKey(wanted.dataset, TICKER, session)}  {_ended(api, instance)}")
 
 
 def _instances(api: AirflowApi, wanted: Range) -> list[dict[str, Any]]:
@@ -177,6 +183,7 @@ def _next_steps(stage: DemoFolder, spec: DatasetSpec, api: AirflowApi, home: Hom
     data = stage.path / "data" / spec.prefix / "processed" / TICKER.lower()
     if data.is_relative_to(settings.project_folder()):
         data = data.relative_to(settings.project_folder())
+    on = [TICKER] if spec.name == UNNAMED else []  # by default
     lines = [
         "\nread it:",
         f"  .venv/bin/python -c \"import pandas as pd; print(pd.read_parquet('{data}').groupby('date').close.last())\"",
@@ -195,5 +202,5 @@ def _next_steps(stage: DemoFolder, spec: DatasetSpec, api: AirflowApi, home: Hom
         *lines,
         "go on with a real key:",
         "  make env                                      # writes .env; put your key there as POLYGON_API_KEY",
-        f"  make backfill {'' if spec.name == UNNAMED else f'DATASET={spec.name} '}FROM=2024-11-25 TO=2024-12-02",
+        f"  {commands.fetching(spec.name, TICKER, *REAL, tickers=on, again=False)}",
     ]

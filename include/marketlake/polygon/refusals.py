@@ -67,7 +67,9 @@ def _final(answer: Answer, told: str, key: ApiKey) -> MarketLakeError:
     if answer.status == "NOT_AUTHORIZED" or (answer.code == HTTPStatus.FORBIDDEN and answer.status):
         return NotEntitled(
             f"{told}. The key {key} works, but its plan does not include these bars: per-second bars need Stocks"
-            " Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask for later dates."
+            " Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask for later dates, or for minute"
+            " bars (datasets.minute_bars.tickers), which every plan has: Basic those of 2 years, 5 calls a minute"
+            " (api.requests_per_minute = 5)."
         )
     if HTTPStatus.MULTIPLE_CHOICES <= answer.code < HTTPStatus.BAD_REQUEST:
         return BadRequest(f"{told}. A redirect is not followed; set api.base_url to the API itself.")

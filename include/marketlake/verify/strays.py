@@ -17,6 +17,7 @@ def strays(store: DatasetStore, paths: list[str], held: set[Place]) -> Iterator[
     """A finding for each file or folder that would have to go. ``paths`` are relative to ``processed/``; ``held``: the
     partitions, of which a stray file may be a second one.
     """
+    below = f"{store.spec.prefix}/" if store.spec.prefix else ""
     for odd, within in groupby(sorted(paths, key=_odd_part), key=_odd_part):
         folder, slash, name = odd.rpartition("/")
         place = place_of(folder)
@@ -25,7 +26,7 @@ def strays(store: DatasetStore, paths: list[str], held: set[Place]) -> Iterator[
             kind, detail = Kind.MISSING, "no file can be seen in its folder"
         else:
             kind, what = _what_it_is(store, list(within), held)
-            detail = f"{f'{PROCESSED}/{odd}'!a} {what}"
+            detail = f"{f'{below}{PROCESSED}/{odd}'!a} {what}"
         yield Finding(ticker, session, kind, detail, dataset=store.spec.name)
 
 
