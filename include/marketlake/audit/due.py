@@ -120,7 +120,7 @@ def _due(
 def _reason(
     lake: Lake, certificate: Certificate | None, known: list[dt.date], position: int, looked_at_ms: int
 ) -> Because | None:
-    """Why the session at that position of the known ones is due; None where it is not."""
+    """Why the session at that position of the known ones is due; None if it is not."""
     if certificate is None:
         return Because.UNPROVEN
     if certificate.state is State.PROVISIONAL:

@@ -60,8 +60,8 @@ class CallBudget:
     def take_turn(self, what: str) -> float:
         """Wait until the call may go, and say so. The seconds waited.
 
-        Raises BudgetSpent, without waiting, where the turn would come later than ``longest_wait_s``, and
-        StorageError where the calls cannot be counted: none is made uncounted.
+        Raises BudgetSpent, without waiting, if the turn would come later than ``longest_wait_s``, and
+        StorageError if the calls cannot be counted: none is made uncounted.
         """
         wait_s = self._reserved(what)
         if wait_s >= _NOTICEABLE_S:
@@ -120,7 +120,7 @@ class CallBudget:
 
 
 def call_budget(configured: Settings, host: str, *, window_s: float = MINUTE_S) -> CallBudget | None:
-    """The budget for calls to ``host``; None where ``api.requests_per_minute`` sets no limit.
+    """The budget for calls to ``host``; None if ``api.requests_per_minute`` sets no limit.
 
     Its file lies in ``logging.folder``, the one folder that is on this machine even if the lake is not, and
     that all tasks have in common. A host has one file, whatever the key; the vendor's two names are one.

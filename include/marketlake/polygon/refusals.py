@@ -80,7 +80,7 @@ def _final(answer: Answer, told: str, key: ApiKey) -> MarketLakeError:
 
 
 def retry_after_s(header: str, now_s: float) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or as a date; None where it says nothing."""
+    """Seconds that a Retry-After header asks for, as a number or as a date; None if it says nothing."""
     with suppress(ValueError):
         return max(0.0, float(header))
     with suppress(ValueError, TypeError):

@@ -31,7 +31,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _holds(folder: os.DirEntry[str], name: str) -> bool:
-    """Whether a file of that name lies in a folder. Raises StorageError where that cannot be seen."""
+    """Whether a file of that name lies in a folder. Raises StorageError if that cannot be seen."""
     path = f"{folder.path}/{name}"  # no Path: there may be thousands
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
@@ -56,12 +56,12 @@ class LocalStorage:
         return self.root / key
 
     def read(self, key: str) -> Seen | None:
-        """The bytes of one file with their version; None where it does not exist."""
+        """The bytes of one file with their version; None if it does not exist."""
         data = self.get(key)
         return None if data is None else seen_as(data)
 
     def get(self, key: str) -> bytes | None:
-        """The bytes of one file; None where it does not exist."""
+        """The bytes of one file; None if it does not exist."""
         with told("read", self.path(key)):
             try:
                 return self.path(key).read_bytes()
@@ -69,7 +69,7 @@ class LocalStorage:
                 return None
 
     def open(self, key: str) -> BinaryIO | None:
-        """One file to read parts of; None where it does not exist."""
+        """One file to read parts of; None if it does not exist."""
         with told("read", self.path(key)):
             try:
                 return self.path(key).open("rb")
@@ -82,7 +82,7 @@ class LocalStorage:
             return self.path(key).is_file()
 
     def size_bytes(self, key: str) -> int:
-        """The size of one file; 0 where it does not exist."""
+        """The size of one file; 0 if it does not exist."""
         with told("read", self.path(key)):
             try:
                 return self.path(key).stat().st_size
@@ -90,7 +90,7 @@ class LocalStorage:
                 return 0
 
     def folders(self, prefix: str) -> list[str]:
-        """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
+        """The names of the folders directly under ``prefix``, sorted; none if it does not exist."""
         return sorted(entry.name for entry in self._entries(prefix) if entry.is_dir())
 
     def folders_with(self, prefix: str, name: str) -> list[str]:
@@ -98,12 +98,12 @@ class LocalStorage:
         return sorted(entry.name for entry in self._entries(prefix) if _holds(entry, name))
 
     def files(self, prefix: str) -> list[str]:
-        """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
+        """The names of the files directly under ``prefix``, sorted; none if it does not exist."""
         return sorted(entry.name for entry in self._entries(prefix) if entry.is_file())
 
     def tree(self, prefix: str) -> list[str]:
         """Every file below ``prefix`` however deep, and, with a slash at its end, every folder in which no
-        file can be seen: paths relative to it, sorted; none where it does not exist.
+        file can be seen: paths relative to it, sorted; none if it does not exist.
         """
         found = []
         for entry in self._entries(prefix):
@@ -132,7 +132,7 @@ class LocalStorage:
         return shutil.disk_usage(place).free
 
     def require_writable(self) -> None:
-        """Raise StorageError where a file cannot be made and written."""
+        """Raise StorageError if a file cannot be made and written."""
         with told("write into", self.root):
             self._staging.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._staging) as probe:  # it needs no name that two could share
