@@ -15,7 +15,7 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from marketlake.errors import LakeBusy, StorageError
-from marketlake.storage.disk_errors import told
+from marketlake.storage.disk_errors import as_storage_error
 from marketlake.storage.local_writer import STAGING, LocalWriter, seen_as
 from marketlake.storage.storage import Seen, checked_key
 
@@ -38,7 +38,7 @@ def _holds(folder: os.DirEntry[str], name: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        with told("read", Path(path)):
+        with as_storage_error("read", Path(path)):
             raise
 
 
@@ -62,7 +62,7 @@ class LocalStorage:
 
     def get(self, key: str) -> bytes | None:
         """The bytes of one file; None if it does not exist."""
-        with told("read", self.path(key)):
+        with as_storage_error("read", self.path(key)):
             try:
                 return self.path(key).read_bytes()
             except FileNotFoundError:
@@ -70,7 +70,7 @@ class LocalStorage:
 
     def open(self, key: str) -> BinaryIO | None:
         """One file to read parts of; None if it does not exist."""
-        with told("read", self.path(key)):
+        with as_storage_error("read", self.path(key)):
             try:
                 return self.path(key).open("rb")
             except FileNotFoundError:
@@ -78,12 +78,12 @@ class LocalStorage:
 
     def exists(self, key: str) -> bool:
         """Whether the file exists."""
-        with told("read", self.path(key)):
+        with as_storage_error("read", self.path(key)):
             return self.path(key).is_file()
 
     def size_bytes(self, key: str) -> int:
         """The size of one file; 0 if it does not exist."""
-        with told("read", self.path(key)):
+        with as_storage_error("read", self.path(key)):
             try:
                 return self.path(key).stat().st_size
             except FileNotFoundError:
@@ -105,19 +105,19 @@ class LocalStorage:
         """Every file below ``prefix`` however deep, and, with a slash at its end, every folder in which no
         file can be seen: paths relative to it, sorted; none if it does not exist.
         """
-        found = []
+        paths = []
         for entry in self._entries(prefix):
             if _is_folder(entry):
                 inside: list[str] = []
                 with suppress(StorageError):  # it cannot be listed: no file of it can be seen
                     inside = self.tree(f"{prefix}/{entry.name}" if prefix else entry.name)
-                found += [f"{entry.name}/{path}" for path in inside or [""]]
+                paths += [f"{entry.name}/{path}" for path in inside or [""]]
             else:
-                found.append(entry.name)
-        return sorted(found)
+                paths.append(entry.name)
+        return sorted(paths)
 
     def _entries(self, prefix: str) -> list[os.DirEntry[str]]:
-        with told("list", self.path(prefix)):
+        with as_storage_error("list", self.path(prefix)):
             try:
                 entries = list(os.scandir(self.path(prefix)))
             except FileNotFoundError:
@@ -133,7 +133,7 @@ class LocalStorage:
 
     def require_writable(self) -> None:
         """Raise StorageError if a file cannot be made and written."""
-        with told("write into", self.root):
+        with as_storage_error("write into", self.root):
             self._staging.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._staging) as probe:  # it needs no name that two could share
                 probe.write(b"probe")
@@ -149,7 +149,7 @@ class LocalStorage:
             raise ValueError(f"{name!r} is no name of a lock.")
         started = time.monotonic()
         stage = self._staging / name
-        with told("lock", stage):
+        with as_storage_error("lock", stage):
             (self._staging / _LOCKS).mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._staging / _LOCKS / f"{name}.lock")
         try:

@@ -1,8 +1,8 @@
 """Bytes under keys: the small interface that the lake needs of a place to keep bytes.
 
 A key is a relative POSIX path, no folder of another key. Writing is one atomic act a key, and only within
-``exclusive``, under one name for one key. That spares work; what keeps anything from being lost is that a writer
-says what it has seen: whoever was overtaken changes nothing, and is told so.
+``exclusive``, under one name for one key. That saves work; what keeps anything from being lost is that a writer
+says what it has seen: whoever was overtaken changes nothing, and learns of it.
 """
 
 from __future__ import annotations
@@ -110,10 +110,10 @@ class Storage(Protocol):
         """
 
 
-def overtaken(where: str, key: str, found: str) -> Overtaken:
+def overtaken(where: str, key: str, state: str) -> Overtaken:
     """The error of a writer that found something else under a key than it had to."""
     return Overtaken(
-        f"{key} in {where} {found}: somebody else published in between. Nothing was overwritten; what to publish is"
+        f"{key} in {where} {state}: somebody else published in between. Nothing was overwritten; what to publish is"
         " decided anew from what is there now. If this stays, clear the task later."
     )
 
