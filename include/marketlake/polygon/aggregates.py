@@ -69,7 +69,7 @@ class Page:
     """One decoded page. ``bars`` lacks only the ticker column, whose echo stands beside it."""
 
     status: str
-    said: str
+    message: str
     ticker: str | None
     adjusted: bool | None
     results_count: float | None
@@ -94,7 +94,7 @@ def decode(body: bytes) -> Page:
         raise UndecodableBody(f"the body of {len(body)} bytes is no JSON ({exc}); it begins {_shown(body)}") from exc
     return Page(
         status=decoded.status,
-        said=_text(decoded.error or decoded.message),
+        message=_text(decoded.error or decoded.message),
         ticker=decoded.ticker,
         adjusted=decoded.adjusted,
         results_count=decoded.results_count,

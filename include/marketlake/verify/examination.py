@@ -216,8 +216,8 @@ def _emptiness(certificate: Certificate, dataset: Dataset) -> list[str]:
     """Why an empty session is not shown to be one."""
     if dataset.empty is EmptyRule.REFUSED:
         return ["empty, which no session of this dataset may be"]
-    if certificate.empty_answers < dataset.empty.asked:
-        return [f"empty after {certificate.empty_answers} answers, of which {dataset.empty.asked} are needed"]
+    if certificate.empty_answers < dataset.empty.attempts:
+        return [f"empty after {certificate.empty_answers} answers, of which {dataset.empty.attempts} are needed"]
     return []
 
 
