@@ -3,7 +3,7 @@
 
 `plan_sessions` decides which sessions this run fetches; `ingest_session` is mapped over them, one task
 instance a date, so that a failed date alone is red and can be cleared alone. `report` tells what failed, is
-suspect or is missing. A run is red where a date or its report failed.
+suspect or is missing. A run is red if a date or its report failed.
 
 | run | sessions |
 |---|---|

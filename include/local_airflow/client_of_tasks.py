@@ -31,7 +31,7 @@ def client(home: Home, configured: settings.Settings) -> PolygonClient:
 
 
 def _say_waits() -> None:
-    """A wait for a turn to call is said here, too, where no other log is shown."""
+    """A wait for a turn to call is said here, too, if no other log is shown."""
     waits = logging.getLogger(call_budget.__name__)
     waits.setLevel(logging.INFO)
     waits.addHandler(_Said())

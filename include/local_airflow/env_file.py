@@ -23,7 +23,7 @@ from marketlake.errors import StopAndTell
 from marketlake.paths import path_of
 
 _IMAGE_UID = 50000
-"""The user of the image. Containers run as it where the host's user is root."""
+"""The user of the image. Containers run as it if the host's user is root."""
 
 _DEMO_HEAD = "# The demo of the containers, on made-up bars. Written by `make env DEMO=1`; delete it for another one.\n"
 

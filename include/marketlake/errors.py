@@ -90,7 +90,9 @@ class RefusedData(MarketLakeError):
     ``bodies`` are the pages received up to then, for whoever keeps the evidence.
     """
 
-    bodies: tuple[bytes, ...] = ()
+    def __init__(self, message: str, *, bodies: tuple[bytes, ...] = ()) -> None:
+        super().__init__(message)
+        self.bodies = bodies
 
 
 class MalformedPage(RefusedData):

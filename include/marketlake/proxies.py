@@ -144,7 +144,7 @@ def _address(text: str) -> _Address:
 
 
 def _host_name(name: str) -> str | None:
-    """A name as it goes over the wire, in lower case; None where it cannot be one."""
+    """A name as it goes over the wire, in lower case; None if it cannot be one."""
     with suppress(UnicodeError):
         wire = name.encode("idna").decode("ascii").lower()
         return wire if _HOST.fullmatch(wire) else None

@@ -142,7 +142,7 @@ class SessionCalendar:
         )
 
     def require_final(self, session: dt.date, now: dt.datetime, *, allow_provisional: bool) -> bool:
-        """Whether the session is final at ``now``. Raises NotFinal where it is not and must be.
+        """Whether the session is final at ``now``. Raises NotFinal if it is not and must be.
 
         A session that has begun may be fetched as provisional if the caller allows it; one that has
         not begun has no bars, and the vendor answers a future date with "not entitled".

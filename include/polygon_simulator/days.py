@@ -24,14 +24,14 @@ class Days(Protocol):
     """A source of one day's bars, in the keys and types of the aggregates endpoint."""
 
     def bars(self, ticker: str, day: dt.date) -> list[Bar]:
-        """The day's per-second bars, ascending; none where nothing traded."""
+        """The day's per-second bars, ascending; none if nothing traded."""
 
 
 class Minutes(Protocol):
-    """A source of minute bars that are served as they are, where they would otherwise be folded from seconds."""
+    """A source of minute bars that are served as they are, which would otherwise be folded from seconds."""
 
     def minutes(self, ticker: str, day: dt.date) -> list[Bar]:
-        """The day's minute bars, ascending; none where they are to be folded."""
+        """The day's minute bars, ascending; none if they are to be folded."""
 
 
 class RecordedDays:
@@ -95,7 +95,7 @@ def _of_raw_pages(path: Path, pages: re.Pattern[str]) -> list[Bar]:
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    """A file of the archive. Raises KeyError where it has none of that name."""
+    """A file of the archive. Raises KeyError if it has none of that name."""
     file = archive.extractfile(name)
     if file is None:
         raise KeyError(name)

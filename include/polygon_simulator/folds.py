@@ -50,7 +50,7 @@ def minutes(ticker: str, seconds: list[Bar], differences: Differences) -> list[B
 def day(ticker: str, bars: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
     """The day's bar: prices of regular hours, shares of the whole day; ``t`` is midnight in New York.
 
-    ``bars`` are seconds; minutes give the same, once their ``volume_only`` is off. None where regular hours
+    ``bars`` are seconds; minutes give the same, once their ``volume_only`` is off. None if regular hours
     hold no bar. On an early close the auction is a second of its own already.
     """
     regular = [bar for bar in bars if hours.regular_start_ms <= bar["t"] < hours.regular_end_ms]
@@ -69,7 +69,7 @@ def day(ticker: str, bars: list[Bar], hours: SessionHours, differences: Differen
 
 
 def open_close(ticker: str, bars: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
-    """The body of the open-close endpoint, without its status; None where there is no day's bar."""
+    """The body of the open-close endpoint, without its status; None if there is no day's bar."""
     folded = day(ticker, bars, hours, differences)
     if folded is None:
         return None
@@ -83,7 +83,7 @@ def open_close(ticker: str, bars: list[Bar], hours: SessionHours, differences: D
 
 
 def _folded(bars: list[Bar], start_ms: int) -> Bar:
-    """One bar of several. ``vw`` and ``n``, which bars may lack, are in it where every one of them has them."""
+    """One bar of several. ``vw`` and ``n``, which bars may lack, are in it if every one of them has them."""
     said = {key for key in ("vw", "n") if all(key in bar for bar in bars)}
     folded = {
         "v": _sum(bar["v"] for bar in bars),

@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         self.simulator.requests.append(entry)
 
     def _may_ask(self, query: dict[str, str]) -> bool:
-        """Whether key and budget allow a call; where not, it is refused."""
+        """Whether key and budget allow a call; if not, it is refused."""
         given = self.headers.get("Authorization", "").removeprefix("Bearer ") or query.get("apiKey", "")
         if given != self.simulator.key:
             error = "Unknown API Key" if given else "API Key was not provided"

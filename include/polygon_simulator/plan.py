@@ -40,7 +40,7 @@ class Budget:
         self._spent_at_s: deque[float] = deque()
 
     def spend(self, calls_a_minute: int | None) -> bool:
-        """Count one call. False, and nothing counted, where the minute's calls are spent."""
+        """Count one call. False, and nothing counted, if the minute's calls are spent."""
         if calls_a_minute is None:
             return True
         with self._lock:

@@ -67,7 +67,7 @@ class Simulator:
         return f"http://{self.host}:{self.port}"
 
     def start(self) -> None:
-        """Listen and serve. Raises OSError where the port is taken."""
+        """Listen and serve. Raises OSError if the port is taken."""
         self._seconds = lru_cache(maxsize=_SECONDS_KEPT_DAYS)(self.days.bars)
         recorded = self.minutes.minutes if self.minutes else _no_minutes
         self._minutes = lru_cache(maxsize=_MINUTES_KEPT_DAYS)(recorded)
@@ -97,7 +97,7 @@ class Simulator:
         return [one for one in self.requests if (one.get("day"), one.get("timespan")) == (str(day), timespan)]
 
     def page(self, question: Aggregates, base_url: str) -> dict[str, Any]:
-        """The answer to one question; ``next_url`` where bars are left, at the address it was asked at."""
+        """The answer to one question; ``next_url`` if bars are left, at the address it was asked at."""
         found = list(islice(self._window(question), question.limit + 1))
         served = found[: question.limit]
         answer: dict[str, Any] = {
@@ -117,7 +117,7 @@ class Simulator:
         return answer
 
     def open_close(self, question: OpenClose) -> Bar | None:
-        """A day's official prices; None where the day has none."""
+        """A day's official prices; None if the day has none."""
         hours = _hours(question.day)
         bars, differences = self._to_fold(question.ticker, question.day)
         return folds.open_close(question.ticker, bars, hours, differences) if hours else None
@@ -145,7 +145,7 @@ class Simulator:
         return folds.day(ticker, bars, hours, differences) if hours else None
 
     def _to_fold(self, ticker: str, day: dt.date) -> tuple[list[Bar], folds.Differences]:
-        """What a day's bar is folded from: its seconds; where it has none, its minutes, whose volume is whole."""
+        """What a day's bar is folded from: its seconds; if it has none, its minutes, whose volume is whole."""
         if seconds := self._so_far(ticker, day):
             return seconds, self.differences
         return self._minutes_so_far(ticker, day), replace(self.differences, volume_only=False)

@@ -17,7 +17,7 @@ from requests.utils import check_header_validity
 from marketlake import commands
 from marketlake.errors import KeyMissing, SettingsError
 from marketlake.polygon.api_key import key_from_environment, key_of
-from marketlake.polygon.call_budget import call_budget
+from marketlake.polygon.call_budget import budget_for
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.transport import Transport
 from marketlake.settings import Settings, environment
@@ -61,7 +61,7 @@ class PolygonHook(HttpHook):
         mask_secret(key.value)
         session = self._session(api, connection)
         self.log.info("API key %s, host %s", key, base_url)
-        budget = call_budget(configured, urlsplit(base_url).netloc)
+        budget = budget_for(configured, urlsplit(base_url).netloc)
         return PolygonClient(
             Transport(session, key, api, base_url=base_url, take_turn=budget.take_turn if budget else None)
         )

@@ -39,7 +39,7 @@ class _MayPass(Exception):
 
 
 def send(configured: Reporting, subject: str, text: str) -> None:
-    """Send a message over every configured channel, also where an earlier one failed.
+    """Send a message over every configured channel, also if an earlier one failed.
 
     A webhook that answers too late may get a message twice: better than none. Raises NotSent.
     """

@@ -1,4 +1,4 @@
-"""The last task of a run: one message of what failed, is suspect or is missing, and a red task where a date failed."""
+"""The last task of a run: one message of what failed, is suspect or is missing, and a red task if a date failed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AFTER_THE_DATES = ["dates_ended", "report"]
 def report(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
     """Tell what became of a run of a dataset; of a scheduled one, also what the catch-up window still lacks.
 
-    Raises AirflowFailException where a date failed, or where the message could not be sent.
+    Raises AirflowFailException if a date failed, or if the message could not be sent.
     """
     run = context["dag_run"]
     looked: dict[str, Any] = {}
@@ -45,7 +45,7 @@ def report(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
 def summarise_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
     """Write and tell what came of an audit. A suspect session is news in the message once, not every day.
 
-    Raises AirflowFailException where a date failed, or where the message could not be sent, and, once all is
+    Raises AirflowFailException if a date failed, or if the message could not be sent, and, once all is
     told, what kept the summary from being written.
     """
     told = summary(audit_title(dataset, ticker), context, "plan_audit", "audit_session")
@@ -93,7 +93,7 @@ def summary(what: str, context: Mapping[str, Any], plan_task: str, mapped_task: 
 
 
 def tell(told: RunSummary, context: Mapping[str, Any]) -> None:
-    """Log a summary, send it if the run was scheduled and the settings ask for it, and fail where a date failed.
+    """Log a summary, send it if the run was scheduled and the settings ask for it, and fail if a date failed.
 
     The log comes first: no trouble with sending hides the verdict. Raises AirflowFailException.
     """
@@ -126,7 +126,7 @@ def skip_report_in_backfill(result: Mapping[str, Any], context: Mapping[str, Any
 
 
 def _look(dataset: str, ticker: str, own: dt.date) -> dict[str, Any]:
-    """What the lake still lacks among the last sessions, also where it cannot be read."""
+    """What the lake still lacks among the last sessions, also if it cannot be read."""
     try:
         lake = Lake(settings.load(), now=system_clock)
         window = planning.catch_up_window(lake, own)

@@ -117,7 +117,7 @@ class SessionTimetable(Timetable):
         return _new_york(session + dt.timedelta(days=1), self._ready_time)
 
     def _backfill_from(self, session: dt.date) -> pendulum.DateTime:
-        """From when a backfill's run may start: where the bars are final, any past moment; else when it is due.
+        """From when a backfill's run may start: if the bars are final, any past moment; else when it is due.
 
         The moment is the session's, since Airflow 3.3 makes the id of a backfill's run of it, and asks no timetable.
         """

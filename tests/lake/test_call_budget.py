@@ -177,7 +177,7 @@ def test_a_noticeable_wait_is_told_when_it_begins(
 
 def test_without_the_setting_there_is_no_budget(tmp_path: Path) -> None:
     assert settings.load().api.requests_per_minute is None
-    assert call_budget.call_budget(settings.load(), "api.massive.com") is None
+    assert call_budget.budget_for(settings.load(), "api.massive.com") is None
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "2.5", "many"])
@@ -193,7 +193,7 @@ def test_the_vendors_two_names_share_a_budget_and_every_other_host_has_its_own(
 ) -> None:
     configured = limited(monkeypatch, tmp_path)
     for host in ("api.massive.com", "api.polygon.io", "127.0.0.1:8000", "127.0.0.1:8001", "proxy.example.com"):
-        budget = call_budget.call_budget(configured, host)
+        budget = call_budget.budget_for(configured, host)
         assert budget is not None
         assert budget.take_turn("a page") == 0
     assert sorted(path.name for path in (tmp_path / "logs" / "calls").glob("*.sqlite")) == [
@@ -397,7 +397,7 @@ def processes() -> Iterator[ProcessPoolExecutor]:
 
 def fetch_with_others(configured: settings.Settings, request: BarRequest) -> tuple[int, list[int]]:
     """Which process it was, and how many bars each page has."""
-    budget = call_budget.call_budget(configured, urlsplit(configured.api.base_url).netloc, window_s=2)
+    budget = call_budget.budget_for(configured, urlsplit(configured.api.base_url).netloc, window_s=2)
     assert budget is not None
     client = PolygonClient(
         Transport(requests.Session(), ApiKey(KEY, "a test"), configured.api, take_turn=budget.take_turn)

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import NOW, a_client
 from marketlake import settings
-from marketlake.audit.due import Because, audit_plan, because, due
+from marketlake.audit.due import AuditReason, audit_plan, reason_for, sessions_due
 from marketlake.audit.visits import Visit, Visits
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
@@ -64,50 +64,50 @@ SWITCHED_OFF = Reconciliation(
 CASES = [
     # age in sessions, fetched how long after it was final, what its certificate says, due because of
     (0, HOUR, {}, None),
-    (1, HOUR, {}, Because.REVISIT),
+    (1, HOUR, {}, AuditReason.REVISIT),
     (1, 30 * HOUR, {}, None),
     (6, 30 * HOUR, {}, None),
-    (7, 30 * HOUR, {}, Because.REVISIT),
+    (7, 30 * HOUR, {}, AuditReason.REVISIT),
     (29, 20 * 24 * HOUR, {}, None),
-    (30, 20 * 24 * HOUR, {}, Because.REVISIT),
+    (30, 20 * 24 * HOUR, {}, AuditReason.REVISIT),
     (500, 700 * 24 * HOUR, {}, None),
-    (40, 10 * HOUR, {}, Because.REVISIT),  # a machine that slept over every age
-    (0, HOUR, {"state": State.PROVISIONAL}, Because.PROVISIONAL),
+    (40, 10 * HOUR, {}, AuditReason.REVISIT),  # a machine that slept over every age
+    (0, HOUR, {"state": State.PROVISIONAL}, AuditReason.PROVISIONAL),
     (0, HOUR, {"state": State.SUSPECT}, None),
     (10, 14 * 24 * HOUR, {"state": State.SUSPECT}, None),  # looked at an hour ago
-    (10, 12 * 24 * HOUR, {"state": State.SUSPECT}, Because.SUSPECT),
+    (10, 12 * 24 * HOUR, {"state": State.SUSPECT}, AuditReason.SUSPECT),
     (500, 720 * 24 * HOUR, {"state": State.SUSPECT}, None),
-    (500, 600 * 24 * HOUR, {"state": State.SUSPECT}, Because.SUSPECT),
-    (0, HOUR, {"reconciliation": None}, Because.NOT_COMPARED),
-    (0, HOUR, {"reconciliation": FAILED}, Because.NOT_COMPARED),
-    (0, HOUR, {"reconciliation": SWITCHED_OFF}, Because.NOT_COMPARED),
+    (500, 600 * 24 * HOUR, {"state": State.SUSPECT}, AuditReason.SUSPECT),
+    (0, HOUR, {"reconciliation": None}, AuditReason.NOT_COMPARED),
+    (0, HOUR, {"reconciliation": FAILED}, AuditReason.NOT_COMPARED),
+    (0, HOUR, {"reconciliation": SWITCHED_OFF}, AuditReason.NOT_COMPARED),
     (0, HOUR, {"reconciliation": NO_PLAN}, None),
-    (10, 12 * 24 * HOUR, {"reconciliation": NO_PLAN}, Because.NOT_COMPARED),  # the plan may be another now
+    (10, 12 * 24 * HOUR, {"reconciliation": NO_PLAN}, AuditReason.NOT_COMPARED),  # the plan may be another now
     (10, 14 * 24 * HOUR, {"reconciliation": NONE_THERE}, None),
-    (500, 600 * 24 * HOUR, {"reconciliation": NONE_THERE}, Because.NOT_COMPARED),
+    (500, 600 * 24 * HOUR, {"reconciliation": NONE_THERE}, AuditReason.NOT_COMPARED),
     (500, 720 * 24 * HOUR, {"reconciliation": NONE_THERE}, None),
 ]
 
 
 @pytest.mark.parametrize(("age", "after", "says", "expected"), CASES)
 def test_a_session_is_due_by_age_state_and_last_look(
-    lake: Lake, waits: list[float], age: int, after: dt.timedelta, says: dict[str, object], expected: Because | None
+    lake: Lake, waits: list[float], age: int, after: dt.timedelta, says: dict[str, object], expected: AuditReason | None
 ) -> None:
     session = sessions_back(lake, age)
     hold(lake, session, waits, final_from(session) + after, **says)
-    found = due(lake, SECONDS, "SPY")
-    assert [(one.session, one.because) for one in found] == ([(session, expected)] if expected else [])
-    assert because(lake, SECONDS, spy(session)) == (expected or Because.ASKED)
+    found = sessions_due(lake, SECONDS, "SPY")
+    assert [(one.session, one.reason) for one in found] == ([(session, expected)] if expected else [])
+    assert reason_for(lake, SECONDS, spy(session)) == (expected or AuditReason.ASKED)
 
 
 def test_a_visit_counts_as_a_look_and_a_note_that_cannot_be_read_does_not(lake: Lake, waits: list[float]) -> None:
     session = sessions_back(lake, 7)
     hold(lake, session, waits, final_from(session) + HOUR)
-    assert [one.because for one in due(lake, SECONDS, "SPY")] == [Because.REVISIT]
+    assert [one.reason for one in sessions_due(lake, SECONDS, "SPY")] == [AuditReason.REVISIT]
     visited(lake, session, NOW - HOUR)
-    assert due(lake, SECONDS, "SPY") == []
+    assert sessions_due(lake, SECONDS, "SPY") == []
     (lake.storage.root / f"audit/spy/date={session}.json").write_text("{not json")
-    assert [one.because for one in due(lake, SECONDS, "SPY")] == [Because.REVISIT]
+    assert [one.reason for one in sessions_due(lake, SECONDS, "SPY")] == [AuditReason.REVISIT]
 
 
 def test_a_file_that_proves_nothing_is_due_first(lake: Lake, waits: list[float]) -> None:
@@ -115,9 +115,9 @@ def test_a_file_that_proves_nothing_is_due_first(lake: Lake, waits: list[float])
         hold(lake, sessions_back(lake, age), waits, final_from(sessions_back(lake, age)))
     broken = sessions_back(lake, 1)
     (lake.storage.root / kept_by(lake).partitions.path(spy(broken))).write_bytes(b"PAR1 no more")
-    assert [(one.session, one.because) for one in due(lake, SECONDS, "SPY")] == [
-        (broken, Because.UNPROVEN),
-        (sessions_back(lake, 2), Because.REVISIT),
+    assert [(one.session, one.reason) for one in sessions_due(lake, SECONDS, "SPY")] == [
+        (broken, AuditReason.UNPROVEN),
+        (sessions_back(lake, 2), AuditReason.REVISIT),
     ]
 
 
@@ -127,7 +127,9 @@ def test_urgent_ones_go_first_and_then_the_longest_unseen(lake: Lake, waits: lis
         session = sessions_back(lake, age)
         fetched_at = NOW - HOUR if age == 5 else final_from(session) + HOUR
         hold(lake, session, waits, fetched_at, **says)
-    assert [one.session for one in due(lake, SECONDS, "SPY")] == [sessions_back(lake, age) for age in (9, 8, 7, 5)]
+    assert [one.session for one in sessions_due(lake, SECONDS, "SPY")] == [
+        sessions_back(lake, age) for age in (9, 8, 7, 5)
+    ]
 
 
 def test_what_failed_last_comes_behind_everything_else_and_takes_turns(lake: Lake, waits: list[float]) -> None:
@@ -141,7 +143,7 @@ def test_what_failed_last_comes_behind_everything_else_and_takes_turns(lake: Lak
             Visits(lake.storage).note(
                 writer, "SPY", Visit(session, "revisit", "failed", "", 0, 0, failed_at_ms=failed_at_ms)
             )
-    assert [one.session for one in due(lake, SECONDS, "SPY")] == [third, second, first]
+    assert [one.session for one in sessions_due(lake, SECONDS, "SPY")] == [third, second, first]
 
 
 def test_a_run_takes_its_share_and_says_what_is_left(
@@ -166,7 +168,7 @@ def test_a_range_takes_every_session_that_is_held_in_it(lake: Lake, waits: list[
 
 
 def test_without_partitions_nothing_is_due(lake: Lake) -> None:
-    assert due(lake, SECONDS, "SPY") == []
+    assert sessions_due(lake, SECONDS, "SPY") == []
 
 
 def test_sessions_outside_the_lakes_history_are_left_alone(
@@ -175,7 +177,7 @@ def test_sessions_outside_the_lakes_history_are_left_alone(
     session = sessions_back(lake, 7)
     hold(lake, session, waits, final_from(session))
     monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", str(LAST))
-    assert due(Lake(settings.load(), now=lambda: NOW), SECONDS, "SPY") == []
+    assert sessions_due(Lake(settings.load(), now=lambda: NOW), SECONDS, "SPY") == []
 
 
 def test_where_nothing_is_compared_nothing_waits_for_it(
@@ -183,4 +185,4 @@ def test_where_nothing_is_compared_nothing_waits_for_it(
 ) -> None:
     hold(lake, LAST, waits, NOW, reconciliation=None)
     monkeypatch.setenv("MARKETLAKE__RECONCILE__ENABLED", "false")
-    assert due(Lake(settings.load(), now=lambda: NOW), SECONDS, "SPY") == []
+    assert sessions_due(Lake(settings.load(), now=lambda: NOW), SECONDS, "SPY") == []

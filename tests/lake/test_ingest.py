@@ -41,7 +41,7 @@ from marketlake.polygon import aggregates
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.listing import followed
-from marketlake.polygon.refusals import Answer, meaning
+from marketlake.polygon.refusals import Answer, error_for
 from marketlake.polygon.request import Timespan
 from marketlake.quality.checks import Check, require_acceptable, run_checks
 from polygon_simulator.plan import Plan
@@ -330,7 +330,7 @@ def test_an_answer_without_a_date_leaves_the_time_to_this_machine(
 )
 def test_a_request_id_of_any_kind_refuses_no_page(request_id: str, kept: str) -> None:
     page = aggregates.decode(f'{{"status": "OK", "request_id": {request_id}, "message": 5, "results": []}}'.encode())
-    assert (page.request_id, page.said) == (kept, "5")
+    assert (page.request_id, page.message) == (kept, "5")
 
 
 def test_a_provisional_partition_becomes_complete_under_the_same_revision(
@@ -419,7 +419,7 @@ def test_no_revision_is_numbered_twice_though_an_old_one_was_put_back(
     ],
 )
 def test_an_unsuccessful_answer_has_its_meaning(code: int, status: str, said: str, error: type[Exception]) -> None:
-    assert type(meaning(Answer(code, status, said), "about", ApiKey(KEY, "a test"), 0)) is error
+    assert type(error_for(Answer(code, status, said), "about", ApiKey(KEY, "a test"), 0)) is error
 
 
 def test_a_next_url_that_is_no_address_is_refused(lake: Lake, client: PolygonClient) -> None:

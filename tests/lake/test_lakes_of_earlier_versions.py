@@ -20,7 +20,7 @@ from conftest import KEY, NOW, files_under
 from earlier_version import EarlierVersion, earlier_version
 from marketlake import settings
 from marketlake.audit.audit import audit_session
-from marketlake.audit.due import due
+from marketlake.audit.due import sessions_due
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
@@ -86,7 +86,7 @@ def audited(lake: Lake, day: str) -> tuple[str, str, str]:
 
 
 def days_due(lake: Lake) -> list[str]:
-    return [str(one.session) for one in due(lake, SECOND_BARS.spec, "SPY")]
+    return [str(one.session) for one in sessions_due(lake, SECOND_BARS.spec, "SPY")]
 
 
 def verified(lake: Lake) -> Verification:

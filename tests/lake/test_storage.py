@@ -31,7 +31,7 @@ PARTITION = f"processed/spy/date={DAY}/bars.parquet"
 
 @pytest.fixture(autouse=True)
 def nothing_said_yet() -> None:
-    local_writer._tell_unsynced.cache_clear()
+    local_writer._warn_unsynced.cache_clear()
 
 
 def folders_answer(number: int) -> Callable[[int], None]:

@@ -91,7 +91,7 @@ def _fill(home: Home, airflow: Stack, coverage: Coverage, wanted: Range, *, refe
 
 @contextmanager
 def _unpaused(airflow: Stack, dag: str) -> Iterator[None]:
-    """A paused DAG leaves a backfill queued for ever. Unpaused only where that starts no schedule."""
+    """A paused DAG leaves a backfill queued for ever. Unpaused only if that starts no schedule."""
     known = airflow.api.dag(dag)
     paused = known is not None and known["is_paused"]
     if paused and not airflow.ours:

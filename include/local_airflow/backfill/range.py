@@ -37,7 +37,7 @@ class Range:
 
 
 def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None], dataset: str = UNNAMED) -> Range:
-    """The final sessions of a range. Raises SettingsError in one line where there are none to be had."""
+    """The final sessions of a range. Raises SettingsError in one line if there are none to be had."""
     start, end = _date("FROM", first), _date("TO", last)
     if end < start:
         raise SettingsError(f"TO={end} is before FROM={start}: swap them.")
@@ -102,7 +102,7 @@ def estimate_line(lake: Lake, dataset: Dataset, ticker: str, wanted: Range, *, r
 
 
 def _time(lake: Lake, cost: preflight.Estimate) -> str:
-    """What takes longer: Airflow's dispatching, or the calls where they are limited."""
+    """What takes longer: Airflow's dispatching, or the calls if they are limited."""
     dispatch_min = cost.sessions / _SESSIONS_A_MINUTE
     if cost.least_min is None or cost.least_min < dispatch_min:
         return _minutes(dispatch_min)

@@ -41,7 +41,7 @@ class BackfillRun:
         self._silent_looks = 0
 
     def create_or_attach(self, *, refetch: bool) -> bool:
-        """Whether there is anything to watch. Raises AirflowTrouble where another range is active."""
+        """Whether there is anything to watch. Raises AirflowTrouble if another range is active."""
         active = self._api.active_backfill(self._dag_id)
         if active is not None and self._runs_left(*dates_of(active)) == 0:
             self._await_completion(active["id"])
@@ -93,8 +93,8 @@ class BackfillRun:
     def watch(self, keep_alive: Callable[[], None] | None, *, ours: bool) -> None:
         """Block until every run of the range has ended, saying how far it is.
 
-        Bounded by the tasks' own bounds, by ``keep_alive``, which raises where processes end too often, and,
-        where Airflow is not ours, by the backfill being unpaused and the scheduler alive. Raises AirflowTrouble.
+        Bounded by the tasks' own bounds, by ``keep_alive``, which raises if processes end too often, and,
+        if Airflow is not ours, by the backfill being unpaused and the scheduler alive. Raises AirflowTrouble.
         """
         told, looked = "", time.monotonic()
         while True:
@@ -114,7 +114,7 @@ class BackfillRun:
             time.sleep(_POLL_S)
 
     def _require_moving(self) -> None:
-        """Raise AirflowTrouble where an Airflow that is not ours will start none of the runs."""
+        """Raise AirflowTrouble if an Airflow that is not ours will start none of the runs."""
         active, dag = self._api.active_backfill(self._dag_id), self._api.dag(self._dag_id)
         health = self._api.healthy()
         if (active and active["is_paused"]) or (dag and dag["is_paused"]):
@@ -127,7 +127,7 @@ class BackfillRun:
             )
 
     def pause(self) -> None:
-        """Start no further run of this backfill, also where it was created but not yet answered for."""
+        """Start no further run of this backfill, also if it was created but not yet answered for."""
         active = self._api.active_backfill(self._dag_id)
         if active is not None and dates_of(active) == (self._wanted.first, self._wanted.last):
             self._api.steer_backfill(active["id"], "pause")

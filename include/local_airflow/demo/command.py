@@ -77,7 +77,7 @@ def run(*, keep: bool, dataset: str = "") -> int:
 
 
 def _of_settings() -> str:
-    """The dataset that a person's settings have on; where they cannot be read, nothing else of theirs is needed."""
+    """The dataset that a person's settings have on; if they cannot be read, nothing else of theirs is needed."""
     try:
         return settings.load().datasets.on[0]
     except SettingsError:

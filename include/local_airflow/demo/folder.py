@@ -78,7 +78,7 @@ class DemoFolder:
             lock.release()
 
     def _claim(self) -> None:
-        """Mark the folder as a demo's. Raises AirflowTrouble where it holds what no demo has made."""
+        """Mark the folder as a demo's. Raises AirflowTrouble if it holds what no demo has made."""
         others = [name for name in _OWN_FOLDERS if (self.path / name).exists()]
         if others and not (self.path / _MARK).exists():
             raise AirflowTrouble(
@@ -140,7 +140,7 @@ class DemoFolder:
         return told[1] if told else None
 
     def heal(self, address: str) -> None:
-        """Let the simulator answer without faults. Raises AirflowTrouble where it has died."""
+        """Let the simulator answer without faults. Raises AirflowTrouble if it has died."""
         self.simulator.require_alive()
         with requests.Session() as http:
             http.trust_env = False

@@ -37,7 +37,7 @@ class AirflowApi:
 
     def be_patient(self, meanwhile: Callable[[], None]) -> None:
         """From now on, wait for a server that does not answer: it is started again, for which ``meanwhile`` is called,
-        which raises where that is in vain.
+        which raises if that is in vain.
         """
         self._meanwhile = meanwhile
 
@@ -50,7 +50,7 @@ class AirflowApi:
         return dict(response.json()) if response.ok else None
 
     def log_in(self) -> bool:
-        """Get a token. False where the server does not know this user with this password."""
+        """Get a token. False if the server does not know this user with this password."""
         try:
             response = self._http.post(
                 f"{self.base_url}/auth/token",
@@ -65,7 +65,7 @@ class AirflowApi:
         return True
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
-        """The DAG; None where Airflow does not know it (yet)."""
+        """The DAG; None if Airflow does not know it (yet)."""
         response = self._send("GET", f"dags/{dag_id}", missing_ok=True)
         return response
 
@@ -171,7 +171,7 @@ class AirflowApi:
         return dict(response.json()) if response.content else None
 
     def _answer(self, method: str, path: str, given: Mapping[str, Any]) -> requests.Response:
-        """What the server answers. Raises ApiSilent where it does not, for as long as it is waited for."""
+        """What the server answers. Raises ApiSilent if it does not, for as long as it is waited for."""
         deadline = time.monotonic() + _SILENCE_S
         while True:
             try:

@@ -118,7 +118,7 @@ class Home:
             return True
 
     def claim(self) -> None:
-        """Mark the folder as this project's. Raises AirflowTrouble where another Airflow lives in it:
+        """Mark the folder as this project's. Raises AirflowTrouble if another Airflow lives in it:
         its database may be of another version, and would be changed for good.
         """
         self._make_folder()
@@ -143,7 +143,7 @@ class Home:
             ) from exc
 
     def migrate(self) -> None:
-        """Create or update the metadata database, within ``starting``; there is nothing to do where the last time is
+        """Create or update the metadata database, within ``starting``; there is nothing to do if the last time is
         still good. Raises AirflowTrouble.
         """
         self.claim()

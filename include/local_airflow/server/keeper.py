@@ -34,7 +34,7 @@ class Patience:
         self._since_s: dict[str, float] = {}
 
     def __call__(self) -> None:
-        """Raise AirflowTrouble where something has ended and stays so, or everything is being ended."""
+        """Raise AirflowTrouble if something has ended and stays so, or everything is being ended."""
         running = self._processes.running()
         if running is None or running.ending:
             self._processes.require_alive()
@@ -77,7 +77,7 @@ class Keeper:
         return True
 
     def __call__(self) -> None:
-        """Look after the processes once. Raises AirflowTrouble where they end too often, or on purpose."""
+        """Look after the processes once. Raises AirflowTrouble if they end too often, or on purpose."""
         if not self.is_the_one():
             self._patience()
             return
@@ -120,7 +120,7 @@ def of_home(home: Home, say: Callable[[str], None]) -> Keeper:
 
 def keep() -> int:
     """The process that ``make up`` starts beside Airflow: keeps it until it is ended, with the settings that Airflow
-    was started with. 0 if there is nothing for it to keep. Raises AirflowTrouble where something ends too often.
+    was started with. 0 if there is nothing for it to keep. Raises AirflowTrouble if something ends too often.
     """
     folder = Path(os.environ["AIRFLOW_HOME"])
     processes, environment = Processes(folder), dict(os.environ)

@@ -1,4 +1,4 @@
-"""What Airflow's ``db migrate`` has left on one home, so that it is not started where it has nothing to do.
+"""What Airflow's ``db migrate`` has left on one home, so that it is not started if it has nothing to do.
 
 Known of the embedded database alone, which is asked for its revision each time. Should the note ever be wrong, each
 process of Airflow still refuses a database of another revision; and each keeps the templates of log files up to date.
@@ -43,7 +43,7 @@ class Migration:
             (self._folder / _NOTE).write_text(json.dumps(done))
 
     def _done(self) -> dict[str, str] | None:
-        """What there is to know of it; None where that is not enough."""
+        """What there is to know of it; None if that is not enough."""
         if self._environment[DATABASE] != embedded_database(self._folder):
             return None
         given = {name: value for name, value in sorted(self._environment.items()) if name.startswith(_MATTERS)}

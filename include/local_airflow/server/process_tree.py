@@ -13,7 +13,7 @@ KILL_WAIT_S = 5
 
 
 def process_of(pid: int, started_s: float) -> psutil.Process | None:
-    """The living process of that id and start time, seconds since 1970; None where there is none."""
+    """The living process of that id and start time, seconds since 1970; None if there is none."""
     try:
         process = psutil.Process(pid)
         same = abs(process.create_time() - started_s) < 1

@@ -69,7 +69,7 @@ class Processes:
         self._begun = False
 
     def running(self) -> Running | None:
-        """What was started before and lives; None where nothing does."""
+        """What was started before and lives; None if nothing does."""
         try:
             stored = json.loads(self._file.read_text())
             pids = {name: (int(pid), float(started_s)) for name, (pid, started_s) in stored["pids"].items()}
@@ -89,7 +89,7 @@ class Processes:
         return running if running.alive() else None
 
     def settled(self) -> Running | None:
-        """The same, once nothing is being ended any more. Raises AirflowTrouble where that takes too long."""
+        """The same, once nothing is being ended any more. Raises AirflowTrouble if that takes too long."""
         deadline = time.monotonic() + _ENDING_S
         while (running := self.running()) is not None and running.ending:
             if time.monotonic() > deadline:
@@ -101,7 +101,7 @@ class Processes:
         return running
 
     def start(self, name: str, command: list[str], port: int, started_by: str, environment: dict[str, str]) -> None:
-        """Start one process in a group of its own. Raises AirflowTrouble where those that this object has started
+        """Start one process in a group of its own. Raises AirflowTrouble if those that this object has started
         before were ended meanwhile, or are being ended.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,7 @@ class Processes:
             return ""
 
     def require_alive(self) -> None:
-        """Raise AirflowTrouble where one of the started processes has ended."""
+        """Raise AirflowTrouble if one of the started processes has ended."""
         for name in self.ended():
             raise AirflowTrouble(f"{self.end_of(name)}.")
         if self.running() is None:

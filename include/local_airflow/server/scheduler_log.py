@@ -24,13 +24,13 @@ class SchedulerLog:
 
     @classmethod
     def of(cls, processes: Processes) -> SchedulerLog | None:
-        """The log of the scheduler that the commands started; None where the Airflow that is up is somebody else's."""
+        """The log of the scheduler that the commands started; None if the Airflow that is up is somebody else's."""
         if processes.running() is None:
             return None
         return cls(processes.log_of("scheduler"), processes.log_of("scheduler-before"))
 
     def cause_of(self, task_instance_id: str) -> str:
-        """Why that try of a task ended before its process began, on one line; empty where nothing says so.
+        """Why that try of a task ended before its process began, on one line; empty if nothing says so.
 
         The executor names no task beside its traceback: it stands between two mentions of the task instance, of
         which the first says that it was queued, and the second that it has ended.

@@ -1,4 +1,4 @@
-"""Airflow's database where it is the embedded SQLite: whoever will write waits for a turn, and does not fail.
+"""Airflow's database if it is the embedded SQLite: whoever will write waits for a turn, and does not fail.
 
 Airflow creates backfill runs inside savepoints. pysqlite opens no transaction for a savepoint, so each run was
 committed separately, and a concurrent commit made the next write fail (SQLITE_BUSY_SNAPSHOT). Airflow then rolled

@@ -80,7 +80,7 @@ def _kept(home: Home, found: Stack, say: Callable[[str], None]) -> Stack:
 
 
 def find(home: Home) -> Stack | None:
-    """The Airflow that is up on this home, well or not; None where there is none. Raises AirflowTrouble if it is
+    """The Airflow that is up on this home, well or not; None if there is none. Raises AirflowTrouble if it is
     somebody else's and out of reach.
     """
     running = Processes(home.folder).settled()
@@ -120,7 +120,7 @@ def mend(home: Home, found: Stack, say: Callable[[str], None]) -> bool:
 
 
 def _require_same_lake(home: Home) -> None:
-    """Raise AirflowTrouble where our Airflow that is up was started for another lake, which its tasks would write."""
+    """Raise AirflowTrouble if our Airflow that is up was started for another lake, which its tasks would write."""
     running = Processes(home.folder).running()
     here, there = variables_of_the_lake(home.environment), running.given if running else {}
     differing = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))

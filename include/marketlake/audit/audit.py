@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from marketlake.audit.due import Because, because, due
+from marketlake.audit.due import AuditReason, reason_for, sessions_due
 from marketlake.audit.visits import Visit, Visits
 from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import SECOND_BARS
@@ -45,7 +45,7 @@ class Audit(msgspec.Struct, frozen=True):
 def audit_session(lake: Lake, dataset: Dataset, key: PartitionKey, client: PolygonClient) -> Visit:
     """Fetch a session again, publish what differs, and note the visit, or that it failed. Raises as ``ingest`` does."""
     store = lake.store(dataset.spec)
-    reason = because(lake, dataset.spec, key)
+    reason = reason_for(lake, dataset.spec, key)
     try:
         report = ingest(lake, dataset, key, client)
     except MarketLakeError:
@@ -65,8 +65,8 @@ def audit_session(lake: Lake, dataset: Dataset, key: PartitionKey, client: Polyg
     return visit
 
 
-def _note_failure(lake: Lake, store: DatasetStore, key: PartitionKey, reason: Because) -> None:
-    """So that the next run takes others first. If that fails, the failure itself is still what is told."""
+def _note_failure(lake: Lake, store: DatasetStore, key: PartitionKey, reason: AuditReason) -> None:
+    """So that the next run takes others first. If that fails, the failure itself is still what is reported."""
     last = Visits(store.storage).last(key.ticker, key.session)
     visit = last or Visit(key.session, reason.value, "failed", "", 0, visited_at_ms=0)
     try:
@@ -90,24 +90,28 @@ def summarise(lake: Lake, spec: DatasetSpec, ticker: str, planned: Sequence[str]
         tuple(planned),
         tuple(sorted(day for day in planned if day not in seen)),
         tuple(sorted(visits, key=lambda visit: visit.session)),
-        len({str(one.session) for one in due(lake, spec, ticker)} - set(planned)),
-        dict(Counter(one.state.value if one else "unproven" for one in held.values())),
-        {str(day): one.suspect_because for day, one in sorted(held.items()) if one and one.state is State.SUSPECT},
+        len({str(due.session) for due in sessions_due(lake, spec, ticker)} - set(planned)),
+        dict(Counter(certificate.state.value if certificate else "unproven" for certificate in held.values())),
+        {
+            str(day): certificate.suspect_because
+            for day, certificate in sorted(held.items())
+            if certificate and certificate.state is State.SUSPECT
+        },
         spec.name,
     )
     with lake.store(spec).writer(f"audit-{ticker.lower()}") as writer:
         writer.put(audit_path(ticker), msgspec.json.encode(audit))
-    _tell(audit, spec.title(ticker))
+    _log_audit(audit, spec.title(ticker))
     return audit
 
 
-def _tell(audit: Audit, subject: str) -> None:
+def _log_audit(audit: Audit, subject: str) -> None:
     _log.info("%-10s  %-12s  %-9s  %8s  %s", "session", "because", "outcome", "revision", "state")
     for visit in audit.visits:
-        told = "; ".join(text for text in (visit.changes, *visit.suspect_because) if text)
+        remarks = "; ".join(text for text in (visit.changes, *visit.suspect_because) if text)
         _log.info(
             "%-10s  %-12s  %-9s  %8d  %s%s",
-            visit.session, visit.because, visit.outcome, visit.revision, visit.state, f": {told}" if told else "",
+            visit.session, visit.because, visit.outcome, visit.revision, visit.state, f": {remarks}" if remarks else "",
         )  # fmt: skip
     for day in audit.failed:
         _log.error("%-10s  FAILED: see the log of its task", day)

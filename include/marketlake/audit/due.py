@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 _YOUNG_SESSIONS = 30
 
 
-class Because(enum.StrEnum):
+class AuditReason(enum.StrEnum):
     """Why a session is looked at again; the first that fits, which is also the order of urgency."""
 
     UNPROVEN = "unproven"
@@ -37,7 +37,7 @@ class Due:
     """
 
     session: dt.date
-    because: Because
+    reason: AuditReason
     looked_at_ms: int
     failed_at_ms: int = 0
 
@@ -47,43 +47,42 @@ class Due:
         return self.failed_at_ms > self.looked_at_ms
 
 
-def due(lake: Lake, spec: DatasetSpec, ticker: str) -> list[Due]:
+def sessions_due(lake: Lake, spec: DatasetSpec, ticker: str) -> list[Due]:
     """Every session that is due, most urgent first, then the one whose last look is longest ago.
 
-    Those whose last visit failed come behind all others, so that what cannot be mended holds nothing up.
-    Sessions without a partition are a run's work, and those that are not final nobody's yet. Reads the
+    Those whose last visit failed come behind all others, so that what cannot be repaired holds nothing up.
+    Skips sessions without a partition, which a run fetches, and those that are not final yet. Reads the
     footer of every partition.
     """
     held = Coverage(lake, spec, ticker).certificates()
     last, visits = lake.calendar.last_final(lake.now()), Visits(lake.store(spec).storage)
     known = lake.calendar.sessions(min(held), last) if held and last else []
-    found = [
+    looks = [
         _due(lake, visits.last(ticker, session), held[session], known, position)
         for position, session in enumerate(known)
         if session in held
     ]
-    order = list(Because)
-    waiting = [one for one in found if one is not None]
+    order = list(AuditReason)
     return sorted(
-        waiting,
-        key=lambda one: (
-            one.has_failed,
-            order.index(one.because),
-            max(one.looked_at_ms, one.failed_at_ms),
-            one.session,
+        (due for due in looks if due is not None),
+        key=lambda due: (
+            due.has_failed,
+            order.index(due.reason),
+            max(due.looked_at_ms, due.failed_at_ms),
+            due.session,
         ),
     )
 
 
-def because(lake: Lake, spec: DatasetSpec, key: PartitionKey) -> Because:
+def reason_for(lake: Lake, spec: DatasetSpec, key: PartitionKey) -> AuditReason:
     """Why one session is due; ASKED if it is not."""
     store, last = lake.store(spec), lake.calendar.last_final(lake.now())
     since = lake.calendar.sessions(key.session, last) if last else []
     if not since:
-        return Because.ASKED
+        return AuditReason.ASKED
     visit = Visits(store.storage).last(key.ticker, key.session)
-    found = _due(lake, visit, store.partitions.certificate(key), since, 0)
-    return found.because if found else Because.ASKED
+    due = _due(lake, visit, store.partitions.certificate(key), since, 0)
+    return due.reason if due else AuditReason.ASKED
 
 
 def audit_plan(
@@ -93,16 +92,16 @@ def audit_plan(
     if first is not None or last is not None:
         held = lake.store(spec).partitions.sessions(ticker)
         return sorted(day for day in held if (first or day) <= day <= (last or day))
-    waiting = due(lake, spec, ticker)
+    waiting = sessions_due(lake, spec, ticker)
     taken = waiting[: lake.settings.audit.sessions_a_run]
     if len(taken) < len(waiting):
         _log.warning(
             "%s: %d sessions are due; %d are looked at now, the rest with the next runs (audit.sessions_a_run)",
             spec.title(ticker), len(waiting), len(taken),
         )  # fmt: skip
-    for reason, count in Counter(one.because for one in taken).items():
+    for reason, count in Counter(due.reason for due in taken).items():
         _log.info("%s: %d due as %s", spec.title(ticker), count, reason.value)
-    return [one.session for one in taken]
+    return [due.session for due in taken]
 
 
 def _due(
@@ -119,26 +118,26 @@ def _due(
 
 def _reason(
     lake: Lake, certificate: Certificate | None, known: list[dt.date], position: int, looked_at_ms: int
-) -> Because | None:
-    """Why the session at that position of the known ones is due; None where it is not."""
+) -> AuditReason | None:
+    """Why the session at that position of the known ones is due; None if it is not."""
     if certificate is None:
-        return Because.UNPROVEN
+        return AuditReason.UNPROVEN
     if certificate.state is State.PROVISIONAL:
-        return Because.PROVISIONAL
+        return AuditReason.PROVISIONAL
     age = len(known) - 1 - position
     reached = [after for after in lake.settings.audit.revisit_after_sessions if after <= age]
     if reached and looked_at_ms < _final_ms(known[position + max(reached)]):
-        return Because.REVISIT
-    # Daily while it is young, then now and then: what stays odd for a month is seldom mended later.
+        return AuditReason.REVISIT
+    # Daily while it is young, then now and then: what stays odd for a month is seldom put right later.
     pause = 0 if age <= _YOUNG_SESSIONS else _YOUNG_SESSIONS
     has_rested = looked_at_ms < _final_ms(known[len(known) - 1 - pause])
     if certificate.state is State.SUSPECT:
-        return Because.SUSPECT if has_rested else None
+        return AuditReason.SUSPECT if has_rested else None
     compared = certificate.reconciliation
     if not lake.settings.reconcile.enabled or (compared and not compared.not_compared):
         return None
     never_answered = compared is None or compared.may_be_completed
-    return Because.NOT_COMPARED if never_answered or has_rested else None
+    return AuditReason.NOT_COMPARED if never_answered or has_rested else None
 
 
 def _final_ms(session: dt.date) -> int:

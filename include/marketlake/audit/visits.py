@@ -35,7 +35,7 @@ class Visits:
         self._storage = storage
 
     def last(self, ticker: str, session: dt.date) -> Visit | None:
-        """The last visit; None without one, or where the note cannot be read."""
+        """The last visit; None without one, or if the note cannot be read."""
         data = self._storage.get(visit_path(ticker, session))
         try:
             return msgspec.json.decode(data, type=Visit) if data else None

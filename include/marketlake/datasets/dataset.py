@@ -28,7 +28,7 @@ class EmptyRule(enum.Enum):
     """There may be none: the session is empty, with the answers as evidence."""
 
     @property
-    def asked(self) -> int:
+    def attempts(self) -> int:
         """How often an answer without a row is asked for."""
         return self.value
 

@@ -41,7 +41,7 @@ class StockBars:
 
     def fetch(self, lake: Lake, client: PolygonClient, key: PartitionKey) -> tuple[Fetch, Decoded]:
         """One request for the whole New York day, page after page. Raises as ``PolygonClient.fetch`` does."""
-        answer = client.fetch(self._request(lake, key), while_empty=self.empty.asked)
+        answer = client.fetch(self._request(lake, key), while_empty=self.empty.attempts)
         return answer.as_fetch(self.size.value, client.host), _decoded(answer.pages, key)
 
     def own_pages(self, fetch: Fetch) -> Listing:

@@ -53,17 +53,16 @@ def judge(
 
 def _require_believable(dataset: Dataset, key: PartitionKey, fetch: Fetch, decoded: Decoded) -> None:
     """Raise InvalidBars if the answers do not show that the session is empty, by the dataset's rule."""
-    asked = dataset.own_pages(fetch).asked
-    told = (
-        f"{key}: the API answered {asked} times without a single bar (request id {decoded.request_ids[-1] or 'none'})"
-    )
+    attempts = dataset.own_pages(fetch).attempts
+    request_id = decoded.request_ids[-1] or "none"
+    seen = f"{key}: the API answered {attempts} times without a single bar (request id {request_id})"
     if dataset.empty is EmptyRule.REFUSED:
         raise InvalidBars(
-            f"{told}, but the exchange traded on that date. Nothing is stored as 'no data'. Clear the task later; if"
+            f"{seen}, but the exchange traded on that date. Nothing is stored as 'no data'. Clear the task later; if"
             f" the exchange was closed, add {key.session} to calendar.closures."
         )
-    if asked < dataset.empty.asked:
-        raise InvalidBars(f"{told}; that is believed once it has come {dataset.empty.asked} times. Fetch it anew.")
+    if attempts < dataset.empty.attempts:
+        raise InvalidBars(f"{seen}; that is believed once it has come {dataset.empty.attempts} times. Fetch it anew.")
 
 
 def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> CertifiedRows:
@@ -104,7 +103,7 @@ def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> C
         published_at_ms=0,
         reconciliation=compared,
         dataset=judged.key.dataset,
-        empty_answers=own_pages.asked if is_empty else 0,
+        empty_answers=own_pages.attempts if is_empty else 0,
     )
     return CertifiedRows(judged.rows, certificate, fetch)
 

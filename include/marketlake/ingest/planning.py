@@ -77,7 +77,7 @@ def manual_plan(
     """The sessions a person asked for, ascending: without ``refetch``, only what is missing.
 
     Dates that are not final yet are left out, and said, unless ``allow_provisional``. Raises
-    SettingsError where no date was given, or end is before start; NotASession where none is in range.
+    SettingsError if no date was given, or end is before start; NotASession if none is in range.
     """
     first, last = _asked(lake, start, end, logical_date, allow_provisional)
     asked = lake.calendar.sessions(first, last)

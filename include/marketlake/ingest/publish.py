@@ -104,7 +104,7 @@ def _are_pages_of(lake: Lake, dataset: Dataset, certificate: Certificate, revisi
 
 
 def _require_comparison(certificate: Certificate, old: Certificate | None) -> None:
-    """Raise ComparisonLost for rows that could not be held against longer bars, where those they would replace were."""
+    """Raise ComparisonLost for rows that could not be held against longer bars, if those they would replace were."""
     lost = certificate.reconciliation.lost_since(old.reconciliation) if old and certificate.reconciliation else {}
     if old and lost:
         told = "; ".join(f"the {part} bars: {why}" for part, why in lost.items())

@@ -14,9 +14,9 @@ _MOST_NAMED = 20
 class RunSummary:
     """The sessions of one run, as ``YYYY-MM-DD``.
 
-    ``planned`` is None where the plan itself failed. ``states`` has the certificate's state of each session
+    ``planned`` is None if the plan itself failed. ``states`` has the certificate's state of each session
     that succeeded: whatever is planned and not in it has failed. ``missing`` are those without a finished
-    partition among the last ``window_sessions``; None where nobody looked, for the reason in ``not_looked``.
+    partition among the last ``window_sessions``; None if nobody looked, for the reason in ``not_looked``.
     ``not_summarised``: why the state of the whole lake could not be written down, if it was to be.
     ``reasons``: why a session is suspect. ``known``: sessions about which nothing is new, so that being
     suspect still is no news.

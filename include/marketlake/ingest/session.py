@@ -52,7 +52,7 @@ def ingest(
 
 
 def _is_final_there(lake: Lake, key: PartitionKey, fetch: Fetch, *, allow_provisional: bool) -> bool:
-    """Whether the session is final by the answer's own clock, too. Raises NotFinal where it is not and must be."""
+    """Whether the session is final by the answer's own clock, too. Raises NotFinal if it is not and must be."""
     there = lake.now() - dt.timedelta(seconds=fetch.clock_ahead_s)
     try:
         return lake.calendar.require_final(key.session, there, allow_provisional=allow_provisional)

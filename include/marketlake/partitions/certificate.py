@@ -47,7 +47,7 @@ class Certificate(msgspec.Struct, frozen=True):
     ``content_hash`` is of rows and schema, not of the file. ``raw_digest`` is of the page bodies in
     order. Times are Unix ms UTC: the answer came at ``fetched_at_ms``, the revision's rows were published at
     ``published_at_ms``, and this certificate of them was written at ``certified_at_ms``.
-    ``reconciliation`` is None where the bars were never held against longer ones, ``changes`` where the
+    ``reconciliation`` is None if the bars were never held against longer ones, ``changes`` if the
     revision replaced none, or one that proved nothing. ``dataset``: certificates that do not say it are of the time
     when there were second bars alone. ``empty_answers``: how often the API was asked and had nothing, of a session
     without rows; 0 if there are some.
@@ -91,7 +91,7 @@ class Certificate(msgspec.Struct, frozen=True):
 
     @classmethod
     def decode(cls, data: bytes) -> Certificate:
-        """From JSON. Raises ``msgspec.DecodeError`` where it is none."""
+        """From JSON. Raises ``msgspec.DecodeError`` if it is none."""
         return _DECODER.decode(data)
 
     def claims_the_same(self, other: Certificate) -> bool:
@@ -107,7 +107,7 @@ class Certificate(msgspec.Struct, frozen=True):
 
     @property
     def suspect_because(self) -> tuple[str, ...]:
-        """Why the session is suspect, a line each; none where it is not."""
+        """Why the session is suspect, a line each; none if it is not."""
         found = self.reconciliation.findings.values() if self.reconciliation else ()
         return (
             *(f"accepted by quality.accept: {name}" for name in self.waivers),

@@ -36,7 +36,7 @@ def encoded(rows: pa.Table, certificate: Certificate, row_format: RowFormat, com
 
 
 def certificate_in(file: BinaryIO) -> Certificate | None:
-    """The certificate in the footer of a Parquet file; None where there is none that can be read."""
+    """The certificate in the footer of a Parquet file; None if there is none that can be read."""
     try:
         metadata = pq.read_metadata(file).metadata or {}
         return Certificate.decode(metadata[CERTIFICATE_KEY])

@@ -40,12 +40,12 @@ class _KeptListing(msgspec.Struct, frozen=True):
     digest: str
     page_bytes: tuple[int, ...]
     absent_because: str = ""
-    asked: int = 1
+    attempts: int = msgspec.field(default=1, name="asked")  # as archives have it
 
     @classmethod
     def of(cls, listing: Listing) -> _KeptListing:
         sizes = tuple(len(body) for body in listing.bodies)
-        return cls(raw_digest(listing.bodies), sizes, listing.absent_because, listing.asked)
+        return cls(raw_digest(listing.bodies), sizes, listing.absent_because, listing.attempts)
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -113,14 +113,15 @@ class RawPages:
         """
         folder = _folder(key, revision)
         names = [name for name in self._storage.files(folder) if _ARCHIVE.fullmatch(name)]
-        found, unusable = [], None
+        archives: list[Stored] = []
+        unusable = None
         for data in (self._storage.get(f"{folder}/{name}") for name in names):
             try:
-                found += [Stored(*_unpacked(data, key), revision=revision)] if data is not None else []
+                archives += [Stored(*_unpacked(data, key), revision=revision)] if data is not None else []
             except RawPagesUnusable as exc:
                 unusable = exc
-        if found:
-            return sorted(found, key=lambda one: one.fetch.fetched_at_ms)
+        if archives:
+            return sorted(archives, key=lambda stored: stored.fetch.fetched_at_ms)
         raise unusable or RawPagesUnusable(
             f"{key}: no raw pages of revision {revision} are stored (storage.keep_raw_pages). {FETCH_INSTEAD}"
         )
@@ -168,7 +169,7 @@ def _unpacked(data: bytes, key: PartitionKey) -> tuple[Fetch, bool]:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             manifest = msgspec.json.decode(_member(archive, "manifest.json"), type=_Manifest)
             listings = {
-                name: Listing(_bodies(archive, pages, kept.page_bytes), kept.absent_because, kept.asked)
+                name: Listing(_bodies(archive, pages, kept.page_bytes), kept.absent_because, kept.attempts)
                 for name, (pages, kept) in manifest.members.items()
             }
     except (tarfile.TarError, KeyError, ValueError, msgspec.DecodeError, OSError, pa.ArrowException) as exc:

@@ -30,7 +30,7 @@ class Revision:
 
     @property
     def published_at(self) -> dt.datetime | None:
-        """When these rows entered the lake, UTC; None where the certificate does not count."""
+        """When these rows entered the lake, UTC; None if the certificate does not count."""
         if self.certificate is None:
             return None
         return dt.datetime.fromtimestamp(self.certificate.published_at_ms / 1000, dt.UTC)
@@ -61,7 +61,7 @@ class Revisions:
     def read_revision(self, ticker: str, session: dt.date, number: int) -> pa.Table:
         """The rows of one revision, in the schema of a partition.
 
-        Raises NoSuchRevision, or DamagedPartition where the rows are not those that were certified.
+        Raises NoSuchRevision, or DamagedPartition if the rows are not those that were certified.
         """
         key, known = self._partitions.spec.key(ticker, session), self.list_revisions(ticker, session)
         wanted = next((one for one in known if one.number == number), None)
@@ -72,7 +72,7 @@ class Revisions:
         return self._rows(key, wanted)
 
     def read_as_of(self, ticker: str, session: dt.date, at: dt.datetime) -> pa.Table | None:
-        """The rows that ``processed/`` held at a time; None where it held none yet.
+        """The rows that ``processed/`` held at a time; None if it held none yet.
 
         ``at`` needs a zone. Raises ValueError without one, and DamagedPartition as ``read_revision`` does.
         """

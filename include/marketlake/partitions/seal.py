@@ -27,7 +27,7 @@ class Seal(enum.Enum):
 
 
 def sealed(data: bytes) -> bytes:
-    """A Parquet file with its seal in the place of ``UNSEALED``. Raises ValueError where that is not."""
+    """A Parquet file with its seal in the place of ``UNSEALED``. Raises ValueError if that is not."""
     start = data.rindex(_MARK + UNSEALED) + len(_MARK)
     return data[:start] + _digest(data, start) + data[start + len(UNSEALED) :]
 

@@ -31,7 +31,7 @@ _SHOWN_BYTES = 80
 class _Bar(msgspec.Struct, gc=False):
     """Any number may come with an exponent or a fraction, so all are floats until they are checked.
 
-    What may be absent is NaN then, which no JSON number is; or None, where the vendor sends a null.
+    What may be absent is NaN then, which no JSON number is; or None, if the vendor sends a null.
     """
 
     t: float
@@ -69,7 +69,7 @@ class Page:
     """One decoded page. ``bars`` lacks only the ticker column, whose echo stands beside it."""
 
     status: str
-    said: str
+    message: str
     ticker: str | None
     adjusted: bool | None
     results_count: float | None
@@ -81,7 +81,7 @@ class Page:
 def decode(body: bytes) -> Page:
     """Decode one response body.
 
-    Raises UndecodableBody where it is no JSON (cut short, HTML), MalformedPage where it is JSON of
+    Raises UndecodableBody if it is no JSON (cut short, HTML), MalformedPage if it is JSON of
     another shape or with a number that cannot be what its field means.
     """
     try:
@@ -94,7 +94,7 @@ def decode(body: bytes) -> Page:
         raise UndecodableBody(f"the body of {len(body)} bytes is no JSON ({exc}); it begins {_shown(body)}") from exc
     return Page(
         status=decoded.status,
-        said=_text(decoded.error or decoded.message),
+        message=_text(decoded.error or decoded.message),
         ticker=decoded.ticker,
         adjusted=decoded.adjusted,
         results_count=decoded.results_count,
@@ -125,7 +125,7 @@ def _columns(bars: list[_Bar]) -> pa.Table:
 
 
 def _numbers(bars: list[_Bar]) -> Floats:
-    """The bars' numbers, of shape (bars, names), in one pass; NaN, which JSON has no word for, where one is absent."""
+    """The bars' numbers, of shape (bars, names), in one pass; NaN, which JSON has no word for, if one is absent."""
 
     def each() -> Iterator[float | None]:
         return chain.from_iterable(map(_BAR_NUMBERS, bars))

@@ -22,9 +22,9 @@ class ApiKey:
 
 
 def key_of(text: str, origin: str) -> ApiKey | None:
-    """The key in a text, without white space and quotes around it; None where nothing is left.
+    """The key in a text, without white space and quotes around it; None if nothing is left.
 
-    Raises KeyUnusable where it could not travel in a header: the HTTP library's own error would show it.
+    Raises KeyUnusable if it could not travel in a header: the HTTP library's own error would show it.
     """
     value = text.strip().strip("'\"").strip()
     if not value:

@@ -12,7 +12,7 @@ _PIECE_BYTES = 1 << 20
 
 
 def read_within(response: requests.Response, timeout_s: float) -> bytes:
-    """The decoded body of a streamed answer. Raises RequestException; ReadTimeout where it takes longer.
+    """The decoded body of a streamed answer. Raises RequestException; ReadTimeout if it takes longer.
 
     Reading waits in the operating system, so what ends it is another thread that shuts the connection.
     """

@@ -1,9 +1,8 @@
 """How often the API is called: one budget for all processes of this machine.
 
-``pyrate-limiter`` keeps the sliding window, in a SQLite file. A call takes its turn ahead: under a lock,
-the moment at which it may go is computed and written down, and then waited for. So turns go by the order
-of asking, a wait is known when it begins, and a process that dies wastes one turn at most. The library's
-own wait is not used: it records the moment it meant to wake at, which may be before the call.
+``pyrate-limiter`` keeps the sliding window, in a SQLite file. A caller reserves the next free moment under a
+lock, then waits for it: moments are given in the order of the requests, and a process that dies wastes at most
+one. The library's own wait is not used: it records the moment it meant to wake at, which may be before the call.
 """
 
 from __future__ import annotations
@@ -60,18 +59,18 @@ class CallBudget:
     def take_turn(self, what: str) -> float:
         """Wait until the call may go, and say so. The seconds waited.
 
-        Raises BudgetSpent, without waiting, where the turn would come later than ``longest_wait_s``, and
-        StorageError where the calls cannot be counted: none is made uncounted.
+        Raises BudgetSpent, without waiting, if the turn would come later than ``longest_wait_s``, and
+        StorageError if the calls cannot be counted: none is made uncounted.
         """
-        wait_s = self._reserved(what)
+        wait_s = self._reserve(what)
         if wait_s >= _NOTICEABLE_S:
             _log.info("%s: waiting %.0f s for its turn (api.requests_per_minute = %d)", what, wait_s, self._calls)
         if wait_s:
             self._sleep(wait_s)
         return wait_s
 
-    def _reserved(self, what: str) -> float:
-        """Write down the next free moment. Seconds until then."""
+    def _reserve(self, what: str) -> float:
+        """Reserve the next free moment. Seconds until then."""
         with self._bucket() as bucket:
             now_ms = round(self._now_s() * 1000)
             newest = bucket.peek(0)
@@ -119,8 +118,8 @@ class CallBudget:
         )
 
 
-def call_budget(configured: Settings, host: str, *, window_s: float = MINUTE_S) -> CallBudget | None:
-    """The budget for calls to ``host``; None where ``api.requests_per_minute`` sets no limit.
+def budget_for(configured: Settings, host: str, *, window_s: float = MINUTE_S) -> CallBudget | None:
+    """The budget for calls to ``host``; None if ``api.requests_per_minute`` sets no limit.
 
     Its file lies in ``logging.folder``, the one folder that is on this machine even if the lake is not, and
     that all tasks have in common. A host has one file, whatever the key; the vendor's two names are one.

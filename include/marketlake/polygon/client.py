@@ -12,7 +12,7 @@ from marketlake.polygon.request import BarRequest
 from marketlake.polygon.transport import Calls, Transport
 
 _CLOCK_TOLERANCE_S = 60
-"""``Date`` counts whole seconds, and clocks differ by some: only a clock that is wrong is told."""
+"""``Date`` counts whole seconds, and clocks differ by some: only a clock that is wrong is mentioned."""
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +52,7 @@ class PolygonClient:
         """
         calls = Calls()
         kept: list[tuple[bytes, Page]] = []
-        for asked in range(1, while_empty + 1):
+        for attempt in range(1, while_empty + 1):
             asked_at_s = self.transport.now_s()
             calls.dates_s.clear()
             answered = list(zip(*listing.collect(self.transport, request, calls), strict=True))
@@ -60,18 +60,18 @@ class PolygonClient:
                 kept = answered
                 break
             kept += answered
-            _log.warning("%s: the answer holds no bar (asked %d of %d times)", request, asked, while_empty)
-            if asked < while_empty:
-                self._pause(asked, calls)
+            _log.warning("%s: the answer holds no bar (asked %d of %d times)", request, attempt, while_empty)
+            if attempt < while_empty:
+                self._pause(attempt, calls)
         if waits_s := calls.waits_s:
             _log.info("%s: fetched after waiting %d times, %.1f s in all", request, len(waits_s), sum(waits_s))
         bodies, pages = zip(*kept, strict=True)
         ahead_s = self._clock_ahead_s(asked_at_s, calls, request)
-        return Answer(Listing(bodies, asked=asked), pages, int((asked_at_s - ahead_s) * 1000), ahead_s)
+        return Answer(Listing(bodies, attempts=attempt), pages, int((asked_at_s - ahead_s) * 1000), ahead_s)
 
-    def _pause(self, asked: int, calls: Calls) -> None:
+    def _pause(self, attempt: int, calls: Calls) -> None:
         api = self.transport.api
-        self.transport.wait(min(api.backoff_base_s * 2**asked, api.backoff_cap_s), calls)
+        self.transport.wait(min(api.backoff_base_s * 2**attempt, api.backoff_cap_s), calls)
 
     def probe(self, request: BarRequest) -> int:
         """Ask for one bar of a session and return how many came. Raises as ``fetch`` does."""

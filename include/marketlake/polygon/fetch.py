@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 class Listing:
     """All page bodies of one question, or why there are none.
 
-    ``asked``: how often it was asked for. More than once if the answer was empty each time before the last; if that
+    ``attempts``: how often it was asked for. More than once if the answer was empty each time before the last; if that
     one was empty, too, the bodies are those of every answer, which is the evidence that there is nothing.
     """
 
     bodies: tuple[bytes, ...] = ()
     absent_because: str = ""
-    asked: int = 1
+    attempts: int = 1
 
 
 @dataclass(frozen=True)

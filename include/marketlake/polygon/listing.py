@@ -20,11 +20,11 @@ def collect(transport: Transport, request: BarRequest, calls: Calls) -> tuple[tu
     pages: list[Page] = []
     try:
         for page, body in _pages(transport, request, calls):
-            pages.append(page)
             bodies.append(body)
+            require_echo(page, request, len(bodies))
+            pages.append(page)
     except RefusedData as exc:
-        exc.bodies = (*bodies, *exc.bodies)
-        raise
+        raise type(exc)(str(exc), bodies=(*bodies, *exc.bodies)) from exc
     return tuple(bodies), pages
 
 
@@ -43,13 +43,8 @@ def _pages(transport: Transport, request: BarRequest, calls: Calls) -> Iterator[
             )
         seen.add(url)
         page, body = transport.page(url, f"{request}: page {len(seen)}", calls)
-        try:
-            require_echo(page, request, len(seen))
-            url = followed(transport, page.next_url, request)
-        except RefusedData as exc:
-            exc.bodies = (body,)
-            raise
         yield page, body
+        url = followed(transport, page.next_url, request)
 
 
 def followed(transport: Transport, next_url: str | None, request: BarRequest) -> str | None:

@@ -28,61 +28,61 @@ _GAVE_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
 
 @dataclass(frozen=True)
 class Answer:
-    """HTTP code, the body's status and text, and the Retry-After header as it came."""
+    """HTTP code, the body's status and message, and the Retry-After header as it came."""
 
     code: int
     status: str
-    said: str
+    message: str
     retry_after: str = ""
 
 
-def meaning(answer: Answer, about: str, key: ApiKey, now_s: float) -> MarketLakeError:
+def error_for(answer: Answer, about: str, key: ApiKey, now_s: float) -> MarketLakeError:
     """The error an unsuccessful answer stands for. ``about`` names ticker, session, page, URL and request id."""
-    said = without_url_secrets(without_secret(answer.said, key.value))
-    told = f"{about}: {answer.status or 'no status'}: {said.rstrip('.') or 'no message'}"
-    return _passing(answer, told, now_s) or _final(answer, told, key)
+    message = without_url_secrets(without_secret(answer.message, key.value))
+    trouble = f"{about}: {answer.status or 'no status'}: {message.rstrip('.') or 'no message'}"
+    return _passing_error(answer, trouble, now_s) or _lasting_error(answer, trouble, key)
 
 
-def _passing(answer: Answer, told: str, now_s: float) -> MarketLakeError | None:
+def _passing_error(answer: Answer, trouble: str, now_s: float) -> MarketLakeError | None:
     """Trouble that may pass; None for everything else."""
-    if answer.code == HTTPStatus.TOO_MANY_REQUESTS or "exceeded the maximum requests" in answer.said:
+    if answer.code == HTTPStatus.TOO_MANY_REQUESTS or "exceeded the maximum requests" in answer.message:
         wait_s = retry_after_s(answer.retry_after, now_s)
-        return RateLimited(f"{told}. The plan's calls are used up for now; it is tried again.", wait_s)
+        return RateLimited(f"{trouble}. The plan's calls are used up for now; it is tried again.", wait_s)
     if answer.code >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.code in _GAVE_UP:
-        return ServerTrouble(f"{told}. The vendor's server has trouble; it is tried again.")
-    if answer.code == HTTPStatus.OK and answer.status == "ERROR" and "API Key" not in answer.said:
-        return ServerTrouble(f"{told}. The vendor reports an error in an HTTP 200; it is tried again.")
+        return ServerTrouble(f"{trouble}. The vendor's server has trouble; it is tried again.")
+    if answer.code == HTTPStatus.OK and answer.status == "ERROR" and "API Key" not in answer.message:
+        return ServerTrouble(f"{trouble}. The vendor reports an error in an HTTP 200; it is tried again.")
     return None
 
 
-def _final(answer: Answer, told: str, key: ApiKey) -> MarketLakeError:
-    """What a person must mend, or what cannot be taken for data."""
+def _lasting_error(answer: Answer, trouble: str, key: ApiKey) -> MarketLakeError:
+    """What a person must put right, or what cannot be taken for data."""
     if answer.code >= HTTPStatus.BAD_REQUEST and not answer.status:
         return BadRequest(
-            f"{told}. This is not the vendor's answer: something between refuses, or the address is another's. Check"
+            f"{trouble}. This is not the vendor's answer: something between refuses, or the address is another's. Check"
             " api.base_url, and ask whoever runs your proxy or firewall."
         )
-    if answer.code == HTTPStatus.UNAUTHORIZED or "API Key" in answer.said:
-        return KeyRefused(f"{told}. The key {key} is not accepted: compare it with the vendor's dashboard.")
+    if answer.code == HTTPStatus.UNAUTHORIZED or "API Key" in answer.message:
+        return KeyRefused(f"{trouble}. The key {key} is not accepted: compare it with the vendor's dashboard.")
     if answer.status == "NOT_AUTHORIZED" or (answer.code == HTTPStatus.FORBIDDEN and answer.status):
         return NotEntitled(
-            f"{told}. The key {key} works, but its plan does not include these bars: per-second bars need Stocks"
+            f"{trouble}. The key {key} works, but its plan does not include these bars: per-second bars need Stocks"
             " Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask for later dates, or for minute"
             " bars (datasets.minute_bars.tickers), which every plan has: Basic those of 2 years, 5 calls a minute"
             " (api.requests_per_minute = 5)."
         )
     if HTTPStatus.MULTIPLE_CHOICES <= answer.code < HTTPStatus.BAD_REQUEST:
-        return BadRequest(f"{told}. A redirect is not followed; set api.base_url to the API itself.")
+        return BadRequest(f"{trouble}. A redirect is not followed; set api.base_url to the API itself.")
     if answer.code >= HTTPStatus.BAD_REQUEST:
-        return BadRequest(f"{told}. The request itself is wrong; check tickers and dates in the settings.")
+        return BadRequest(f"{trouble}. The request itself is wrong; check tickers and dates in the settings.")
     return MalformedPage(
-        f"{told}. This status is not documented; it is not taken for data. Clear the task later; if it stays, ask the"
-        " vendor."
+        f"{trouble}. This status is not documented; it is not taken for data. Clear the task later; if it stays, ask"
+        " the vendor."
     )
 
 
 def retry_after_s(header: str, now_s: float) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or as a date; None where it says nothing."""
+    """Seconds that a Retry-After header asks for, as a number or as a date; None if it says nothing."""
     with suppress(ValueError):
         return max(0.0, float(header))
     with suppress(ValueError, TypeError):

@@ -20,7 +20,7 @@ from marketlake.polygon import aggregates
 from marketlake.polygon.aggregates import Page
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.body import read_within
-from marketlake.polygon.refusals import Answer, meaning
+from marketlake.polygon.refusals import Answer, error_for
 from marketlake.redaction import redacted_url, without_secret, without_secret_bytes, without_url_secrets
 from marketlake.settings.sections import Api
 
@@ -84,7 +84,7 @@ class Transport:
         return urlsplit(self.base_url).netloc
 
     def shown(self, url: str) -> str:
-        """An address as it may be told."""
+        """An address as it may be shown."""
         return without_secret(redacted_url(url), self._key.value)
 
     def wait(self, seconds: float, calls: Calls) -> None:
@@ -123,13 +123,13 @@ class Transport:
                 if isinstance(exc, Retryable)
                 else "Fetch again later; if it stays, ask the vendor."
             )
-            told = type(exc)(f"{about} (request id {request_id}): {exc}. {way_on}")
-            if isinstance(told, RefusedData):
-                told.bodies = (body,)
-            raise told from exc
+            message = f"{about} (request id {request_id}): {exc}. {way_on}"
+            if isinstance(exc, RefusedData):
+                raise type(exc)(message, bodies=(body,)) from exc
+            raise type(exc)(message) from exc
         if response.status_code != requests.codes.ok or page.status not in _GOOD_STATUSES:
             request_id = page.request_id or self._request_id(response)
-            raise self._error(response, page.status, page.said, f"{about} (request id {request_id})")
+            raise self._error(response, page.status, page.message, f"{about} (request id {request_id})")
         return page, body
 
     def _get(self, url: str, where: str, calls: Calls) -> tuple[requests.Response, bytes]:
@@ -152,9 +152,9 @@ class Transport:
     def _request_id(self, response: requests.Response) -> str:
         return without_secret(response.headers.get("X-Request-Id", "none"), self._key.value)
 
-    def _error(self, response: requests.Response, status: str, said: str, about: str) -> MarketLakeError:
-        answer = Answer(response.status_code, status, said, response.headers.get("Retry-After", ""))
-        return meaning(answer, about, self._key, self.now_s())
+    def _error(self, response: requests.Response, status: str, message: str, about: str) -> MarketLakeError:
+        answer = Answer(response.status_code, status, message, response.headers.get("Retry-After", ""))
+        return error_for(answer, about, self._key, self.now_s())
 
     def _backoff(self, state: RetryCallState) -> float:
         """Seconds before the next attempt: what the vendor asks for, else exponential with jitter; capped."""
@@ -183,5 +183,5 @@ def _cause(exc: requests.exceptions.RequestException | ValueError) -> str:
     """What is below the layers of the HTTP libraries: a name that does not resolve, a refused connection."""
     if isinstance(exc, ValueError):  # its text may quote any part of the address; ours was checked before
         return f"{type(exc).__name__}: an address is malformed, that of a proxy (HTTPS_PROXY) perhaps"
-    found = getattr(exc.args[0], "reason", None) if exc.args else None
-    return f"{type(found or exc).__name__}: {' '.join(str(found or exc).split())}"
+    reason = getattr(exc.args[0], "reason", None) if exc.args else None
+    return f"{type(reason or exc).__name__}: {' '.join(str(reason or exc).split())}"

@@ -20,7 +20,10 @@ Mask = NDArray[np.bool_]
 
 
 class ShortMinute(msgspec.Struct, frozen=True, array_like=True):
-    """A minute whose seconds hold fewer trades than its bar. ``start_ms`` is Unix ms UTC."""
+    """A minute whose seconds hold less than its bar. ``start_ms`` is Unix ms UTC.
+
+    ``trades``: how many fewer; 0 if the seconds or the bar do not count them, and volume decided.
+    """
 
     start_ms: int
     trades: int
@@ -31,9 +34,9 @@ class Minutes(msgspec.Struct, frozen=True):
 
     ``agreeing``: as many trades in both. ``quiet``: no bar in either. ``short``: fewer trades in the
     seconds, of which ``short_minutes`` says how many; ``missing``: a minute bar and not one second;
-    ``extra``: more trades in the seconds, or no minute bar. Where a bar does not say its trades, volume
+    ``extra``: more trades in the seconds, or no minute bar. If a bar does not say its trades, volume
     decides (``uncounted`` minutes). ``trades_share`` and ``volume_share``: what the seconds account for of
-    the minute bars' sums, no minute making up for another; None where the minute bars sum to nothing.
+    the minute bars' sums, no minute making up for another; None if the minute bars sum to nothing.
     ``surplus_share``: what they hold beyond the minute bars, of trades or volume, whichever is more.
     ``*_differs``: minutes with seconds whose sum or extreme is another than the bar's. ``price_excess``: by how
     much a second's price leaves its minute bar's range at most, a share of that bar's price, and in which minute.
@@ -83,7 +86,7 @@ class _Sums:
 def _by_minute(bars: pa.Table, hours: SessionHours) -> _Sums:
     count = (hours.day_end_ms - hours.day_start_ms) // MINUTE_MS
     minute = (bars.column("timestamp").to_numpy() - hours.day_start_ms) // MINUTE_MS
-    said = bars.column("transactions").is_valid().to_numpy()
+    is_counted = bars.column("transactions").is_valid().to_numpy()
     trades = pc.fill_null(bars.column("transactions"), 0).to_numpy()
     starts = np.flatnonzero(np.diff(minute, prepend=-1))
     high, low = np.full(count, np.nan), np.full(count, np.nan)
@@ -92,7 +95,7 @@ def _by_minute(bars: pa.Table, hours: SessionHours) -> _Sums:
     return _Sums(
         present=np.bincount(minute, minlength=count) > 0,
         trades=_summed(minute, trades, count),
-        counted=np.bincount(minute, weights=~said, minlength=count) == 0,
+        counted=np.bincount(minute, weights=~is_counted, minlength=count) == 0,
         volume=_summed(minute, bars.column("volume_exact").to_numpy(), count),
         high=high,
         low=low,
@@ -136,7 +139,8 @@ def against_minutes(seconds: pa.Table, minutes: pa.Table, hours: SessionHours) -
         high_differs=int((both & (ours.high != theirs.high)).sum()),
         low_differs=int((both & (ours.low != theirs.low)).sum()),
         short_minutes=tuple(
-            ShortMinute(start, int(by)) for start, by in zip(starts_ms(short), trades_off[short], strict=True)
+            ShortMinute(start, int(by))
+            for start, by in zip(starts_ms(short), np.where(counted, trades_off, 0)[short], strict=True)
         ),
         missing_starts_ms=tuple(starts_ms(missing)),
         extra_starts_ms=tuple(starts_ms(extra)),
@@ -146,7 +150,7 @@ def against_minutes(seconds: pa.Table, minutes: pa.Table, hours: SessionHours) -
 
 
 def _price_excess(ours: _Sums, theirs: _Sums, both: Mask) -> Floats:
-    """By minute: how far our extremes lie outside of theirs, as a share of theirs; 0 where they do not."""
+    """By minute: how far our extremes lie outside of theirs, as a share of theirs; 0 if they do not."""
     found = np.zeros(len(both))
     where = both & (theirs.low > 0) & (theirs.high > 0)
     above, below = ours.high[where] / theirs.high[where] - 1, 1 - ours.low[where] / theirs.low[where]

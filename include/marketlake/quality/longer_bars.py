@@ -12,7 +12,7 @@ from marketlake.polygon.request import BarRequest, Timespan
 from marketlake.quality.reconciliation import FAILED, NOT_INCLUDED
 
 _log = logging.getLogger(__name__)
-_EMPTY_ASKED = 3
+_ATTEMPTS_WHILE_EMPTY = 3
 
 
 def without_longer_bars(spans: Iterable[Timespan], because: str) -> dict[str, Listing]:
@@ -22,12 +22,12 @@ def without_longer_bars(spans: Iterable[Timespan], because: str) -> dict[str, Li
 
 def fetch_longer_bars(client: PolygonClient, request: BarRequest, spans: Iterable[Timespan]) -> dict[str, Listing]:
     """The bars of those lengths of a session. What fails is recorded as such and fails nothing else."""
-    return {span.value: _asked(client, request, span) for span in spans}
+    return {span.value: _fetch(client, request, span) for span in spans}
 
 
-def _asked(client: PolygonClient, request: BarRequest, span: Timespan) -> Listing:
+def _fetch(client: PolygonClient, request: BarRequest, span: Timespan) -> Listing:
     try:
-        return client.fetch(request.of(span), while_empty=_EMPTY_ASKED).listing
+        return client.fetch(request.of(span), while_empty=_ATTEMPTS_WHILE_EMPTY).listing
     except NotEntitled as exc:
         return _absent(request, span, NOT_INCLUDED, exc)
     except (Retryable, StopAndTell, RefusedData) as exc:

@@ -30,7 +30,7 @@ NOT_FINAL = "the session was not final yet"
 NEVER_MADE = (NOT_ASKED, SWITCHED_OFF, NOT_FINAL)
 NOT_INCLUDED = "the plan does not include them"
 FAILED = "the request failed"
-"""How the reason begins where asking again may help."""
+"""How the reason begins if asking again may help."""
 
 
 class Reconciliation(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
         return any(reason.startswith((FAILED, *NEVER_MADE)) for reason in self.not_compared.values())
 
     def lost_since(self, earlier: Reconciliation | None) -> dict[str, str]:
-        """Parts that were compared earlier and could not be now, with the reason, where asking again may help."""
+        """Parts that were compared earlier and could not be now, with the reason, if asking again may help."""
         compared = {name for name in ("minute", "day") if earlier is not None and name not in earlier.not_compared}
         excused = (*NEVER_MADE, NOT_INCLUDED)
         return {name: why for name, why in self.not_compared.items() if name in compared and why not in excused}
@@ -123,7 +123,7 @@ def _wrong_with(bars: pa.Table, request: BarRequest) -> str:
 
 
 def _of_minutes(minutes: Minutes, limits: Reconcile) -> list[str]:
-    """What is wrong with the comparison, a line each; none where it is within the limits."""
+    """What is wrong with the comparison, a line each; none if it is within the limits."""
     found = []
     if minutes.missing > limits.missing_minutes:
         found.append(

@@ -30,7 +30,7 @@ def _is_ticker(value: str) -> str:
 
 
 def checked_base_url(value: str) -> str:
-    """The address of an API, without a slash at its end. Raises ValueError where it would leak the key."""
+    """The address of an API, without a slash at its end. Raises ValueError if it would leak the key."""
     if not re.fullmatch(
         r"https://[^/?#@\s]+|http://(127\.0\.0\.1|localhost|simulator)(:[^/?#@\s]*)?", value.rstrip("/")
     ):
@@ -263,8 +263,8 @@ class Quality(Section):
 class Reconcile(Section):
     """What a session's seconds are held against, and how far they may fall short before it is suspect.
 
-    Seconds, minutes and days of the vendor differ legitimately, by how much for per-second bars nobody has
-    published: the shares are cautious guesses, and equality is never asked for.
+    The vendor's seconds, minutes and days differ legitimately, by how much nobody has published. What the limits meet
+    in real sessions was measured: "A suspect day" in docs/operations.md. Equality is never asked for.
     """
 
     enabled: bool = True

@@ -1,4 +1,4 @@
-"""What the operating system refuses, told with what helps against it."""
+"""What the operating system refuses, with what helps against it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ADVICE = {
 
 
 @contextmanager
-def told(action: str, path: Path) -> Iterator[None]:
+def as_storage_error(action: str, path: Path) -> Iterator[None]:
     """What fails within is a StorageError that names the path, the reason and the next step."""
     try:
         yield

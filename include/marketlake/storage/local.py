@@ -15,7 +15,7 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from marketlake.errors import LakeBusy, StorageError
-from marketlake.storage.disk_errors import told
+from marketlake.storage.disk_errors import as_storage_error
 from marketlake.storage.local_writer import STAGING, LocalWriter, seen_as
 from marketlake.storage.storage import Seen, checked_key
 
@@ -31,14 +31,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _holds(folder: os.DirEntry[str], name: str) -> bool:
-    """Whether a file of that name lies in a folder. Raises StorageError where that cannot be seen."""
+    """Whether a file of that name lies in a folder. Raises StorageError if that cannot be seen."""
     path = f"{folder.path}/{name}"  # no Path: there may be thousands
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        with told("read", Path(path)):
+        with as_storage_error("read", Path(path)):
             raise
 
 
@@ -56,21 +56,21 @@ class LocalStorage:
         return self.root / key
 
     def read(self, key: str) -> Seen | None:
-        """The bytes of one file with their version; None where it does not exist."""
+        """The bytes of one file with their version; None if it does not exist."""
         data = self.get(key)
         return None if data is None else seen_as(data)
 
     def get(self, key: str) -> bytes | None:
-        """The bytes of one file; None where it does not exist."""
-        with told("read", self.path(key)):
+        """The bytes of one file; None if it does not exist."""
+        with as_storage_error("read", self.path(key)):
             try:
                 return self.path(key).read_bytes()
             except FileNotFoundError:
                 return None
 
     def open(self, key: str) -> BinaryIO | None:
-        """One file to read parts of; None where it does not exist."""
-        with told("read", self.path(key)):
+        """One file to read parts of; None if it does not exist."""
+        with as_storage_error("read", self.path(key)):
             try:
                 return self.path(key).open("rb")
             except FileNotFoundError:
@@ -78,19 +78,19 @@ class LocalStorage:
 
     def exists(self, key: str) -> bool:
         """Whether the file exists."""
-        with told("read", self.path(key)):
+        with as_storage_error("read", self.path(key)):
             return self.path(key).is_file()
 
     def size_bytes(self, key: str) -> int:
-        """The size of one file; 0 where it does not exist."""
-        with told("read", self.path(key)):
+        """The size of one file; 0 if it does not exist."""
+        with as_storage_error("read", self.path(key)):
             try:
                 return self.path(key).stat().st_size
             except FileNotFoundError:
                 return 0
 
     def folders(self, prefix: str) -> list[str]:
-        """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
+        """The names of the folders directly under ``prefix``, sorted; none if it does not exist."""
         return sorted(entry.name for entry in self._entries(prefix) if entry.is_dir())
 
     def folders_with(self, prefix: str, name: str) -> list[str]:
@@ -98,26 +98,26 @@ class LocalStorage:
         return sorted(entry.name for entry in self._entries(prefix) if _holds(entry, name))
 
     def files(self, prefix: str) -> list[str]:
-        """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
+        """The names of the files directly under ``prefix``, sorted; none if it does not exist."""
         return sorted(entry.name for entry in self._entries(prefix) if entry.is_file())
 
     def tree(self, prefix: str) -> list[str]:
         """Every file below ``prefix`` however deep, and, with a slash at its end, every folder in which no
-        file can be seen: paths relative to it, sorted; none where it does not exist.
+        file can be seen: paths relative to it, sorted; none if it does not exist.
         """
-        found = []
+        paths = []
         for entry in self._entries(prefix):
             if _is_folder(entry):
                 inside: list[str] = []
                 with suppress(StorageError):  # it cannot be listed: no file of it can be seen
                     inside = self.tree(f"{prefix}/{entry.name}" if prefix else entry.name)
-                found += [f"{entry.name}/{path}" for path in inside or [""]]
+                paths += [f"{entry.name}/{path}" for path in inside or [""]]
             else:
-                found.append(entry.name)
-        return sorted(found)
+                paths.append(entry.name)
+        return sorted(paths)
 
     def _entries(self, prefix: str) -> list[os.DirEntry[str]]:
-        with told("list", self.path(prefix)):
+        with as_storage_error("list", self.path(prefix)):
             try:
                 entries = list(os.scandir(self.path(prefix)))
             except FileNotFoundError:
@@ -132,8 +132,8 @@ class LocalStorage:
         return shutil.disk_usage(place).free
 
     def require_writable(self) -> None:
-        """Raise StorageError where a file cannot be made and written."""
-        with told("write into", self.root):
+        """Raise StorageError if a file cannot be made and written."""
+        with as_storage_error("write into", self.root):
             self._staging.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._staging) as probe:  # it needs no name that two could share
                 probe.write(b"probe")
@@ -149,7 +149,7 @@ class LocalStorage:
             raise ValueError(f"{name!r} is no name of a lock.")
         started = time.monotonic()
         stage = self._staging / name
-        with told("lock", stage):
+        with as_storage_error("lock", stage):
             (self._staging / _LOCKS).mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._staging / _LOCKS / f"{name}.lock")
         try:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from marketlake.storage.disk_errors import told
+from marketlake.storage.disk_errors import as_storage_error
 from marketlake.storage.storage import Seen, checked_key, overtaken
 
 STAGING = ".staging"
@@ -36,13 +36,13 @@ class LocalWriter:
     def create(self, key: str, data: bytes) -> None:
         """Write a file that is not there yet, also against whoever does not hold this lock, if files can be linked."""
         target = self._target(key)
-        with told("write", target):
+        with as_storage_error("write", target):
             self._add(self._staged(data), target, key, data)
 
     def replace(self, key: str, data: bytes, seen: Seen) -> None:
         """Replace a file that still is what was seen."""
         target = self._target(key)
-        with told("write", target):
+        with as_storage_error("write", target):
             staged = self._staged(data)
             there = _bytes_in(target)
             if there is not None and seen_as(there).version == seen.version:
@@ -53,13 +53,13 @@ class LocalWriter:
     def keep(self, key: str, kept_key: str, seen: Seen) -> None:
         """Keep the bytes that were seen: as a second name of their file, if it still holds them."""
         source, target = self._target(key), self._target(kept_key)
-        with told("keep", target):
+        with as_storage_error("keep", target):
             self._add(self._linked(source, seen) or self._staged(seen.data), target, kept_key, seen.data)
 
     def put(self, key: str, data: bytes) -> None:
         """Write a file, whatever is there."""
         target = self._target(key)
-        with told("write", target):
+        with as_storage_error("write", target):
             self._move(self._staged(data), target, os.replace)
 
     def _target(self, key: str) -> Path:
@@ -97,8 +97,8 @@ class LocalWriter:
     def _accept(self, there: bytes | None, target: Path, key: str, data: bytes) -> None:
         """Be content with what is there, if it is what was to be written. Raises Overtaken if it is not."""
         if there != data:
-            found = "is gone" if there is None else "now holds other bytes"
-            raise overtaken(str(self._root), key, found)
+            state = "is gone" if there is None else "now holds other bytes"
+            raise overtaken(str(self._root), key, state)
         _sync(target)  # whoever wrote it may have died before it did
         self._sync_folders(folder for folder in target.parents if folder.is_relative_to(self._root))
 
@@ -115,7 +115,7 @@ class LocalWriter:
             except OSError as exc:
                 if exc.errno not in _UNSUPPORTED:
                     raise
-                _tell_unsynced(self._root, exc.strerror)
+                _warn_unsynced(self._root, exc.strerror)
 
 
 def _bytes_in(path: Path) -> bytes | None:
@@ -149,7 +149,7 @@ def _sync(path: Path) -> None:
 
 
 @lru_cache(maxsize=8)  # once a process
-def _tell_unsynced(root: Path, reason: str) -> None:
+def _warn_unsynced(root: Path, reason: str) -> None:
     _log.warning(
         "the file system of %s cannot sync folders (%s): files are published whole all the same, but a power failure"
         " may take back the last ones: verify the lake after one.",

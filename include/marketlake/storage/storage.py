@@ -1,8 +1,8 @@
 """Bytes under keys: the small interface that the lake needs of a place to keep bytes.
 
 A key is a relative POSIX path, no folder of another key. Writing is one atomic act a key, and only within
-``exclusive``, under one name for one key. That spares work; what keeps anything from being lost is that a writer
-says what it has seen: whoever was overtaken changes nothing, and is told so.
+``exclusive``, under one name for one key. That saves work; what keeps anything from being lost is that a writer
+says what it has seen: whoever was overtaken changes nothing, and learns of it.
 """
 
 from __future__ import annotations
@@ -60,45 +60,45 @@ class Storage(Protocol):
         """How many reads at once pay."""
 
     def read(self, key: str) -> Seen | None:
-        """The bytes of one object with their version, for whoever will replace it; None where it does not exist."""
+        """The bytes of one object with their version, for whoever will replace it; None if it does not exist."""
 
     def get(self, key: str) -> bytes | None:
-        """The bytes of one object; None where it does not exist."""
+        """The bytes of one object; None if it does not exist."""
 
     def open(self, key: str) -> BinaryIO | None:
-        """One object to read parts of; None where it does not exist."""
+        """One object to read parts of; None if it does not exist."""
 
     def exists(self, key: str) -> bool:
         """Whether the object exists."""
 
     def size_bytes(self, key: str) -> int:
-        """The size of one object; 0 where it does not exist."""
+        """The size of one object; 0 if it does not exist."""
 
     def folders(self, prefix: str) -> list[str]:
-        """The names of the folders directly under ``prefix``, sorted; none where it does not exist."""
+        """The names of the folders directly under ``prefix``, sorted; none if it does not exist."""
 
     def folders_with(self, prefix: str, name: str) -> list[str]:
         """The names of those folders directly under ``prefix`` that hold a file ``name``, from one listing."""
 
     def files(self, prefix: str) -> list[str]:
-        """The names of the files directly under ``prefix``, sorted; none where it does not exist."""
+        """The names of the files directly under ``prefix``, sorted; none if it does not exist."""
 
     def tree(self, prefix: str) -> list[str]:
         """Every file below ``prefix`` however deep, and, with a slash at its end, every folder in which no
-        file can be seen: paths relative to it, sorted; none where it does not exist.
+        file can be seen: paths relative to it, sorted; none if it does not exist.
         """
 
     def exclusive(self, name: str, timeout_s: float) -> AbstractContextManager[Writer]:
         """A writer, as a context manager, that no other process of the same name has meanwhile.
 
-        Raises LakeBusy if another one still has it after ``timeout_s``; ValueError where ``name`` is no plain name.
+        Raises LakeBusy if another one still has it after ``timeout_s``; ValueError if ``name`` is no plain name.
         """
 
     def free_bytes(self) -> int | None:
-        """Bytes left; None where the place has no bound."""
+        """Bytes left; None if the place has no bound."""
 
     def require_writable(self) -> None:
-        """Raise StorageError where nothing can be written as ``Writer`` promises."""
+        """Raise StorageError if nothing can be written as ``Writer`` promises."""
 
     def sweep(self) -> list[str]:
         """Remove what writers that died left half done; the names they held."""
@@ -106,14 +106,14 @@ class Storage(Protocol):
     def under(self, prefix: str) -> Storage:
         """A corner of this place, with keys and locks of its own: its ``a`` is this one's ``prefix/a``.
 
-        With an empty prefix the same place. Raises ValueError where ``prefix`` could be no key.
+        With an empty prefix the same place. Raises ValueError if ``prefix`` could be no key.
         """
 
 
-def overtaken(where: str, key: str, found: str) -> Overtaken:
+def overtaken(where: str, key: str, state: str) -> Overtaken:
     """The error of a writer that found something else under a key than it had to."""
     return Overtaken(
-        f"{key} in {where} {found}: somebody else published in between. Nothing was overwritten; what to publish is"
+        f"{key} in {where} {state}: somebody else published in between. Nothing was overwritten; what to publish is"
         " decided anew from what is there now. If this stays, clear the task later."
     )
 

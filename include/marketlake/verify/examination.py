@@ -29,7 +29,7 @@ _VOLUME_TOLERANCE = 1e-12  # relative: another machine may add the same numbers 
 
 @dataclass(frozen=True)
 class Examined:
-    """What one file holds, and what is wrong with it. ``state`` and ``source`` are None where nothing of its
+    """What one file holds, and what is wrong with it. ``state`` and ``source`` are None if nothing of its
     certificate can be believed; ``source``: whose bars, and whether adjusted.
     """
 
@@ -70,7 +70,7 @@ def _findings(key: PartitionKey, problems: list[Problem]) -> tuple[Finding, ...]
 
 
 def _what_is_left(data: bytes) -> str:
-    """What a file without a readable table is, where its ends alone show it."""
+    """What a file without a readable table is, if its ends alone show it."""
     if not data:
         return "the file is empty"
     if not data.endswith(_PARQUET_END):
@@ -216,8 +216,8 @@ def _emptiness(certificate: Certificate, dataset: Dataset) -> list[str]:
     """Why an empty session is not shown to be one."""
     if dataset.empty is EmptyRule.REFUSED:
         return ["empty, which no session of this dataset may be"]
-    if certificate.empty_answers < dataset.empty.asked:
-        return [f"empty after {certificate.empty_answers} answers, of which {dataset.empty.asked} are needed"]
+    if certificate.empty_answers < dataset.empty.attempts:
+        return [f"empty after {certificate.empty_answers} answers, of which {dataset.empty.attempts} are needed"]
     return []
 
 

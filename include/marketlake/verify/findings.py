@@ -49,7 +49,7 @@ _PUBLISHED_SO = frozenset({Kind.FOREIGN_SCHEMA, Kind.CLAIM_DIFFERS, Kind.STATE_D
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. ``session`` is None where it is of none; ``last`` ends a run of sessions."""
+    """One thing that is wrong. ``session`` is None if it is of none; ``last`` ends a run of sessions."""
 
     ticker: str
     session: dt.date | None

@@ -24,7 +24,7 @@ from every_dataset import (
 )
 from marketlake import settings
 from marketlake.audit.audit import audit_session
-from marketlake.audit.due import due
+from marketlake.audit.due import sessions_due
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import NAMES, UNNAMED, audit_dag_id, dag_id
@@ -274,7 +274,7 @@ def test_nothing_of_one_dataset_counts_for_another(
             coverage = Coverage(lake, other.spec, "SPY")
             assert (coverage.present, coverage.unfinished([DAY])) == (frozenset(), [DAY])
             assert judged_by_a_backfill(lake, other, other.spec.key("SPY", DAY))[0] == INCOMPLETE
-            assert due(lake, other.spec, "SPY") == []
+            assert sessions_due(lake, other.spec, "SPY") == []
             with pytest.raises(SettingsError, match="nothing to verify under"):
                 verify(lake, other)
 
@@ -285,11 +285,11 @@ def test_an_audit_looks_again_at_its_revisit_age_and_notes_it_below_its_place(
     then = dt.datetime(2024, 11, 27, 17, tzinfo=dt.UTC)
     client.transport.now_s = then.timestamp
     ingest(Lake(lake.settings, now=lambda: then), dataset, key, client)
-    assert [(one.session, one.because.value) for one in due(lake, dataset.spec, "SPY")] == [(DAY, "revisit")]
+    assert [(one.session, one.reason.value) for one in sessions_due(lake, dataset.spec, "SPY")] == [(DAY, "revisit")]
     client.transport.now_s = NOW.timestamp
     visit = audit_session(lake, dataset, key, client)
     assert (visit.because, visit.outcome, visit.state) == ("revisit", "unchanged", "complete")
-    assert due(lake, dataset.spec, "SPY") == []
+    assert sessions_due(lake, dataset.spec, "SPY") == []
     assert (place_of(lake, dataset) / "audit/spy/date=2024-11-26.json").is_file()
 
 

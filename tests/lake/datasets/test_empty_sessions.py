@@ -20,7 +20,7 @@ from every_dataset import (
     place_of,
 )
 from marketlake import settings
-from marketlake.audit.due import due
+from marketlake.audit.due import sessions_due
 from marketlake.console import COMPLETE
 from marketlake.coverage.coverage import Coverage
 from marketlake.datasets import DATASETS
@@ -121,7 +121,7 @@ def test_a_session_that_is_empty_twice_is_published_as_empty_with_both_answers(
     assert certificate.reconciliation is not None
     assert certificate.reconciliation.not_compared["day"] == "the API has none of this session"
     kept = dataset.own_pages(lake.store(dataset.spec).raw_pages.stored(key, 1)[-1].fetch)
-    assert kept.asked == 2
+    assert kept.attempts == 2
     assert [msgspec.json.decode(body)["request_id"] for body in kept.bodies] == list(certificate.request_ids)
     assert [msgspec.json.decode(body)["resultsCount"] for body in kept.bodies] == [0, 0]
     rows = lake.store(dataset.spec).partitions.read(key)
@@ -287,7 +287,7 @@ def test_an_empty_session_is_looked_at_again_daily_while_it_is_young_and_then_no
     with store.exclusive(key) as writer:
         aged = msgspec.structs.replace(certificate, fetched_at_ms=int(fetched.timestamp() * 1000))
         store.partitions.publish(writer, rows, aged, store.partitions.inspect(aged.key))
-    assert [one.because.value for one in due(lake, dataset.spec, "SPY")] == because
+    assert [one.reason.value for one in sessions_due(lake, dataset.spec, "SPY")] == because
 
 
 # --- its proof --------------------------------------------------------------------------------------------------------
