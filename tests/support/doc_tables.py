@@ -11,7 +11,7 @@ from typing import Any
 
 from fault_table import rows
 from marketlake.settings import Settings
-from marketlake.settings.sections import Section
+from marketlake.settings.values import Section
 
 PROJECT = Path(__file__).resolve().parents[2]
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
