@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -40,12 +40,6 @@ class Datasets(Section):
 
     second_bars: SecondBars = SecondBars()
     minute_bars: MinuteBars = MinuteBars()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty(cls, given: Any) -> Any:
-        """A dataset that nothing is said of is as it is by default, like a section."""
-        return {name: one for name, one in given.items() if one is not None} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _anything(self) -> Datasets:

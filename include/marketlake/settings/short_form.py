@@ -60,12 +60,17 @@ def _is_short(variable: str) -> bool:
 
 
 def document_in_full() -> dict[str, Any]:
-    """What the settings file says, by section. Raises SettingsError, also if it has both forms."""
+    """What the settings file says, by section; a dataset that it leaves empty is as by default, like a section.
+
+    Raises SettingsError, also if it has both forms.
+    """
     document = yaml_document()
+    datasets, line = document.get(FULL[0]) or {}, FULL[2]
+    if isinstance(datasets, Mapping):
+        document[FULL[0]] = datasets = {name: one for name, one in datasets.items() if one is not None}
     if SHORT not in document:
         return document
-    datasets, line = document.get(FULL[0]) or {}, FULL[2]
-    of_seconds = (datasets.get(FULL[1]) or {}) if isinstance(datasets, Mapping) else {}
+    of_seconds = datasets.get(FULL[1], {}) if isinstance(datasets, Mapping) else {}
     if not isinstance(datasets, Mapping) or not isinstance(of_seconds, Mapping) or line in of_seconds:
         raise SettingsError(
             f"{settings_file().name}: {SHORT} and {'.'.join(FULL)} are the same setting: keep one of them."
