@@ -11,7 +11,7 @@ from typing import NoReturn
 from local_airflow.server import keeper
 from local_airflow.server.home import Home
 from marketlake import proxies, settings
-from marketlake.console import ended
+from marketlake.console import run_command
 from marketlake.errors import SettingsError
 
 
@@ -73,7 +73,7 @@ def _run() -> int:
 
 def main() -> int:
     """Run one command."""
-    return ended(_run)
+    return run_command(_run)
 
 
 if __name__ == "__main__":
