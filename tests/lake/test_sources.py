@@ -84,7 +84,7 @@ def test_simulated_bars_do_not_enter_a_lake_of_real_ones(
     with pytest.raises(SettingsError, match=words):
         ingest(lake, SECOND_BARS, spy(TUESDAY), client)
     with pytest.raises(SettingsError, match=words):
-        preflight.require_served(lake, SECOND_BARS, client, [spy(TUESDAY)])
+        preflight.sessions_without_rows(lake, SECOND_BARS, client, [spy(TUESDAY)])
     assert kept_by(lake).partitions.sessions("SPY") == {MONDAY}
 
 

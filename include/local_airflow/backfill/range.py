@@ -85,7 +85,7 @@ def ask_first(lake: Lake, dataset: Dataset, client: PolygonClient, ticker: str, 
     keys = [dataset.spec.key(ticker, session) for session in (wanted.sessions[0], wanted.sessions[-1])]
     return [
         f"{key}: the API has no bar of this session now; unless that changes, it will fail"
-        for key in preflight.require_served(lake, dataset, client, keys)
+        for key in preflight.sessions_without_rows(lake, dataset, client, keys)
     ]
 
 

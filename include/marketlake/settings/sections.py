@@ -119,7 +119,11 @@ class Datasets(Section):
     @classmethod
     def _without_empty(cls, given: Any) -> Any:
         """A dataset that nothing is said of is as it is by default, like a section."""
-        return {name: one for name, one in given.items() if one is not None} if isinstance(given, dict) else given
+        return (
+            {name: section for name, section in given.items() if section is not None}
+            if isinstance(given, dict)
+            else given
+        )
 
     @model_validator(mode="after")
     def _anything(self) -> Datasets:
