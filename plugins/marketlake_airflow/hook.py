@@ -21,7 +21,8 @@ from marketlake.polygon.call_budget import budget_for
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.transport import Transport
 from marketlake.settings import Settings, environment
-from marketlake.settings.sections import Api, checked_base_url
+from marketlake.settings.field_types import checked_base_url
+from marketlake.settings.sections import Api
 
 _PLAIN_OPTIONS = frozenset({"stream", "cert", "timeout", "verify", "verify_ssl", "allow_redirects", "max_redirects"})
 """The extras that hold no secret: options of the session, all of them but its proxies."""

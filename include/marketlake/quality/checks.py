@@ -16,7 +16,7 @@ from marketlake.errors import InvalidBars
 from marketlake.polygon.request import Timespan
 from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import SessionHours
-from marketlake.settings.sections import WaivableCheck
+from marketlake.settings.field_types import WaivableCheck
 
 _SILENCE_BOUND = "quality.max_silence_s = "
 WAIVABLE = frozenset(get_args(WaivableCheck))
