@@ -52,8 +52,8 @@ def _require_checkout() -> None:
 def _run() -> int:
     given = _arguments()
     _require_checkout()
-    for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(asked_to_end, signal.default_int_handler)
+    for request_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(request_to_end, signal.default_int_handler)
     if given.command == "keep":  # it stays for days, with a third of the memory of what the others import
         return keeper.keep()
     if given.command == "airflow":

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from conftest import KEY
 from fault_lake import DAY, Ground, contents, ground, require_whole, seen
 from fault_table import FAULTS, MINUTES, UNREACHABLE, Case, Then, cases
-from local_airflow.server.processes import free_port
+from local_airflow.server.ports import free_port
 from marketlake.errors import ComparisonLost
 from marketlake.lake import Lake
 from polygon_simulator.server import Simulator

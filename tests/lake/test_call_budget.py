@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from conftest import KEY, NOW
 from local_airflow import client_of_tasks
-from local_airflow.backfill.range import asked_range, estimate_line
+from local_airflow.backfill.range import backfill_range, estimate_line
 from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -361,7 +361,7 @@ def test_the_estimate_of_a_backfill_knows_the_budget(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, tmp_path: Path, calls: int, last: str, told: str
 ) -> None:
     narrow = Lake(limited(monkeypatch, tmp_path, calls), now=lambda: NOW)
-    wanted = asked_range(narrow, "2024-11-01", last, print)
+    wanted = backfill_range(narrow, "2024-11-01", last, print)
     assert estimate_line(narrow, SECOND_BARS, "SPY", wanted, refetch=False).endswith(told)
 
 

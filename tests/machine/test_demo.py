@@ -19,7 +19,8 @@ from conftest import KEY
 from local_airflow.demo.folder import DemoFolder
 from local_airflow.server.api import AirflowApi
 from local_airflow.server.home import AirflowTrouble
-from local_airflow.server.processes import Processes, stop_strays
+from local_airflow.server.process_tree import stop_strays
+from local_airflow.server.processes import Processes
 from local_airflow.server.stack import end
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
