@@ -423,7 +423,7 @@ def test_eight_processes_at_five_calls_a_minute_never_provoke_a_429(
     assert len({pid for pid, _ in fetched}) == 8
     assert [rows for _, rows in fetched] == [[200, 190]] * 8
     assert (len(simulator.requests), vendors.refused) == (16, 0)
-    assert [len(simulator.asked(day)) for day in sessions] == [2] * 8
+    assert [len(simulator.requests_for(day)) for day in sessions] == [2] * 8
 
 
 def all_turns(folder: Path) -> list[float]:
