@@ -11,7 +11,7 @@ from typing import NoReturn
 from local_airflow.server import keeper
 from local_airflow.server.home import Home
 from marketlake import proxies, settings
-from marketlake.console import ended
+from marketlake.console import run_command
 from marketlake.errors import SettingsError
 
 
@@ -52,8 +52,8 @@ def _require_checkout() -> None:
 def _run() -> int:
     given = _arguments()
     _require_checkout()
-    for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(asked_to_end, signal.default_int_handler)
+    for request_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(request_to_end, signal.default_int_handler)
     if given.command == "keep":  # it stays for days, with a third of the memory of what the others import
         return keeper.keep()
     if given.command == "airflow":
@@ -73,7 +73,7 @@ def _run() -> int:
 
 def main() -> int:
     """Run one command."""
-    return ended(_run)
+    return run_command(_run)
 
 
 if __name__ == "__main__":

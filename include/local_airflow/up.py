@@ -10,8 +10,9 @@ from local_airflow.server.api import AirflowApi
 from local_airflow.server.components import KEEPER, OF_UP, UNSCHEDULED, start_component, started_environment
 from local_airflow.server.health import is_well
 from local_airflow.server.home import AirflowTrouble, Home
-from local_airflow.server.processes import Processes, port_is_free
-from local_airflow.server.stack import end, find, mend, wait_for
+from local_airflow.server.ports import port_is_free
+from local_airflow.server.processes import Processes
+from local_airflow.server.stack import end, find, restart_ended, wait_for
 from marketlake import settings
 from marketlake.console import say
 from marketlake.datasets import DATASETS
@@ -33,9 +34,9 @@ def up() -> int:
         if already is None:
             port = _start(home, lake)
         else:
-            mended = mend(home, already, say)
+            restarted = restart_ended(home, already, say)
     if already is not None:
-        how = "again" if mended else "already"
+        how = "again" if restarted else "already"
         say(f"Airflow is up {how} at {already.api.base_url}; user {home.user}, password in {home.passwords_file}")
         if already.started_by not in {"up", None}:
             say("a backfill started it, so it schedules nothing:  make down  and  make up  again once that has ended")
@@ -71,9 +72,9 @@ def _start(home: Home, lake: Lake) -> int:
 
 
 def _key_works(home: Home, lake: Lake) -> bool:
-    """Whether the schedule can run, by a question of each dataset. A key that does not work is told at once; Airflow
-    still starts, so that
-    the UI can be looked at, but schedules nothing: each session would fail for the same reason.
+    """Whether the schedule can run, by a question of each dataset. A key that does not work is reported at once;
+    Airflow still starts, so that the UI can be looked at, but schedules nothing: each session would fail for the same
+    reason.
     """
     last = lake.calendar.last_final(lake.now())
     if last is None:
@@ -82,7 +83,7 @@ def _key_works(home: Home, lake: Lake) -> bool:
         client = client_of_tasks.client(home, lake.settings)
         for name in lake.settings.datasets.on:
             first = DATASETS[name].spec.key(lake.settings.datasets.tickers_of(name)[0], last)
-            preflight.require_served(lake, DATASETS[name], client, [first])
+            preflight.sessions_without_rows(lake, DATASETS[name], client, [first])
     except StopAndTell as exc:
         say(f"WARNING: {exc}")
         say("so nothing is scheduled: once that is mended,  make down  and  make up  start the schedule")

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from marketlake import commands, settings
-from marketlake.console import COMPLETE, INCOMPLETE, ended, say
+from marketlake.console import COMPLETE, INCOMPLETE, run_command, say
 from marketlake.dataset_names import title
 from marketlake.datasets import DATASETS, dataset_named
 from marketlake.datasets.dataset import Dataset
@@ -48,12 +48,12 @@ def _verify(given: argparse.Namespace) -> int:
     done = []
     for dataset in _wanted(lake, given.dataset, given.ticker):
         started = time.monotonic()
-        found = verify(lake, dataset, ticker=given.ticker, first=given.first, last=given.last)
-        _show(found, lake, dataset, time.monotonic() - started)
-        done.append(found)
+        verification = verify(lake, dataset, ticker=given.ticker, first=given.first, last=given.last)
+        _show(verification, lake, dataset, time.monotonic() - started)
+        done.append(verification)
     if given.json_file is not None:
         _write(given.json_file, done)
-    return INCOMPLETE if any(one.findings for one in done) else COMPLETE
+    return INCOMPLETE if any(verification.findings for verification in done) else COMPLETE
 
 
 def _wanted(lake: Lake, name: str | None, ticker: str | None) -> list[Dataset]:
@@ -63,7 +63,7 @@ def _wanted(lake: Lake, name: str | None, ticker: str | None) -> list[Dataset]:
     """
     if name is not None:
         return [dataset_named(name)]
-    held = [one for one in DATASETS.values() if _holds(lake.store(one.spec).storage, ticker)]
+    held = [dataset for dataset in DATASETS.values() if _holds(lake.store(dataset.spec).storage, ticker)]
     return held or [DATASETS[lake.settings.datasets.on[0]]]
 
 
@@ -79,8 +79,8 @@ def _show(done: Verification, lake: Lake, dataset: Dataset, seconds: float) -> N
     """A line a finding, and a line that sums up."""
     spec = dataset.spec
     rows = [
-        (title(spec.name, one.ticker) if one.ticker else "-", str(one.session or "-"), one.kind.value)
-        for one in done.findings
+        (title(spec.name, finding.ticker) if finding.ticker else "-", str(finding.session or "-"), finding.kind.value)
+        for finding in done.findings
     ]
     place = f"{spec.prefix}/" if spec.prefix else ""
     again = partial(commands.fetching, spec.name, tickers=lake.settings.datasets.tickers_of(spec.name), again=True)
@@ -111,12 +111,12 @@ def _write(path: Path, done: list[Verification]) -> None:
 
 def _together(done: list[Verification]) -> Verification | dict[str, Verification]:
     """What is written: of a lake with one dataset that alone, of several each under its name."""
-    return done[0] if len(done) == 1 else {one.dataset: one for one in done}
+    return done[0] if len(done) == 1 else {verification.dataset: verification for verification in done}
 
 
 def main() -> int:
     """Run one command."""
-    return ended(lambda: _verify(_arguments()))
+    return run_command(lambda: _verify(_arguments()))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ _NO_KEY_IN_A_CONTAINER = (
 
 def in_a_checkout() -> bool:
     """Whether ``make`` can be called where this runs."""
-    found = checkout()
-    return found is not None and (found / "Makefile").is_file()
+    folder = checkout()
+    return folder is not None and (folder / "Makefile").is_file()
 
 
 def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, tickers: Sequence[str], again: bool) -> str:

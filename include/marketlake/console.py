@@ -30,15 +30,15 @@ def say(line: str) -> None:
     try:
         print(line, flush=True)
     except BrokenPipeError:
-        _let_go(sys.stdout)
+        _discard(sys.stdout)
     except OSError as exc:
-        _let_go(sys.stdout)
+        _discard(sys.stdout)
         raise OutputLost(
             f"what this command says cannot be written ({exc.strerror}): send it elsewhere, and give the command again."
         ) from exc
 
 
-def ended(command: Callable[[], int]) -> int:
+def run_command(command: Callable[[], int]) -> int:
     """Run a command; its exit code. Every known error is one line on standard error, and UNUSABLE."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a path may hold bytes that are no text
@@ -67,10 +67,10 @@ def _flush() -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        _let_go(sys.stdout)
+        _discard(sys.stdout)
 
 
-def _let_go(stream: TextIO) -> None:
+def _discard(stream: TextIO) -> None:
     """What is still to be written, at the latest when Python ends, goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())

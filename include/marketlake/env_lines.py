@@ -74,19 +74,19 @@ def assignments(text: str, file: str, given: Mapping[str, str]) -> dict[str, str
     line number, the name if there is one, and what to do. A mark of byte order at the start is no part of a name.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    found: dict[str, str] = {}
+    assigned: dict[str, str] = {}
     position = 0
     while position < len(text):
         blank = _END.match(text, position)
         if blank is None:
             place, value, position = _assignment(text, position, file)
-            value = value if isinstance(value, _Literal) else _filled_in(value, place, (given, found))
-            if value or place.name not in found:  # empty counts as none
-                found[place.name] = value
+            value = value if isinstance(value, _Literal) else _filled_in(value, place, (given, assigned))
+            if value or place.name not in assigned:  # empty counts as none
+                assigned[place.name] = value
         else:
             position = blank.end()
         position += 1  # the line break
-    return found
+    return assigned
 
 
 class _Literal(str):

@@ -169,14 +169,14 @@ def _is_in(host: str, networks: Iterable[_Network]) -> bool:
 
 def _parsed(given: str) -> _Proxy:
     """A proxy out of its address, with or without a scheme. Raises _Malformed."""
-    found = _PROXY.fullmatch(given)
-    if found is None:
+    parts = _PROXY.fullmatch(given)
+    if parts is None:
         raise _Malformed("it cannot be taken apart into user, password, host and port")
-    port = int(found["port"] or 0)
+    port = int(parts["port"] or 0)
     if port > _HIGHEST_PORT:
         raise _Malformed(f"its port is above {_HIGHEST_PORT}")
-    place = _place(found["host"]) + (f":{port}" if found["port"] else "")
-    return _Proxy((found["scheme"] or "http").lower(), _login(found["login"]), place)
+    place = _place(parts["host"]) + (f":{port}" if parts["port"] else "")
+    return _Proxy((parts["scheme"] or "http").lower(), _login(parts["login"]), place)
 
 
 def _place(host: str) -> str:

@@ -69,6 +69,11 @@ def final_from(session: dt.date) -> dt.datetime:
     return dt.datetime.combine(session + dt.timedelta(days=1), FINAL_AT, NEW_YORK)
 
 
+def is_final(session: dt.date, now: dt.datetime) -> bool:
+    """Whether the bars of a session are final at ``now``."""
+    return now >= final_from(session)
+
+
 def date_meant(moment: dt.datetime) -> dt.date:
     """The date that a person means who gives a moment in the place of a date. ``moment`` has a zone.
 
@@ -82,6 +87,17 @@ def date_meant(moment: dt.datetime) -> dt.date:
     if at.time() == dt.time(at.hour, at.minute) and at.minute in _MIDNIGHT_MINUTES:
         return at.date() + dt.timedelta(days=1 if at.time() >= _NEXT_DATE_FROM else 0)
     return at.astimezone(NEW_YORK).date()
+
+
+@dataclass(frozen=True)
+class DateRange:
+    """The dates from ``first`` to ``last``, both included; None: without that bound."""
+
+    first: dt.date | None
+    last: dt.date | None
+
+    def __contains__(self, day: dt.date) -> bool:
+        return (self.first or day) <= day <= (self.last or day)
 
 
 class SessionCalendar:
@@ -101,8 +117,8 @@ class SessionCalendar:
         start, end = max(start, first), min(end, last)
         if start > end:
             return []
-        found = self._calendar.sessions_in_range(start.isoformat(), end.isoformat())
-        return [day for day in (stamp.date() for stamp in found) if day not in self._closures]
+        stamps = self._calendar.sessions_in_range(start.isoformat(), end.isoformat())
+        return [day for day in (stamp.date() for stamp in stamps) if day not in self._closures]
 
     def is_session(self, day: dt.date) -> bool:
         """Whether the exchange traded on that date."""
@@ -122,7 +138,7 @@ class SessionCalendar:
     def last_final(self, now: dt.datetime) -> dt.date | None:
         """The last session whose bars are final at ``now``; None before the first."""
         today = now.astimezone(NEW_YORK).date()
-        final = [day for day in self.last_sessions(today, 5) if final_from(day) <= now]
+        final = [day for day in self.last_sessions(today, 5) if is_final(day, now)]
         return final[-1] if final else None
 
     def hours(self, session: dt.date) -> SessionHours:
@@ -141,14 +157,14 @@ class SessionCalendar:
             regular_end_ms=int(closes.timestamp() * 1000),
         )
 
-    def require_final(self, session: dt.date, now: dt.datetime, *, allow_provisional: bool) -> bool:
-        """Whether the session is final at ``now``. Raises NotFinal if it is not and must be.
+    def require_final(self, session: dt.date, now: dt.datetime, *, allow_provisional: bool) -> None:
+        """Raise NotFinal if the session is not final at ``now`` and must be.
 
         A session that has begun may be fetched as provisional if the caller allows it; one that has
         not begun has no bars, and the vendor answers a future date with "not entitled".
         """
-        if now >= final_from(session):
-            return True
+        if is_final(session, now):
+            return
         if int(now.timestamp() * 1000) < new_york_ms(session):
             raise NotFinal(f"{session} has not begun yet. Choose a session up to {self.last_final(now)}.")
         if not allow_provisional:
@@ -156,4 +172,3 @@ class SessionCalendar:
                 f"{session} is not final before {final_from(session):%Y-%m-%d %H:%M} New York: late trades may"
                 f" still change its bars. Wait, or use a manual run with allow_provisional."
             )
-        return False

@@ -16,7 +16,7 @@ _END = {signal.SIGINT, signal.SIGTERM}
 # before this thread waits for it goes to one of them, and ends the process as if nobody waited.
 signal.pthread_sigmask(signal.SIG_BLOCK, _END)
 
-from marketlake.console import ended, say  # noqa: E402
+from marketlake.console import run_command, say  # noqa: E402
 from polygon_simulator.days import Days, RecordedDays  # noqa: E402
 from polygon_simulator.faults import KNOWN, Faults  # noqa: E402
 from polygon_simulator.folds import EXACT, Differences  # noqa: E402
@@ -96,4 +96,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(ended(main))
+    sys.exit(run_command(main))

@@ -35,7 +35,7 @@ class Minutes(Protocol):
 
 
 class RecordedDays:
-    """Days and minutes found in one folder, as either of
+    """Days and minutes archives in one folder, as either of
 
     - ``{TICKER}-{YYYY-MM-DD}.json.gz``, a gzipped JSON array of bars; minute bars under ``minutes/``;
     - ``raw/{ticker}/date={YYYY-MM-DD}/rev=N/pages.tar`` or ``pages-{12 hex digits}.tar``, the raw pages of a
@@ -71,11 +71,11 @@ def _recorded(arrays: Path, raw: Path, pages: re.Pattern[str], ticker: str, day:
 
 def _newest(folder: Path) -> Path | None:
     """The archive of the highest revision that has one; of several, the one whose pages were fetched last."""
-    found: dict[int, list[Path]] = {}
+    archives: dict[int, list[Path]] = {}
     for path in folder.glob("rev=*/pages*.tar"):
         if _ARCHIVE.fullmatch(path.name):
-            found.setdefault(int(path.parent.name.removeprefix("rev=")), []).append(path)
-    return max(found[max(found)], key=_fetched_at_ms) if found else None
+            archives.setdefault(int(path.parent.name.removeprefix("rev=")), []).append(path)
+    return max(archives[max(archives)], key=_fetched_at_ms) if archives else None
 
 
 def _fetched_at_ms(path: Path) -> int:

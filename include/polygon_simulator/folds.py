@@ -59,7 +59,7 @@ def day(ticker: str, bars: list[Bar], hours: SessionHours, differences: Differen
     by_minute = minutes(ticker, bars, differences)
     prices = _folded(regular, hours.day_start_ms)
     bar = _folded(bars, hours.day_start_ms) | {key: prices[key] for key in ("o", "c", "h", "l")}
-    bar["v"] = _sum(one["v"] for one in by_minute)
+    bar["v"] = _sum(minute["v"] for minute in by_minute)
     if differences.closing_cross and not hours.early_close:
         chance = random.Random(f"{ticker} {hours.session} cross")
         bar["v"] = _number(bar["v"] + round(bar["v"] * chance.uniform(0.01, 0.04)))
@@ -84,16 +84,16 @@ def open_close(ticker: str, bars: list[Bar], hours: SessionHours, differences: D
 
 def _folded(bars: list[Bar], start_ms: int) -> Bar:
     """One bar of several. ``vw`` and ``n``, which bars may lack, are in it if every one of them has them."""
-    said = {key for key in ("vw", "n") if all(key in bar for bar in bars)}
+    named = {key for key in ("vw", "n") if all(key in bar for bar in bars)}
     folded = {
         "v": _sum(bar["v"] for bar in bars),
-        "vw": _vwap(bars) if "vw" in said else None,
+        "vw": _vwap(bars) if "vw" in named else None,
         "o": bars[0]["o"],
         "c": bars[-1]["c"],
         "h": max(bar["h"] for bar in bars),
         "l": min(bar["l"] for bar in bars),
         "t": start_ms,
-        "n": sum(bar["n"] for bar in bars) if "n" in said else None,
+        "n": sum(bar["n"] for bar in bars) if "n" in named else None,
     }
     return {key: value for key, value in folded.items() if value is not None}
 

@@ -54,8 +54,8 @@ class Aggregates:
         The vendor's cursor is known to hold limit and sort; whether it holds ``adjusted`` is not known,
         and the page's number is the simulator's own.
         """
-        asked = f"limit={self.limit}&sort={'asc' if self.ascending else 'desc'}"
-        cursor = f"{asked}&adjusted={str(self.adjusted).lower()}&page={self.page + 1}"
+        query = f"limit={self.limit}&sort={'asc' if self.ascending else 'desc'}"
+        cursor = f"{query}&adjusted={str(self.adjusted).lower()}&page={self.page + 1}"
         start_ms, end_ms = (next_ms, self.end_ms) if self.ascending else (self.start_ms, next_ms)
         path = f"/v2/aggs/ticker/{quote(self.ticker)}/range/1/{self.timespan}/{start_ms}/{end_ms}"
         return f"{path}?cursor={base64.urlsafe_b64encode(cursor.encode()).decode().rstrip('=')}"
@@ -87,7 +87,7 @@ def _read(path: str, query: Mapping[str, str]) -> Aggregates | OpenClose | None:
 
 def _aggregates(match: re.Match[str], query: Mapping[str, str]) -> Aggregates:
     cursor = _cursor(query.get("cursor", ""))
-    asked = {**query, **cursor}
+    given = {**query, **cursor}
     if match[2] != "1" or match[3] not in TIMESPANS:
         raise BadQuestion(f"this simulator serves 1 {', 1 '.join(TIMESPANS)}; not {match[2]} {match[3]}")
     start_ms, end_ms = _window_ms(match[4], "from"), _window_ms(match[5], "to", end=True)
@@ -99,7 +99,7 @@ def _aggregates(match: re.Match[str], query: Mapping[str, str]) -> Aggregates:
         ("sort", "asc|desc"),
         ("adjusted", "(?i:true|false)"),
     ):
-        if name in asked and not re.fullmatch(allowed, asked[name]):
+        if name in given and not re.fullmatch(allowed, given[name]):
             raise BadQuestion(f"Could not parse the parameter: '{name}'")
     start_ms, end_ms = _snapped(start_ms, end_ms, match[3])
     return Aggregates(
@@ -107,9 +107,9 @@ def _aggregates(match: re.Match[str], query: Mapping[str, str]) -> Aggregates:
         timespan=match[3],
         start_ms=start_ms,
         end_ms=end_ms,
-        limit=max(1, min(int(asked.get("limit", DEFAULT_LIMIT)), HIGHEST_LIMIT)),
-        adjusted=asked.get("adjusted", "true").lower() == "true",
-        ascending=asked.get("sort", "asc") == "asc",
+        limit=max(1, min(int(given.get("limit", DEFAULT_LIMIT)), HIGHEST_LIMIT)),
+        adjusted=given.get("adjusted", "true").lower() == "true",
+        ascending=given.get("sort", "asc") == "asc",
         page=int(cursor.get("page", 1)),
     )
 

@@ -92,14 +92,15 @@ class Simulator:
         """The per-second bars of a day as they are served without a fault."""
         return self._seconds(ticker, day)
 
-    def asked(self, day: dt.date, timespan: str = "second") -> list[dict[str, Any]]:
+    def requests_for(self, day: dt.date, timespan: str = "second") -> list[dict[str, Any]]:
         """The logged requests for bars of that length whose window starts on that New York day."""
-        return [one for one in self.requests if (one.get("day"), one.get("timespan")) == (str(day), timespan)]
+        wanted = (str(day), timespan)
+        return [request for request in self.requests if (request.get("day"), request.get("timespan")) == wanted]
 
     def page(self, question: Aggregates, base_url: str) -> dict[str, Any]:
         """The answer to one question; ``next_url`` if bars are left, at the address it was asked at."""
-        found = list(islice(self._window(question), question.limit + 1))
-        served = found[: question.limit]
+        bars = list(islice(self._window(question), question.limit + 1))
+        served = bars[: question.limit]
         answer: dict[str, Any] = {
             "ticker": question.ticker,
             "queryCount": len(served),
@@ -112,8 +113,8 @@ class Simulator:
         }
         if not served:
             del answer["results"], answer["count"]
-        if len(found) > question.limit:
-            answer["next_url"] = base_url + question.next_path(found[question.limit]["t"])
+        if len(bars) > question.limit:
+            answer["next_url"] = base_url + question.next_path(bars[question.limit]["t"])
         return answer
 
     def open_close(self, question: OpenClose) -> Bar | None:

@@ -59,6 +59,6 @@ def audit_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | Non
             report.summarise_audit(dataset, ticker, get_current_context())
 
         # As in bars_dag.py: behind this teardown, the dates and the summary both decide the run's state.
-        ended = EmptyOperator(task_id="dates_ended").as_teardown()
-        audit_session.expand(session=plan_audit()) >> ended >> summarise_audit()
+        dates_ended = EmptyOperator(task_id="dates_ended").as_teardown()
+        audit_session.expand(session=plan_audit()) >> dates_ended >> summarise_audit()
     return dag

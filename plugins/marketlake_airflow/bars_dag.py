@@ -64,13 +64,13 @@ def bars_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None
 
         @teardown(on_failure_fail_dagrun=True)
         @task(task_id="report", retries=0, retry_policy=None, execution_timeout=timedelta(minutes=15))
-        def tell() -> None:
+        def report_run() -> None:
             from marketlake_airflow import report
 
             report.report(dataset, ticker, get_current_context())
 
-        # Airflow judges a run by its last tasks, and what is before a teardown counts as last. Behind this one, which
-        # no process is started for, the dates and the report are both last: no report makes a failed date green.
-        ended = EmptyOperator(task_id="dates_ended").as_teardown()
-        ingest_session.expand(session=plan_sessions()) >> ended >> tell()
+        # Airflow derives a run's state from its leaf tasks and ignores teardowns. This one is empty, so that no process
+        # is started for it, and behind it the dates and the report both count: no report makes a failed date green.
+        dates_ended = EmptyOperator(task_id="dates_ended").as_teardown()
+        ingest_session.expand(session=plan_sessions()) >> dates_ended >> report_run()
     return dag

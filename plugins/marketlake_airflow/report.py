@@ -31,35 +31,37 @@ AFTER_THE_DATES = ["dates_ended", "report"]
 
 
 def report(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
-    """Tell what became of a run of a dataset; of a scheduled one, also what the catch-up window still lacks.
+    """Report what became of a run of a dataset; of a scheduled one, also what the catch-up window still lacks.
 
     Raises AirflowFailException if a date failed, or if the message could not be sent.
     """
     run = context["dag_run"]
     looked: dict[str, Any] = {}
     if run.run_type == "scheduled" and run.logical_date:
-        looked = _look(dataset, ticker, run.logical_date.date())
-    tell(summary(run_title(dataset, ticker), context, "plan_sessions", "ingest_session", **looked), context)
+        looked = _look_at_window(dataset, ticker, run.logical_date.date())
+    deliver(summary(run_title(dataset, ticker), context, "plan_sessions", "ingest_session", **looked), context)
 
 
 def summarise_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
-    """Write and tell what came of an audit. A suspect session is news in the message once, not every day.
+    """Write and report what came of an audit. A suspect session is news in the message once, not every day.
 
     Raises AirflowFailException if a date failed, or if the message could not be sent, and, once all is
-    told, what kept the summary from being written.
+    reported, what kept the summary from being written.
     """
-    told = summary(audit_title(dataset, ticker), context, "plan_audit", "audit_session")
-    results = context["ti"].xcom_pull(task_ids=["audit_session"]) if told.planned else []
-    visits = [msgspec.convert(result, Visit) for result in results if result and result["session"] in told.states]
+    run_summary = summary(audit_title(dataset, ticker), context, "plan_audit", "audit_session")
+    results = context["ti"].xcom_pull(task_ids=["audit_session"]) if run_summary.planned else []
+    visits = [
+        msgspec.convert(result, Visit) for result in results if result and result["session"] in run_summary.states
+    ]
     trouble: MarketLakeError | None = None
-    if told.planned is not None:
+    if run_summary.planned is not None:
         try:
             lake = Lake(settings.load(), now=system_clock)
-            summarise(lake, DATASETS[dataset].spec, ticker, told.planned, visits)
+            summarise(lake, DATASETS[dataset].spec, ticker, run_summary.planned, visits)
         except MarketLakeError as exc:
             trouble = exc
     known = frozenset(str(visit.session) for visit in visits if visit.outcome == Outcome.UNCHANGED)
-    tell(replace(told, known=known, not_summarised=str(trouble or "")), context)
+    deliver(replace(run_summary, known=known, not_summarised=str(trouble or "")), context)
     if trouble:
         raise trouble
 
@@ -76,7 +78,11 @@ def summary(what: str, context: Mapping[str, Any], plan_task: str, mapped_task: 
     planned = ti.xcom_pull(task_ids=plan_task) if of_run.get(plan_task) == "success" else None
     results = ti.xcom_pull(task_ids=[mapped_task]) if planned else []  # in one request, however many
     state_of = {result["session"]: result["state"] for result in results if result}
-    reasons = {one["session"]: "; ".join(one["suspect_because"]) for one in results if one and one["suspect_because"]}
+    reasons = {
+        result["session"]: "; ".join(result["suspect_because"])
+        for result in results
+        if result and result["suspect_because"]
+    }
     succeeded = {
         session: state_of[session]
         for index, session in enumerate(planned or ())
@@ -92,40 +98,42 @@ def summary(what: str, context: Mapping[str, Any], plan_task: str, mapped_task: 
     )
 
 
-def tell(told: RunSummary, context: Mapping[str, Any]) -> None:
+def deliver(run_summary: RunSummary, context: Mapping[str, Any]) -> None:
     """Log a summary, send it if the run was scheduled and the settings ask for it, and fail if a date failed.
 
     The log comes first: no trouble with sending hides the verdict. Raises AirflowFailException.
     """
-    _log.log(logging.WARNING if told.is_trouble else logging.INFO, "%s", told.text)
+    _log.log(logging.WARNING if run_summary.is_trouble else logging.INFO, "%s", run_summary.text)
     configured = settings.load().report
-    wanted = context["dag_run"].run_type == "scheduled" and (told.is_trouble or configured.when == "always")
+    wanted = context["dag_run"].run_type == "scheduled" and (run_summary.is_trouble or configured.when == "always")
     not_sent = ""
     if wanted:
         try:
-            notify.send(configured, told.headline, told.text)
+            notify.send(configured, run_summary.headline, run_summary.text)
         except notify.NotSent as exc:
             not_sent = str(exc)
             _log.error("the message was not sent: %s", not_sent)
-    if told.has_failed:
-        raise AirflowFailException(told.headline + (f" (and the message was not sent: {not_sent})" if not_sent else ""))
+    if run_summary.has_failed:
+        raise AirflowFailException(
+            run_summary.headline + (f" (and the message was not sent: {not_sent})" if not_sent else "")
+        )
     if not_sent:
         raise AirflowFailException(f"no date failed, but the message was not sent: {not_sent}")
 
 
 def skip_report_in_backfill(result: Mapping[str, Any], context: Mapping[str, Any]) -> None:
-    """In a backfill, end a session's task so that what follows it is skipped: it would repeat that task's own state.
+    """In a backfill, end the task so that Airflow skips the report: each run has one session, whose own state already
+    says everything, and the report would be a third process for it.
 
-    A backfill has one run a session, and the report would be a third process for each. Skipped or not, it
-    cannot make a run green whose date fails later on. Does nothing in other runs: there, other dates count.
-    Raises DownstreamTasksSkipped, with which Airflow ends the task as a success.
+    Skipped or not, it cannot make a run green whose date fails later on. Does nothing in other runs: there, other
+    dates count. Raises DownstreamTasksSkipped, with which Airflow ends the task as a success.
     """
     if context["dag_run"].run_type == "backfill":
         context["ti"].xcom_push("return_value", dict(result))
         raise DownstreamTasksSkipped(tasks=AFTER_THE_DATES)
 
 
-def _look(dataset: str, ticker: str, own: dt.date) -> dict[str, Any]:
+def _look_at_window(dataset: str, ticker: str, own: dt.date) -> dict[str, Any]:
     """What the lake still lacks among the last sessions, also if it cannot be read."""
     try:
         lake = Lake(settings.load(), now=system_clock)

@@ -1,4 +1,4 @@
-"""The bodies of the tasks: what a run is asked, put to ``marketlake``, and what came of it."""
+"""What the tasks do: they hand a run's parameters to ``marketlake``, and its answer to Airflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from marketlake import settings
-from marketlake.audit.audit import audit_session as audited
+from marketlake.audit.audit import audit_session as audit
 from marketlake.audit.due import audit_plan
 from marketlake.datasets import DATASETS
 from marketlake.errors import SettingsError
@@ -102,9 +102,9 @@ def ingest_session(
         report = ingest(lake, dataset, key, PolygonHook().client(configured), allow_provisional=provisional)
     event = context["outlet_events"][asset]
     event.add_partitions(session)
-    told = report.as_dict()
-    event.extra = {field: told[field] for field in ("rows", "state", "content_hash", "revision", "source_host")}
-    return told
+    result = report.as_dict()
+    event.extra = {field: result[field] for field in ("rows", "state", "content_hash", "revision", "source_host")}
+    return result
 
 
 def audit_session(name: str, ticker: str, session: str) -> dict[str, Any]:
@@ -112,5 +112,5 @@ def audit_session(name: str, ticker: str, session: str) -> dict[str, Any]:
     configured, dataset = settings.load(), DATASETS[name]
     client = PolygonHook().client(configured)
     key = dataset.spec.key(ticker, dt.date.fromisoformat(session))
-    visit = audited(Lake(configured, now=system_clock), dataset, key, client)
+    visit = audit(Lake(configured, now=system_clock), dataset, key, client)
     return dict(msgspec.to_builtins(visit))

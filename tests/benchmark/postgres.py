@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_airflow.server.processes import free_port
+from local_airflow.server.ports import free_port
 
 _SERVER_USER = "postgres"
 _START_S = 60

@@ -134,7 +134,7 @@ def test_a_killed_task_is_tried_again_and_ends_complete(made: Ground, rig: Rig, 
     day = "2024-09-03"
     made.vendor.faults.set(day, [{"fault": "stall", "times": 0, "page": 2}])
     run = trigger(api, start_date=day, end_date=day)
-    until(lambda: len(made.vendor.asked(dt.date.fromisoformat(day))) > 1)
+    until(lambda: len(made.vendor.requests_for(dt.date.fromisoformat(day))) > 1)
     process = until(lambda: of_vendor(rig))
     process.kill()
     made.vendor.faults.clear()
@@ -149,7 +149,7 @@ def test_two_runs_on_the_same_date_take_turns(made: Ground, rig: Rig, api: Airfl
     made.vendor.faults.set(day, [{"fault": "slow", "times": 1, "page": 2}])
     with rig.start_backfill(day, day) as running:
         assert running.stdout is not None
-        until(lambda: [one for one in made.vendor.asked(dt.date.fromisoformat(day)) if one["page"] == 2])
+        until(lambda: [one for one in made.vendor.requests_for(dt.date.fromisoformat(day)) if one["page"] == 2])
         run = trigger(api, start_date=day, end_date=day, refetch=True)
         rest = running.stdout.read()
     assert running.returncode == 0, rest

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from conftest import KEY
 from fault_lake import DAY, Ground, contents, ground, require_whole, seen
 from fault_table import FAULTS, MINUTES, UNREACHABLE, Case, Then, cases
-from local_airflow.server.processes import free_port
+from local_airflow.server.ports import free_port
 from marketlake.errors import ComparisonLost
 from marketlake.lake import Lake
 from polygon_simulator.server import Simulator
@@ -94,7 +94,7 @@ def stays(case: Case, on: Ground, lake: Lake, before: dict[str, bytes]) -> None:
     assert told.startswith("SPY 2024-11-26: ")
     assert ("quality.accept: {SPY: {2024-11-26: [" in told) is fault.waivable
     assert "\n" not in told
-    asked = [one for one in on.vendor.asked(DAY) if one["page"] == place.page]
+    asked = [one for one in on.vendor.requests_for(DAY) if one["page"] == place.page]
     attempts = {Then.AGAIN: lake.settings.api.attempts, Then.EMPTY: 3}.get(fault.then, 1)
     assert len(asked) == attempts
     assert len(on.waits) == attempts - 1

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from conftest import KEY, NOW
 from local_airflow import client_of_tasks
-from local_airflow.backfill.range import asked_range, estimate_line
+from local_airflow.backfill.range import backfill_range, estimate_line
 from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -361,7 +361,7 @@ def test_the_estimate_of_a_backfill_knows_the_budget(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, tmp_path: Path, calls: int, last: str, told: str
 ) -> None:
     narrow = Lake(limited(monkeypatch, tmp_path, calls), now=lambda: NOW)
-    wanted = asked_range(narrow, "2024-11-01", last, print)
+    wanted = backfill_range(narrow, "2024-11-01", last, print)
     assert estimate_line(narrow, SECOND_BARS, "SPY", wanted, refetch=False).endswith(told)
 
 
@@ -423,7 +423,7 @@ def test_eight_processes_at_five_calls_a_minute_never_provoke_a_429(
     assert len({pid for pid, _ in fetched}) == 8
     assert [rows for _, rows in fetched] == [[200, 190]] * 8
     assert (len(simulator.requests), vendors.refused) == (16, 0)
-    assert [len(simulator.asked(day)) for day in sessions] == [2] * 8
+    assert [len(simulator.requests_for(day)) for day in sessions] == [2] * 8
 
 
 def all_turns(folder: Path) -> list[float]:

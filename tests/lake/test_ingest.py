@@ -349,7 +349,7 @@ def test_the_same_rows_again_touch_no_file(lake: Lake, simulator: Simulator, cli
     ingest(lake, SECOND_BARS, spy(DAY), client)
     before = times_of(lake.storage.root)
     assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "unchanged"
-    assert len(simulator.asked(DAY)) == 2
+    assert len(simulator.requests_for(DAY)) == 2
     assert times_of(lake.storage.root) == before
 
 

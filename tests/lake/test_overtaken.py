@@ -115,7 +115,7 @@ def test_whoever_is_overtaken_each_time_gives_up_with_nothing_lost(
     monkeypatch.setattr(PartitionStore, "inspect", really_inspect)
     # Each attempt of ours left its pages, under a number that nobody else is given.
     assert [one.number for one in lake.revisions.list_revisions("SPY", DAY)] == [1, 3, 5, 7, 9]
-    assert len(simulator.asked(DAY)) == 6  # ours once, and each of the others
+    assert len(simulator.requests_for(DAY)) == 6  # ours once, and each of the others
     assert verify(lake, SECOND_BARS).findings == ()
 
 

@@ -74,7 +74,7 @@ def test_an_undisturbed_session_agrees_in_every_minute(lake: Lake, simulator: Si
     assert found.day is not None
     assert 0.95 < (found.day.volume_ratio or 0) < 0.99  # the closing auction
     assert (found.not_compared, found.findings) == ({}, {"minute": (), "day": ()})
-    assert [len(simulator.asked(DAY, span)) for span in ("second", "minute", "day")] == [1, 1, 1]
+    assert [len(simulator.requests_for(DAY, span)) for span in ("second", "minute", "day")] == [1, 1, 1]
 
 
 def test_three_minutes_without_seconds_make_the_session_suspect_and_are_named(
@@ -226,7 +226,7 @@ def test_longer_bars_that_came_empty_once_are_asked_for_again(
     fault(simulator, "empty", times=2, timespan="minute")
     ingest(lake, SECOND_BARS, spy(DAY), client)
     assert compared(lake).not_compared == {}
-    assert len(simulator.asked(DAY, "minute")) == 3
+    assert len(simulator.requests_for(DAY, "minute")) == 3
 
 
 def test_longer_bars_without_a_share_are_no_reference(lake: Lake, client: PolygonClient) -> None:

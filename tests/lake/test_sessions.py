@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from marketlake.errors import NotASession, NotFinal
-from marketlake.sessions import SessionCalendar, date_meant, final_from
+from marketlake.sessions import SessionCalendar, date_meant, final_from, is_final
 
 CALENDAR = SessionCalendar(dt.date(2026, 11, 20))
 D = dt.date
@@ -103,8 +103,9 @@ def test_a_session_that_has_not_begun_is_refused_even_as_provisional() -> None:
 def test_a_session_of_today_is_refused_unless_provisional_is_allowed() -> None:
     with pytest.raises(NotFinal, match="not final before 2026-11-21 11:00 New York"):
         CALENDAR.require_final(D(2026, 11, 20), NOON, allow_provisional=False)
-    assert CALENDAR.require_final(D(2026, 11, 20), NOON, allow_provisional=True) is False
-    assert CALENDAR.require_final(D(2026, 11, 19), NOON, allow_provisional=False) is True
+    CALENDAR.require_final(D(2026, 11, 20), NOON, allow_provisional=True)
+    CALENDAR.require_final(D(2026, 11, 19), NOON, allow_provisional=False)
+    assert (is_final(D(2026, 11, 20), NOON), is_final(D(2026, 11, 19), NOON)) == (False, True)
 
 
 MIDNIGHTS = {

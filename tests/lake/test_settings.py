@@ -137,6 +137,7 @@ def test_a_compression_level_that_gzip_lacks_is_refused(monkeypatch: pytest.Monk
             "quality.accept stands twice, the other time under quality: put all of it under one",
         ),
         ("tickers: [SPY, ON]", 'tickers.1 (settings.yaml) = True: must be a text in quotes, such as "ON"'),
+        ("tickers: [SPY, QQQ, SPY]", "tickers (settings.yaml) = ['SPY', 'QQQ', 'SPY']: names SPY more than once"),
         ("tickers: [NO]", 'tickers.0 (settings.yaml) = False: must be a text in quotes, such as "ON"'),
         ("tickers: [2024-01-02]", 'must be a text in quotes, such as "ON"'),
         ("quality: {accept: {ON: {2004-03-02: []}}}", 'must be a text in quotes, such as "ON"'),

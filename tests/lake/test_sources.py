@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from conftest import KEY, NOW, a_client
-from local_airflow.backfill.range import asked_range
+from local_airflow.backfill.range import backfill_range
 from local_airflow.backfill.verdict import verdict
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
@@ -84,7 +84,7 @@ def test_simulated_bars_do_not_enter_a_lake_of_real_ones(
     with pytest.raises(SettingsError, match=words):
         ingest(lake, SECOND_BARS, spy(TUESDAY), client)
     with pytest.raises(SettingsError, match=words):
-        preflight.require_served(lake, SECOND_BARS, client, [spy(TUESDAY)])
+        preflight.sessions_without_rows(lake, SECOND_BARS, client, [spy(TUESDAY)])
     assert kept_by(lake).partitions.sessions("SPY") == {MONDAY}
 
 
@@ -126,7 +126,7 @@ def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_th
     with pytest.raises(SettingsError, match="remove processed/spy/date=2024-11-25/bars.parquet if it does not belong"):
         ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     said: list[str] = []
-    wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-26", said.append)
     assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert said[0] == (
         f"SPY 2024-11-25  FAILED  beside bars of the vendor, its own are from {client.host}: remove that partition"
@@ -222,7 +222,7 @@ def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(
     ingest(lake, SECOND_BARS, spy(MONDAY), client)
     assert f"from {client.host} (NOT THE VENDOR)" in caplog.text
     said: list[str] = []
-    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-25", said.append)
     assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == COMPLETE
     assert said[-1] == f"SPY: NOT THE VENDOR'S: bars of this range were served by {client.host}"
 
@@ -230,7 +230,7 @@ def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(
 def test_the_verdict_says_nothing_of_the_vendors_own_bars(lake: Lake, of_vendor: PolygonClient) -> None:
     ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     said: list[str] = []
-    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-25", said.append)
     verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append)
     assert said == [f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}"]
 

@@ -10,7 +10,7 @@ from conftest import KEY, NOW, a_client
 from local_airflow import client_of_tasks, up
 from local_airflow.backfill import command
 from local_airflow.backfill import run as backfill_run
-from local_airflow.backfill.range import ask_first, asked_range, estimate_line
+from local_airflow.backfill.range import backfill_range, estimate_line, probe_ends
 from local_airflow.backfill.verdict import verdict
 from local_airflow.server.home import AirflowTrouble, Home
 from marketlake import settings
@@ -35,7 +35,7 @@ def said() -> list[str]:
 
 
 def test_a_range_of_final_sessions_is_taken_as_it_is(lake: Lake, said: list[str]) -> None:
-    found = asked_range(lake, "2013-10-05", "2013-10-09", said.append)
+    found = backfill_range(lake, "2013-10-05", "2013-10-09", said.append)
     assert (found.first, found.last) == (D(2013, 10, 5), D(2013, 10, 9))
     assert found.sessions == [D(2013, 10, 7), D(2013, 10, 8), D(2013, 10, 9)]
     assert str(found) == "FROM=2013-10-05 TO=2013-10-09"
@@ -43,7 +43,7 @@ def test_a_range_of_final_sessions_is_taken_as_it_is(lake: Lake, said: list[str]
 
 
 def test_a_range_into_the_future_ends_at_the_last_final_session(lake: Lake, said: list[str]) -> None:
-    found = asked_range(lake, "2026-11-17", "2026-12-31", said.append)
+    found = backfill_range(lake, "2026-11-17", "2026-12-31", said.append)
     assert found.sessions == [D(2026, 11, 17), D(2026, 11, 18), D(2026, 11, 19)]
     assert said == [
         "TO=2026-12-31 is clipped to 2026-11-19, the last final session: 2026-11-20 is final from"
@@ -55,7 +55,7 @@ def test_a_weekend_after_the_last_final_session_is_not_worth_a_word(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str]
 ) -> None:
     sunday = Lake(lake.settings, now=lambda: dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC))
-    assert asked_range(sunday, "2026-11-20", "2026-11-22", said.append).sessions == [D(2026, 11, 20)]
+    assert backfill_range(sunday, "2026-11-20", "2026-11-22", said.append).sessions == [D(2026, 11, 20)]
     assert said == []
 
 
@@ -65,7 +65,7 @@ def test_a_range_outside_the_history_is_clipped_and_said(
     monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", "2013-10-08")
     monkeypatch.setenv("MARKETLAKE__HISTORY__END_DATE", "2013-10-09")
     short = Lake(settings.load(), now=lambda: NOW)
-    assert asked_range(short, "2013-10-01", "2013-10-31", said.append).sessions == [
+    assert backfill_range(short, "2013-10-01", "2013-10-31", said.append).sessions == [
         D(2013, 10, 8),
         D(2013, 10, 9),
     ]
@@ -88,15 +88,15 @@ def test_a_range_without_a_final_session_is_refused(
     lake: Lake, said: list[str], first: str, last: str, words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
-        asked_range(lake, first, last, said.append)
+        backfill_range(lake, first, last, said.append)
     assert said == []
 
 
 def test_the_estimate_counts_only_what_is_missing(lake: Lake, client: PolygonClient, said: list[str]) -> None:
-    wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-29", said.append)
     ingest(lake, SECOND_BARS, spy(D(2024, 11, 25)), client)
     assert estimate_line(lake, SECOND_BARS, "SPY", wanted, refetch=False) == (
-        "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 not here yet: about 9 requests, 4 MB, 1 min"
+        "SPY: 4 sessions from 2024-11-25 to 2024-11-29, 3 not here yet: about 9 requests, 5 MB, 1 min"
     )
     assert "4 to fetch: about 12 requests, 6 MB" in estimate_line(lake, SECOND_BARS, "SPY", wanted, refetch=True)
 
@@ -104,9 +104,9 @@ def test_the_estimate_counts_only_what_is_missing(lake: Lake, client: PolygonCli
 def test_the_api_is_asked_for_the_first_and_the_last_session_only(
     lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
 ) -> None:
-    wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-29", said.append)
     simulator.faults.set("2024-11-29", [{"fault": "empty"}])
-    said.extend(ask_first(lake, SECOND_BARS, client, "SPY", wanted))
+    said.extend(probe_ends(lake, SECOND_BARS, client, "SPY", wanted))
     assert [request["day"] for request in simulator.requests] == ["2024-11-25", "2024-11-29"]
     assert said == ["SPY 2024-11-29: the API has no bar of this session now; unless that changes, it will fail"]
 
@@ -114,7 +114,7 @@ def test_the_api_is_asked_for_the_first_and_the_last_session_only(
 def test_the_verdict_is_over_partitions_whatever_the_runs_say(
     lake: Lake, client: PolygonClient, said: list[str]
 ) -> None:
-    wanted = asked_range(lake, "2024-11-25", "2024-11-27", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-27", said.append)
     for day in (D(2024, 11, 25), D(2024, 11, 27)):
         ingest(lake, SECOND_BARS, spy(day), client)
     assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
@@ -137,7 +137,7 @@ def test_a_suspect_session_passes_and_is_named_with_its_reason(
 ) -> None:
     simulator.faults.set("2024-11-26", [{"fault": "without:1732631700000-1732631760000", "times": 0}])
     ingest(lake, SECOND_BARS, spy(D(2024, 11, 26)), client)
-    wanted = asked_range(lake, "2024-11-26", "2024-11-26", said.append)
+    wanted = backfill_range(lake, "2024-11-26", "2024-11-26", said.append)
     assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == COMPLETE
     assert said[:3] == [
         "SPY 2024-11-26  suspect: minutes that traded without one second: 1, at 09:35 New York"
@@ -150,7 +150,7 @@ def test_a_suspect_session_passes_and_is_named_with_its_reason(
 def test_a_provisional_partition_does_not_pass_the_verdict(lake: Lake, client: PolygonClient, said: list[str]) -> None:
     ingest(lake, SECOND_BARS, spy(D(2026, 11, 20)), client, allow_provisional=True)
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=2))
-    wanted = asked_range(later, "2026-11-20", "2026-11-20", said.append)
+    wanted = backfill_range(later, "2026-11-20", "2026-11-20", said.append)
     assert verdict(Coverage(later, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert "the partition is provisional: make backfill FROM=2026-11-20 TO=2026-11-20 REFETCH=1" in said[0]
 
@@ -162,7 +162,7 @@ def test_a_partition_of_another_session_under_a_sessions_name_does_not_pass(
         ingest(lake, SECOND_BARS, spy(day), client)
     path = lake.storage.path(kept_by(lake).partitions.path(spy(D(2024, 11, 26))))
     path.write_bytes(lake.storage.path(kept_by(lake).partitions.path(spy(D(2024, 11, 25)))).read_bytes())
-    wanted = asked_range(lake, "2024-11-25", "2024-11-26", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-26", said.append)
     assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
 
 
@@ -253,16 +253,16 @@ def test_a_backfill_takes_the_dataset_that_is_named_or_the_first_that_is_on(
 def test_what_a_backfill_of_minutes_says_names_them(
     lake: Lake, simulator: Simulator, client: PolygonClient, said: list[str]
 ) -> None:
-    wanted = asked_range(lake, "2024-11-25", "2024-11-29", said.append, "minute_bars")
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-29", said.append, "minute_bars")
     assert str(wanted) == "DATASET=minute_bars FROM=2024-11-25 TO=2024-11-29"
     simulator.faults.set("2024-11-29", [{"fault": "empty", "timespan": "minute"}])
-    said.extend(ask_first(lake, MINUTE_BARS, client, "SPY", wanted))
+    said.extend(probe_ends(lake, MINUTE_BARS, client, "SPY", wanted))
     said.append(estimate_line(lake, MINUTE_BARS, "SPY", wanted, refetch=False))
     reasons = {D(2024, 11, 26): "why"}
     assert verdict(Coverage(lake, MINUTES, "SPY"), wanted, reasons, said.append) == INCOMPLETE
     assert said[:4] == [
         "SPY 2024-11-29 minute bars: the API has no bar of this session now; unless that changes, it will fail",
-        "SPY minute bars: 4 sessions from 2024-11-25 to 2024-11-29, 4 not here yet: about 8 requests, 0 MB, 1 min",
+        "SPY minute bars: 4 sessions from 2024-11-25 to 2024-11-29, 4 not here yet: about 8 requests, 1 MB, 1 min",
         "SPY 2024-11-25 minute bars  FAILED  its run did not fail, but there is no partition: make backfill"
         " DATASET=minute_bars FROM=2024-11-25 TO=2024-11-25 REFETCH=1",
         "SPY 2024-11-26 minute bars  FAILED  why",
@@ -296,7 +296,7 @@ def test_a_run_that_moves_on_between_two_requests_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str], pace: int
 ) -> None:
     monkeypatch.setattr(backfill_run, "_POLL_S", 0)
-    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-25", said.append)
     runs = RunsThatMoveOn(pace)
     backfill = backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append)  # type: ignore[arg-type]
     backfill.watch(None, ours=True)
@@ -329,7 +329,7 @@ def test_a_scheduler_that_is_started_again_is_given_a_while(
 ) -> None:
     monkeypatch.setattr(backfill_run, "_POLL_S", 0)
     monkeypatch.setattr(backfill_run, "_LOOK_S", -1)
-    wanted = asked_range(lake, "2024-11-25", "2024-11-25", said.append)
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-25", said.append)
     runs = SchedulerThatIsSilent(20, silent)
     backfill = backfill_run.BackfillRun(runs, "spy_second_bars", wanted, said.append)  # type: ignore[arg-type]
     if given_up:

@@ -17,7 +17,7 @@ import pytest
 
 from conftest import KEY, RecordedElseSparse
 from local_airflow.server.api import AirflowApi
-from local_airflow.server.processes import free_port
+from local_airflow.server.ports import free_port
 from polygon_simulator.server import Simulator
 from rig import Rig, processes_in, rows, until
 

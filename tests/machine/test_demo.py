@@ -20,7 +20,8 @@ from local_airflow.demo import command
 from local_airflow.demo.folder import DemoFolder
 from local_airflow.server.api import AirflowApi
 from local_airflow.server.home import AirflowTrouble
-from local_airflow.server.processes import Processes, stop_strays
+from local_airflow.server.process_tree import stop_strays
+from local_airflow.server.processes import Processes
 from local_airflow.server.stack import end
 from marketlake.datasets import DATASETS
 from marketlake.errors import InvalidBars

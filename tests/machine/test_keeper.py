@@ -128,7 +128,7 @@ def test_what_could_not_be_started_is_told_and_tried_again_within_the_bound(
 
 def test_of_two_keepers_one_looks_on_until_the_other_is_gone(made: Ground) -> None:
     first, second = made.keeper(), made.keeper()
-    assert first.is_the_one()
+    assert first.keeps_alone()
     second()
     assert made.said == ["scheduler has ended by itself: waiting for it to be started again"]
     assert made.processes.ended() == ["scheduler"]
@@ -213,7 +213,7 @@ def test_what_was_started_anew_since_stays_on_record_when_an_end_is_through(
         return len(processes)
 
     with monkeypatch.context() as patched:
-        patched.setattr("local_airflow.server.processes.stopped", ended_and_another_started)
+        patched.setattr("local_airflow.server.processes.stop_all", ended_and_another_started)
         assert made.processes.stop() == 1
     assert made.record().started_by == "backfill"
 
@@ -225,10 +225,10 @@ def test_an_end_under_way_is_waited_for_and_one_that_hangs_is_named(
     found = made.record()
     made.processes._record(Running(9, "up", found.pids, {}, unscheduled=False, ending=True))
     with pytest.raises(AirflowTrouble, match="is being ended, and is not gone after 0.1 s:  make down  again"):
-        made.processes.settled()
+        made.processes.wait_settled()
     found.alive()[0].kill()
     until(lambda: made.processes.running() is None, timeout_s=5)
-    assert made.processes.settled() is None
+    assert made.processes.wait_settled() is None
 
 
 @pytest.mark.parametrize(("given", "unscheduled"), [("false", True), ("true", False), (None, False)])
@@ -275,7 +275,7 @@ class Answers:
 def all_alive(monkeypatch: pytest.MonkeyPatch, made: Ground) -> Ground:
     monkeypatch.setattr(health, "_WELL_S", 0)
     made.processes.start_again("scheduler", LIVES, dict(os.environ))
-    assert made.processes.take_again() == ("scheduler",)
+    assert made.processes.take_restarted() == ("scheduler",)
     made.processes.start("dag-processor", LIVES, 9, "up", dict(os.environ))
     made.processes.start("triggerer", LIVES, 9, "up", dict(os.environ))
     return made
@@ -326,7 +326,7 @@ def home(monkeypatch: pytest.MonkeyPatch, all_alive: Ground) -> Home:
 
 def mended(home: Home, started_by: str, made: Ground) -> Callable[[], bool]:
     found = stack.Stack(Answers(), ours=False, started_by=started_by)  # type: ignore[arg-type]
-    return lambda: stack.mend(home, found, made.said.append)
+    return lambda: stack.restart_ended(home, found, made.said.append)
 
 
 def test_an_airflow_without_a_keeper_gets_one_and_a_second_look_gives_no_second(home: Home, all_alive: Ground) -> None:

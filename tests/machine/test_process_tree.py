@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local_airflow.server.process_tree import end_idle, orphans, stopped
+from local_airflow.server.process_tree import end_idle, orphans, stop_all
 
 TITLED = """
 import sys, time
@@ -55,6 +55,6 @@ def test_workers_are_found_and_ended_also_at_a_task_whose_name_is_long(
     assert end_idle(left)
     assert workers[IDLE].wait(timeout=10) == -9
     assert [process.pid for process in orphans(tmp_path)] == [workers[BUSY].pid]
-    assert stopped(orphans(tmp_path)) == 1
+    assert stop_all(orphans(tmp_path)) == 1
     assert workers[BUSY].wait(timeout=10) == -15
     assert orphans(tmp_path) == []

@@ -16,7 +16,8 @@ from conftest import KEY
 from local_airflow import __main__
 from local_airflow.server import health
 from local_airflow.server.api import AirflowApi
-from local_airflow.server.processes import Processes, free_port
+from local_airflow.server.ports import free_port
+from local_airflow.server.processes import Processes
 from polygon_simulator.server import Simulator
 from rig import DAG, Rig, ended, instances, rows, trigger, until
 from sparse_days import SparseDays

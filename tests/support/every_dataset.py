@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import files_under, times_of
-from local_airflow.backfill.range import asked_range
+from local_airflow.backfill.range import backfill_range
 from local_airflow.backfill.verdict import verdict
 from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.dataset import Dataset
@@ -62,5 +62,5 @@ def certificate_of(lake: Lake, dataset: Dataset, key: PartitionKey) -> Certifica
 def judged_by_a_backfill(lake: Lake, dataset: Dataset, key: PartitionKey) -> tuple[int, list[str]]:
     """The exit code of a backfill of that one session, and its words."""
     told: list[str] = []
-    wanted = asked_range(lake, str(key.session), str(key.session), told.append, dataset.spec.name)
+    wanted = backfill_range(lake, str(key.session), str(key.session), told.append, dataset.spec.name)
     return verdict(Coverage(lake, dataset.spec, key.ticker), wanted, {}, told.append), told

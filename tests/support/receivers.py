@@ -14,7 +14,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from local_airflow.server.processes import free_port
+from local_airflow.server.ports import free_port
 
 PATH = "services/T0AAAAAAA/B0BBBBBBB/a-secret-of-the-webhook-efgh"
 

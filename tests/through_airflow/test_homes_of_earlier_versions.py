@@ -74,7 +74,7 @@ def tries(rig: Rig) -> dict[str, dict[str, tuple[object, ...]]]:
 
 def fetches(rig: Rig) -> list[int]:
     """How often the seconds of each session were asked for that was not held."""
-    return [len(rig.simulator.asked(dt.date.fromisoformat(day))) for day in RUNS if day != HELD]
+    return [len(rig.simulator.requests_for(dt.date.fromisoformat(day))) for day in RUNS if day != HELD]
 
 
 def test_a_backfill_that_an_earlier_version_left_half_done_is_resumed_and_ends_complete(
@@ -85,7 +85,7 @@ def test_a_backfill_that_an_earlier_version_left_half_done_is_resumed_and_ends_c
     with earlier_backfill(rig, earlier, FIRST, LAST) as running:
         assert running.stdout is not None
         next(line for line in running.stdout if "2 success, 1 failed, 1 running" in line)
-        until(lambda: rig.simulator.asked(dt.date.fromisoformat(HELD)))
+        until(lambda: rig.simulator.requests_for(dt.date.fromisoformat(HELD)))
         running.send_signal(signal.SIGINT)
         rest = running.stdout.read()
     assert running.returncode == 130, rest

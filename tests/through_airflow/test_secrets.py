@@ -23,7 +23,7 @@ import yaml
 
 from conftest import RecordedElseSparse
 from local_airflow.server.api import AirflowApi
-from local_airflow.server.processes import free_port
+from local_airflow.server.ports import free_port
 from polygon_simulator.server import Simulator
 from rig import DAG, PROJECT, Rig, ended, instances, processes_in, trigger, until
 from secret_search import SecretSearch

@@ -10,7 +10,7 @@ import pytest
 from conftest import KEY, RecordedElseSparse
 from local_airflow.server.api import AirflowApi
 from local_airflow.server.home import Home
-from local_airflow.server.processes import free_port
+from local_airflow.server.ports import free_port
 from marketlake import settings
 from polygon_simulator.server import Simulator
 from receivers import PATH, Webhook, webhook

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from local_airflow import client_of_tasks
-from local_airflow.backfill.range import Range, ask_first, asked_range, estimate_line, require_lake
+from local_airflow.backfill.range import Range, backfill_range, estimate_line, probe_ends, require_lake
 from local_airflow.backfill.run import BackfillRun
 from local_airflow.backfill.verdict import verdict
 from local_airflow.server.home import AirflowTrouble, Home
-from local_airflow.server.processes import Processes, foreign_scheduler
+from local_airflow.server.process_tree import foreign_scheduler
+from local_airflow.server.processes import Processes
 from local_airflow.server.scheduler_log import SchedulerLog
 from local_airflow.server.stack import Stack, scheduled_dag_ids, stack
 from marketlake import settings
@@ -30,7 +31,7 @@ def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
     dataset = _chosen(configured, dataset_name)
     tickers = configured.datasets.tickers_of(dataset.spec.name)
     lake = Lake(configured, now=system_clock)
-    wanted = asked_range(lake, first, last, say, dataset.spec.name)
+    wanted = backfill_range(lake, first, last, say, dataset.spec.name)
     for ticker in tickers:
         require_lake(lake, dataset, ticker, wanted, refetch=refetch)
     home = Home.of(configured)
@@ -40,13 +41,13 @@ def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
     client = client_of_tasks.client(home, configured)
     say(f"asking {client}")
     for ticker in tickers:
-        for line in ask_first(lake, dataset, client, ticker, wanted):
+        for line in probe_ends(lake, dataset, client, ticker, wanted):
             say(line)
         say(estimate_line(lake, dataset, ticker, wanted, refetch=refetch))
     with stack(home, scheduled_dag_ids(configured), say) as airflow:
         codes = []
         for ticker in tickers:
-            codes.append(_fill(home, airflow, Coverage(lake, dataset.spec, ticker), wanted, refetch=refetch))
+            codes.append(_backfill(home, airflow, Coverage(lake, dataset.spec, ticker), wanted, refetch=refetch))
             if codes[-1] == INTERRUPTED:
                 break
     return max(codes)
@@ -63,7 +64,7 @@ def _chosen(configured: settings.Settings, name: str) -> Dataset:
     return dataset
 
 
-def _fill(home: Home, airflow: Stack, coverage: Coverage, wanted: Range, *, refetch: bool) -> int:
+def _backfill(home: Home, airflow: Stack, coverage: Coverage, wanted: Range, *, refetch: bool) -> int:
     """One ticker's backfill, from creation to the verdict. Its exit code."""
     dag = dag_id(coverage.spec.name, coverage.ticker)
     if airflow.ours:
@@ -81,8 +82,8 @@ def _fill(home: Home, airflow: Stack, coverage: Coverage, wanted: Range, *, refe
             say(f"{exc} Judging what is there.")
             reasons = {}
         except KeyboardInterrupt:
-            for asked_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(asked_to_end, signal.SIG_IGN)
+            for request_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(request_to_end, signal.SIG_IGN)
             run.pause()
             say(f"\npaused. Resume with  make backfill {wanted}")
             return INTERRUPTED

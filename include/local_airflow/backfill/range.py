@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ _HOURS_FROM_MIN = 180
 
 @dataclass(frozen=True)
 class Range:
-    """What was asked for, clipped to what can be had. Both ends included."""
+    """The wanted dates, clipped to what can be had. Both ends included."""
 
     first: dt.date
     last: dt.date
@@ -36,7 +37,7 @@ class Range:
         return f"{'' if self.dataset == UNNAMED else f'DATASET={self.dataset} '}FROM={first} TO={last}"
 
 
-def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None], dataset: str = UNNAMED) -> Range:
+def backfill_range(lake: Lake, first: str, last: str, say: Callable[[str], None], dataset: str = UNNAMED) -> Range:
     """The final sessions of a range. Raises SettingsError in one line if there are none to be had."""
     start, end = _date("FROM", first), _date("TO", last)
     if end < start:
@@ -55,7 +56,7 @@ def asked_range(lake: Lake, first: str, last: str, say: Callable[[str], None], d
 
 
 def _clippings(lake: Lake, start: dt.date, end: dt.date, bounds: tuple[dt.date, dt.date]) -> list[str]:
-    """What of the asked range is left out, and why."""
+    """What of the wanted range is left out, and why."""
     lines = []
     if bounds[0] > start:
         lines.append(f"FROM={start} is clipped to {bounds[0]}, where the lake's history starts")
@@ -80,12 +81,12 @@ def require_lake(lake: Lake, dataset: Dataset, ticker: str, wanted: Range, *, re
     preflight.require_lake(lake, dataset, len(fetched))
 
 
-def ask_first(lake: Lake, dataset: Dataset, client: PolygonClient, ticker: str, wanted: Range) -> list[str]:
+def probe_ends(lake: Lake, dataset: Dataset, client: PolygonClient, ticker: str, wanted: Range) -> list[str]:
     """Ask the API for the first and the last session: a line for each that it has nothing of. Creates nothing."""
     keys = [dataset.spec.key(ticker, session) for session in (wanted.sessions[0], wanted.sessions[-1])]
     return [
         f"{key}: the API has no bar of this session now; unless that changes, it will fail"
-        for key in preflight.require_served(lake, dataset, client, keys)
+        for key in preflight.sessions_without_rows(lake, dataset, client, keys)
     ]
 
 
@@ -97,7 +98,7 @@ def estimate_line(lake: Lake, dataset: Dataset, ticker: str, wanted: Range, *, r
     return (
         f"{coverage.title}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
         f" {fetched} {'to fetch' if refetch else 'not here yet'}: about {cost.requests} requests,"
-        f" {cost.bytes / 1e6:,.0f} MB, {_time(lake, cost)}"
+        f" {math.ceil(cost.bytes / 1e6):,} MB, {_time(lake, cost)}"
     )
 
 

@@ -96,7 +96,7 @@ class BackfillRun:
         Bounded by the tasks' own bounds, by ``keep_alive``, which raises if processes end too often, and,
         if Airflow is not ours, by the backfill being unpaused and the scheduler alive. Raises AirflowTrouble.
         """
-        told, looked = "", time.monotonic()
+        shown, looked = "", time.monotonic()
         while True:
             if keep_alive is not None:
                 keep_alive()
@@ -106,9 +106,9 @@ class BackfillRun:
             left = self._runs_left(self._wanted.first, self._wanted.last)  # first: what has ended stays ended
             counts = {state: self._count(state) for state in ("queued", "running", "failed", "success")}
             line = ", ".join(f"{count} {state}" for state, count in reversed(counts.items()))
-            if line != told:
+            if line != shown:
                 self._say(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z  of {len(self._wanted.sessions)} sessions: {line}")
-                told = line
+                shown = line
             if left == 0:
                 return
             time.sleep(_POLL_S)
@@ -148,7 +148,9 @@ class BackfillRun:
 
     def _reason(self, run_id: str) -> str:
         instances = self._api.task_instances(self._dag_id, run_id)
-        failed = [one for one in instances if one["state"] == "failed" and one["task_id"] != _REPORT]
+        failed = [
+            instance for instance in instances if instance["state"] == "failed" and instance["task_id"] != _REPORT
+        ]
         for instance in failed:
             events = self._api.log_events(instance)
             for event in reversed(events):

@@ -20,7 +20,11 @@ def verdict(coverage: Coverage, wanted: Range, reasons: dict[dt.date, str], say:
     certificate. COMPLETE or INCOMPLETE.
     """
     certificates, bad = _judged(coverage, wanted, reasons)
-    hosts = {day: one.source_host for day, one in certificates.items() if not is_vendor(one.source_host)}
+    hosts = {
+        day: certificate.source_host
+        for day, certificate in certificates.items()
+        if not is_vendor(certificate.source_host)
+    }
     if hosts and len(hosts) < len(certificates):
         for day, host in hosts.items():
             bad.setdefault(day, f"beside bars of the vendor, its own are from {host}: remove that partition")
@@ -29,9 +33,9 @@ def verdict(coverage: Coverage, wanted: Range, reasons: dict[dt.date, str], say:
         say(f"{coverage.spec.key(coverage.ticker, day)}  kept its old partition; the new fetch failed: {reasons[day]}")
     for day, reason in sorted(bad.items()):
         say(f"{coverage.spec.key(coverage.ticker, day)}  FAILED  {reason}")
-    suspect = {day: one for day, one in certificates.items() if one.state is State.SUSPECT}
-    for day, one in sorted(suspect.items()):
-        say(f"{coverage.spec.key(coverage.ticker, day)}  suspect: {'; '.join(one.suspect_because)}")
+    suspect = {day: certificate for day, certificate in certificates.items() if certificate.state is State.SUSPECT}
+    for day, certificate in sorted(suspect.items()):
+        say(f"{coverage.spec.key(coverage.ticker, day)}  suspect: {'; '.join(certificate.suspect_because)}")
     good = len(wanted.sessions) - len(bad)
     say(f"{coverage.title}: {good} of {len(wanted.sessions)} sessions have their partition under {coverage.where}")
     for line in _counted(certificates, kept, hosts):
@@ -45,7 +49,7 @@ def _counted(
     certificates: Mapping[dt.date, Certificate], kept: Sequence[dt.date], hosts: Mapping[dt.date, str]
 ) -> Iterator[str]:
     """What is to be known of some of the sessions that have their partition."""
-    states = Counter(one.state for one in certificates.values())
+    states = Counter(certificate.state for certificate in certificates.values())
     if suspect := states[State.SUSPECT]:
         yield f"{suspect} of them are suspect: published, and looked at again by the audit"
     if empty := states[State.EMPTY]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from local_airflow.backfill.range import Range, asked_range
+from local_airflow.backfill.range import Range, backfill_range
 from local_airflow.backfill.run import BackfillRun
 from local_airflow.backfill.verdict import verdict
 from local_airflow.demo.folder import DemoFolder
@@ -60,10 +60,10 @@ def run(*, keep: bool, dataset: str = "") -> int:
             home.migrate()
             api = start_unscheduled(home, scheduled_dag_ids(lake.settings), "demo")
         say(f"Airflow is up after {time.monotonic() - started_s:.0f} s at {api.base_url}")
-        wanted = asked_range(lake, FIRST, LAST, say, spec.name)
+        wanted = backfill_range(lake, FIRST, LAST, say, spec.name)
         keep_alive = of_home(home, say)
         api.be_patient(keep_alive)
-        _fill(api, keep_alive, SchedulerLog.of(stage.airflow), wanted)
+        _backfill_with_a_failure(api, keep_alive, SchedulerLog.of(stage.airflow), wanted)
         say("the simulator answers properly from now on; clearing that one task instance, as one does in the UI ...")
         stage.heal(simulator_url)
         _clear_failed(api, wanted)
@@ -84,7 +84,9 @@ def _of_settings() -> str:
         return UNNAMED
 
 
-def _fill(api: AirflowApi, keep_alive: Keeper, scheduler_log: SchedulerLog | None, wanted: Range) -> None:
+def _backfill_with_a_failure(
+    api: AirflowApi, keep_alive: Keeper, scheduler_log: SchedulerLog | None, wanted: Range
+) -> None:
     """Backfill all sessions, and see one fail."""
     say(f"{FAILING} will fail: the simulator answers it with success and no bars, which is never taken for a holiday")
     filling = BackfillRun(api, dag_id(wanted.dataset, TICKER), wanted, say, scheduler_log)
@@ -103,7 +105,7 @@ def _clear_failed(api: AirflowApi, wanted: Range) -> None:
         if instance["state"] == "failed":
             api.clear(instance)
             session = dt.date.fromisoformat(instance["rendered_map_index"])
-            say(f"{PartitionKey(wanted.dataset, TICKER, session)}  {_ended(api, instance)}")
+            say(f"{PartitionKey(wanted.dataset, TICKER, session)}  {_await_end(api, instance)}")
 
 
 def _instances(api: AirflowApi, wanted: Range) -> list[dict[str, Any]]:
@@ -117,14 +119,14 @@ def _instances(api: AirflowApi, wanted: Range) -> list[dict[str, Any]]:
     ]
 
 
-def _ended(api: AirflowApi, cleared: dict[str, Any]) -> str:
-    """The state that a cleared instance comes to. Raises AirflowTrouble when time is up."""
+def _await_end(api: AirflowApi, cleared: dict[str, Any]) -> str:
+    """Wait for the state that a cleared instance comes to. Raises AirflowTrouble when time is up."""
     deadline = time.monotonic() + _RETRY_S
     while time.monotonic() < deadline:
-        for one in api.task_instances(cleared["dag_id"], cleared["dag_run_id"]):
-            same = (one["task_id"], one["map_index"]) == (cleared["task_id"], cleared["map_index"])
-            if same and one["state"] in {"success", "failed"}:
-                return str(one["state"])
+        for instance in api.task_instances(cleared["dag_id"], cleared["dag_run_id"]):
+            same = (instance["task_id"], instance["map_index"]) == (cleared["task_id"], cleared["map_index"])
+            if same and instance["state"] in {"success", "failed"}:
+                return str(instance["state"])
         time.sleep(_POLL_S)
     raise AirflowTrouble(
         f"the cleared {cleared['rendered_map_index']} has not ended within {_RETRY_S} s: the machine may be busy."

@@ -17,7 +17,8 @@ import requests
 from filelock import FileLock, Timeout
 
 from local_airflow.server.home import AirflowTrouble
-from local_airflow.server.processes import Processes, stop_strays
+from local_airflow.server.process_tree import stop_strays
+from local_airflow.server.processes import Processes
 from local_airflow.server.stack import end, wait_for
 from marketlake import settings
 from marketlake.console import say
@@ -136,8 +137,8 @@ class DemoFolder:
         return address
 
     def _address(self) -> str | None:
-        told = re.search(r"^serving on (\S+)$", self.simulator.log_of("simulator").read_text(), re.MULTILINE)
-        return told[1] if told else None
+        line = re.search(r"^serving on (\S+)$", self.simulator.log_of("simulator").read_text(), re.MULTILINE)
+        return line[1] if line else None
 
     def heal(self, address: str) -> None:
         """Let the simulator answer without faults. Raises AirflowTrouble if it has died."""

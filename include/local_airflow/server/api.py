@@ -71,8 +71,8 @@ class AirflowApi:
 
     def import_errors(self) -> list[str]:
         """What went wrong when DAG files were read."""
-        found = self._send("GET", "importErrors") or {}
-        return [cause_in(str(error["stack_trace"])) for error in found.get("import_errors", [])]
+        answer = self._send("GET", "importErrors") or {}
+        return [cause_in(str(error["stack_trace"])) for error in answer.get("import_errors", [])]
 
     def set_paused(self, dag_id: str, *, paused: bool) -> None:
         """Pause or unpause a DAG."""
@@ -80,8 +80,8 @@ class AirflowApi:
 
     def active_backfill(self, dag_id: str) -> dict[str, Any] | None:
         """The backfill of the DAG that has not completed, if any."""
-        found = self._send("GET", "backfills", params={"dag_id": dag_id, "limit": _PAGE, "order_by": "-id"}) or {}
-        return next((dict(one) for one in found["backfills"] if one["completed_at"] is None), None)
+        answer = self._send("GET", "backfills", params={"dag_id": dag_id, "limit": _PAGE, "order_by": "-id"}) or {}
+        return next((dict(backfill) for backfill in answer["backfills"] if backfill["completed_at"] is None), None)
 
     def dry_run(self, body: dict[str, Any]) -> int:
         """How many runs a backfill would create or clear."""
@@ -131,18 +131,18 @@ class AirflowApi:
             f"dags/{instance['dag_id']}/dagRuns/{instance['dag_run_id']}/taskInstances/{instance['task_id']}"
             f"/logs/{max(1, instance['try_number'])}"
         )
-        found = self._send(
+        answer = self._send(
             "GET", path, params={"map_index": instance["map_index"], "full_content": True}, missing_ok=True
         )
-        return [event for event in (found or {}).get("content", []) if isinstance(event, dict)]
+        return [event for event in (answer or {}).get("content", []) if isinstance(event, dict)]
 
     def _paged(self, path: str, key: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
-            found = self._send("GET", path, params={**params, "limit": _PAGE, "offset": offset}) or {}
-            yield from found[key]
+            answer = self._send("GET", path, params={**params, "limit": _PAGE, "offset": offset}) or {}
+            yield from answer[key]
             offset += _PAGE
-            if offset >= found["total_entries"]:
+            if offset >= answer["total_entries"]:
                 return
 
     def _send(

@@ -35,9 +35,9 @@ def _shown(text: str) -> str:
 def _message(lines: list[str]) -> str:
     """The exception's own lines, below its frames, up to what a library adds or to an empty line."""
     first = next((number for number, line in enumerate(lines) if not _FRAME.match(line)), len(lines))
-    said: list[str] = []
+    message: list[str] = []
     for line in lines[first:]:
         if _ADDED.match(line):
             break
-        said.append(line)
-    return " ".join(said)
+        message.append(line)
+    return " ".join(message)

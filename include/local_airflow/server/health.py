@@ -42,15 +42,15 @@ def _ailing(processes: Processes, api: AirflowApi) -> dict[str, str]:
     """
     running = processes.running()
     started_s = {name: at_s for name, (_, at_s) in running.pids.items()} if running else dict.fromkeys(OF_UP, 0.0)
-    found = {name: processes.end_of(name) for name in processes.ended()}
+    ailing = {name: processes.end_of(name) for name in processes.ended()}
     health = api.healthy()
     if health is None:
-        return {"api-server": f"api-server does not answer at {api.base_url}", **found}
+        return {"api-server": f"api-server does not answer at {api.base_url}", **ailing}
     for name in OF_UP[1:]:
-        if name in started_s and name not in found and not _gives_signs(health, name, started_s[name]):
+        if name in started_s and name not in ailing and not _gives_signs(health, name, started_s[name]):
             where = f": see {processes.log_of(name)}" if running else ""
-            found[name] = f"{name} gives no sign of life{where}"
-    return found
+            ailing[name] = f"{name} gives no sign of life{where}"
+    return ailing
 
 
 def _gives_signs(health: dict[str, Any], component: str, since_s: float) -> bool:
@@ -58,6 +58,8 @@ def _gives_signs(health: dict[str, Any], component: str, since_s: float) -> bool
     killed, Airflow keeps the last sign for half a minute.
     """
     name = component.replace("-", "_")
-    found = health.get(name) or {}
-    latest = found.get(f"latest_{name}_heartbeat")
-    return found.get("status") == "healthy" and (not latest or dt.datetime.fromisoformat(latest).timestamp() >= since_s)
+    component_health = health.get(name) or {}
+    latest = component_health.get(f"latest_{name}_heartbeat")
+    return component_health.get("status") == "healthy" and (
+        not latest or dt.datetime.fromisoformat(latest).timestamp() >= since_s
+    )

@@ -67,7 +67,7 @@ class Keeper:
         self._restarts: dict[str, list[float]] = {}
         self._workers_are_left = False
 
-    def is_the_one(self) -> bool:
+    def keeps_alone(self) -> bool:
         """Whether nobody else keeps these processes; as long as this object lives, nobody else will then."""
         if not self._lock.is_locked:
             try:
@@ -78,7 +78,7 @@ class Keeper:
 
     def __call__(self) -> None:
         """Look after the processes once. Raises AirflowTrouble if they end too often, or on purpose."""
-        if not self.is_the_one():
+        if not self.keeps_alone():
             self._patience()
             return
         running = self._processes.running()
@@ -125,7 +125,7 @@ def keep() -> int:
     folder = Path(os.environ["AIRFLOW_HOME"])
     processes, environment = Processes(folder), dict(os.environ)
     keeper = Keeper(folder, lambda _: environment, _log)
-    if not keeper.is_the_one():
+    if not keeper.keeps_alone():
         _log(f"another process keeps the Airflow of {folder}: nothing to do")
         return 0
     _log(f"keeps the Airflow of {folder}")

@@ -58,5 +58,5 @@ class Migration:
     def _revision(self) -> str:
         """Where the database's tables are; empty if that is not one place."""
         with closing(sqlite3.connect(f"{(self._folder / 'airflow.db').as_uri()}?mode=ro", uri=True)) as database:
-            found = database.execute("select version_num from alembic_version").fetchall()
-        return str(found[0][0]) if len(found) == 1 else ""
+            versions = database.execute("select version_num from alembic_version").fetchall()
+        return str(versions[0][0]) if len(versions) == 1 else ""

@@ -29,15 +29,29 @@ def title_of(process: psutil.Process) -> str:
 
 def orphans(folder: Path) -> list[psutil.Process]:
     """The executor's workers of a scheduler that was killed in that folder: nobody else tells them to end."""
-    found = []
+    workers = []
     for process in psutil.process_iter():
         try:
             if title_of(process).startswith("airflow worker") and process.cwd() == str(folder):
                 parent = process.parent()
-                found += [] if parent and "scheduler" in " ".join(parent.cmdline()) else [process]
+                workers += [] if parent and "scheduler" in " ".join(parent.cmdline()) else [process]
         except psutil.Error:
             continue
-    return found
+    return workers
+
+
+def foreign_scheduler(folder: Path) -> int | None:
+    """The process id of an ``airflow scheduler`` or ``standalone`` that somebody else runs on that home."""
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if {"scheduler", "standalone"} & set(words[1:4]) and any("airflow" in word for word in words[:3]):
+                home = process.environ().get("AIRFLOW_HOME", str(Path.home() / "airflow"))
+                if Path(home) == folder:
+                    return int(process.pid)
+        except psutil.Error:
+            continue
+    return None
 
 
 def end_idle(workers: list[psutil.Process]) -> bool:
@@ -58,8 +72,8 @@ def _is_idle(worker: psutil.Process) -> bool:
         return False
 
 
-def stopped(processes: list[psutil.Process]) -> int:
-    """Ask first, then insist; how many they were, with all below them."""
+def stop_all(processes: list[psutil.Process]) -> int:
+    """End them and all below them: ask first, then insist. How many they were."""
     family = _with_children(processes)
     for process in processes:
         _signal(process, insist=False)
@@ -70,12 +84,29 @@ def stopped(processes: list[psutil.Process]) -> int:
     return len(family)
 
 
+def stop_strays(folder: Path) -> int:
+    """End what still works in a folder that is ours alone, started by a command that was killed.
+
+    Known by its working folder, or as an Airflow of that home: workers write their title over their environment.
+    """
+    strays = []
+    for process in psutil.process_iter():
+        try:
+            of_a_module = process.cmdline()[1:3] in (["-m", "airflow"], ["-m", "polygon_simulator"])
+            ours = of_a_module or title_of(process).startswith("airflow ")
+            if ours and str(folder) in {process.cwd(), process.environ().get("AIRFLOW_HOME")}:
+                strays.append(process)
+        except psutil.Error:
+            continue
+    return stop_all(strays)
+
+
 def _living_after(timeout_s: float, processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that still live when time is up. One that has ended may stay on as a zombie: the first process of a
     container need not care for others.
     """
     deadline = time.monotonic() + timeout_s
-    while (left := [one for one in processes if _lives(one)]) and time.monotonic() < deadline:
+    while (left := [process for process in processes if _lives(process)]) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from local_airflow.server.cause import cause_in, last_exception_in
 from local_airflow.server.home import AirflowTrouble
-from local_airflow.server.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stopped, title_of
+from local_airflow.server.process_tree import KILL_WAIT_S, TERM_WAIT_S, end_idle, orphans, process_of, stop_all
 
 _TURN_S = 30
 _ENDING_S = TERM_WAIT_S + KILL_WAIT_S + 5
@@ -34,18 +33,22 @@ _OF_THE_LAKE = (
 
 @dataclass(frozen=True)
 class Running:
-    """What was started from one folder. ``port`` is where it serves, on 127.0.0.1. ``given``: the variables of the
-    lake that it was started with. ``unscheduled``: without its schedule. ``ending``: on purpose.
-    ``again``: those that were started once more, and that nobody was told of.
-    """
+    """What was started from one folder."""
 
     port: int
+    """where it serves, on 127.0.0.1"""
     started_by: str
+    """the command: ``up``, ``backfill`` or ``demo``"""
     pids: dict[str, tuple[int, float]]
+    """of each process by its name: its id and start time, seconds since 1970"""
     given: dict[str, str]
+    """the variables of the lake that it was started with"""
     unscheduled: bool
+    """without its schedule"""
     ending: bool = False
+    """somebody is ending it on purpose"""
     again: tuple[str, ...] = ()
+    """the names of those that were started once more, which nobody has reported yet"""
 
     def alive(self) -> list[psutil.Process]:
         """Those that still live: the same process id with the same start time."""
@@ -88,7 +91,7 @@ class Processes:
             return None
         return running if running.alive() else None
 
-    def settled(self) -> Running | None:
+    def wait_settled(self) -> Running | None:
         """The same, once nothing is being ended any more. Raises AirflowTrouble if that takes too long."""
         deadline = time.monotonic() + _ENDING_S
         while (running := self.running()) is not None and running.ending:
@@ -150,7 +153,7 @@ class Processes:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """HeldPartition while the record and the processes change. Only for moments, since ``stop`` waits for it."""
+        """Held while the record and the processes change. Only for moments, since ``stop`` waits for it."""
         try:
             with FileLock(self._folder / "processes.lock", timeout=_TURN_S):
                 yield
@@ -185,8 +188,8 @@ class Processes:
     def last_exceptions(self) -> dict[str, str]:
         """The last exception in the log of each process on record, by name; of those that have one."""
         running = self.running()
-        found = {name: last_exception_in(self._tail_of(name)) for name in (running.pids if running else {})}
-        return {name: exception for name, exception in found.items() if exception}
+        last = {name: last_exception_in(self._tail_of(name)) for name in (running.pids if running else {})}
+        return {name: exception for name, exception in last.items() if exception}
 
     def _tail_of(self, name: str) -> str:
         """The end of what a process has printed; empty if that cannot be read."""
@@ -222,7 +225,7 @@ class Processes:
                 with suppress(OSError):  # on a full disk, all is ended the same
                     self._record(replace(running, ending=True))
         self.stop_idle_workers()
-        count = stopped([*running.alive(), *orphans(self._folder)]) if running else 0
+        count = stop_all([*running.alive(), *orphans(self._folder)]) if running else 0
         with self._turn():
             left = self.running()
             if left is None or left.ending:  # else, another command has started anew since
@@ -235,13 +238,13 @@ class Processes:
         """
         return end_idle(orphans(self._folder))
 
-    def take_again(self) -> tuple[str, ...]:
-        """Those that were started again since this was asked last."""
+    def take_restarted(self) -> tuple[str, ...]:
+        """The names of those that were started again since the last call."""
         with self._turn():
             running = self.running()
             if running is None or not running.again:
                 return ()
-            with suppress(OSError):  # on a full disk, they are told once more
+            with suppress(OSError):  # on a full disk, they are reported once more
                 self._record(replace(running, again=()))
             return running.again
 
@@ -253,52 +256,3 @@ def variables_of_the_lake(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _has_no_schedule(environment: Mapping[str, str]) -> bool:
     return environment.get("MARKETLAKE__SCHEDULE__ENABLED", "").lower() == "false"
-
-
-def stop_strays(folder: Path) -> int:
-    """End what still works in a folder that is ours alone, started by a command that was killed.
-
-    Known by its working folder, or as an Airflow of that home: workers write their title over their environment.
-    """
-    strays = []
-    for process in psutil.process_iter():
-        try:
-            of_a_module = process.cmdline()[1:3] in (["-m", "airflow"], ["-m", "polygon_simulator"])
-            ours = of_a_module or title_of(process).startswith("airflow ")
-            if ours and str(folder) in {process.cwd(), process.environ().get("AIRFLOW_HOME")}:
-                strays.append(process)
-        except psutil.Error:
-            continue
-    return stopped(strays)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on that port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def foreign_scheduler(folder: Path) -> int | None:
-    """The process id of an ``airflow scheduler`` or ``standalone`` that somebody else runs on that home."""
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-            if {"scheduler", "standalone"} & set(words[1:4]) and any("airflow" in word for word in words[:3]):
-                home = process.environ().get("AIRFLOW_HOME", str(Path.home() / "airflow"))
-                if Path(home) == folder:
-                    return int(process.pid)
-        except psutil.Error:
-            continue
-    return None

@@ -21,7 +21,9 @@ from local_airflow.server.components import (
 )
 from local_airflow.server.health import require_well
 from local_airflow.server.home import AirflowTrouble, Home
-from local_airflow.server.processes import Processes, foreign_scheduler, free_port, variables_of_the_lake
+from local_airflow.server.ports import free_port
+from local_airflow.server.process_tree import foreign_scheduler
+from local_airflow.server.processes import Processes, variables_of_the_lake
 from marketlake.dataset_names import audit_dag_id, dag_id
 from marketlake.redaction import redacted_url
 from marketlake.settings import Settings
@@ -52,38 +54,38 @@ def scheduled_dag_ids(configured: Settings) -> list[str]:
 def stack(home: Home, dag_ids: list[str], say: Callable[[str], None]) -> Iterator[Stack]:
     """The Airflow that is up, else one that schedules nothing and ends with the block."""
     with home.starting():
-        found = find(home)
-        if found is None:
+        airflow = find(home)
+        if airflow is None:
             say(f"starting Airflow ({home.database}) ...")
-            found = Stack(start_unscheduled(home, dag_ids), ours=True, started_by="backfill")
-        found = _kept(home, found, say)
-        if not found.ours:
+            airflow = Stack(start_unscheduled(home, dag_ids), ours=True, started_by="backfill")
+        airflow = _with_keeper(home, airflow, say)
+        if not airflow.ours:
             _require_same_lake(home)
-            mend(home, found, say)
-            say(f"using the Airflow that is up at {found.api.base_url}")
+            restart_ended(home, airflow, say)
+            say(f"using the Airflow that is up at {airflow.api.base_url}")
     try:
-        yield found
+        yield airflow
     finally:
-        if found.ours:
+        if airflow.ours:
             end(Processes(home.folder))
 
 
-def _kept(home: Home, found: Stack, say: Callable[[str], None]) -> Stack:
+def _with_keeper(home: Home, airflow: Stack, say: Callable[[str], None]) -> Stack:
     """With what keeps it alive from here: nothing that somebody else has started, nor a second time what has its
     own keeper.
     """
-    if found.started_by is None:
-        return found
-    kept = keeper.Patience(home.folder, say) if found.started_by == "up" else keeper.of_home(home, say)
-    found.api.be_patient(kept)
-    return replace(found, keep_alive=kept)
+    if airflow.started_by is None:
+        return airflow
+    keep_alive = keeper.Patience(home.folder, say) if airflow.started_by == "up" else keeper.of_home(home, say)
+    airflow.api.be_patient(keep_alive)
+    return replace(airflow, keep_alive=keep_alive)
 
 
 def find(home: Home) -> Stack | None:
     """The Airflow that is up on this home, well or not; None if there is none. Raises AirflowTrouble if it is
     somebody else's and out of reach.
     """
-    running = Processes(home.folder).settled()
+    running = Processes(home.folder).wait_settled()
     port = running.port if running else home.port
     api = AirflowApi(f"http://127.0.0.1:{port}", home.user, home.password())
     if running:
@@ -99,21 +101,23 @@ def find(home: Home) -> Stack | None:
     return Stack(api, ours=False, started_by=None)
 
 
-def mend(home: Home, found: Stack, say: Callable[[str], None]) -> bool:
+def restart_ended(home: Home, airflow: Stack, say: Callable[[str], None]) -> bool:
     """Wait, within ``home.starting``, until every component of an Airflow that is up is well, and be logged in: of
     that of ``make up``, what has ended is started again. Whether anything was. Raises AirflowTrouble.
     """
     processes = Processes(home.folder)
     running = processes.running()
-    if running is not None and found.started_by == "up" and KEEPER not in running.living():
+    if running is not None and airflow.started_by == "up" and KEEPER not in running.living():
         _require_same_lake(home)
         processes.start_again(KEEPER, command_of(KEEPER, running.port), environment_again(home, running))
     next_step = "To start all of it anew:  make down  and  make up" if running else "Restart it, then call again."
-    watched = found.keep_alive or (keeper.Patience(home.folder, say) if running else None)
-    require_well(processes, found.api, next_step, watched)
-    if not found.api.log_in():
-        raise AirflowTrouble(f"the Airflow at {found.api.base_url} does not know {home.user} of {home.passwords_file}.")
-    again = processes.take_again()
+    watched = airflow.keep_alive or (keeper.Patience(home.folder, say) if running else None)
+    require_well(processes, airflow.api, next_step, watched)
+    if not airflow.api.log_in():
+        raise AirflowTrouble(
+            f"the Airflow at {airflow.api.base_url} does not know {home.user} of {home.passwords_file}."
+        )
+    again = processes.take_restarted()
     for name in again:
         say(f"{name} had ended by itself, and is started again: its logs are in {processes.log_of(name).parent}")
     return bool(again)
@@ -125,14 +129,16 @@ def _require_same_lake(home: Home) -> None:
     here, there = variables_of_the_lake(home.environment), running.given if running else {}
     differing = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
     if running and differing:
-        told = "; ".join(f"{name} is {_told(here, name)} here and {_told(there, name)} there" for name in differing)
+        settings = "; ".join(
+            f"{name} is {_shown(here, name)} here and {_shown(there, name)} there" for name in differing
+        )
         raise AirflowTrouble(
-            f"the Airflow that is up was started with other settings, by which its tasks would go: {told}. Give the"
+            f"the Airflow that is up was started with other settings, by which its tasks would go: {settings}. Give the"
             " same ones, or  make down  first."
         )
 
 
-def _told(given: Mapping[str, str], name: str) -> str:
+def _shown(given: Mapping[str, str], name: str) -> str:
     return repr(redacted_url(given[name])) if name in given else "unset"
 
 
@@ -160,17 +166,19 @@ def start_unscheduled(home: Home, dag_ids: list[str], started_by: str = "backfil
 
 def end(processes: Processes) -> int:
     """Stop everything, and let no second Ctrl-C, or closed terminal, leave half of it behind."""
-    before = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         return processes.stop()
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _unscheduled(api: AirflowApi, dag_ids: list[str], since: dt.datetime) -> bool:
     """Whether every DAG was read again since then, and gives the scheduler nothing."""
-    for dag in (api.dag(one) for one in dag_ids):
+    for dag in (api.dag(name) for name in dag_ids):
         if dag is None or not dag["last_parsed_time"] or dag["next_dagrun_run_after"] is not None:
             return False
         if dt.datetime.fromisoformat(dag["last_parsed_time"]) < since:
@@ -189,8 +197,8 @@ def wait_for(
         if errors:
             raise AirflowTrouble(f"a DAG file cannot be read: {errors[0]}")
         if time.monotonic() > deadline:
-            said = "".join(f". {name} says: {text}" for name, text in processes.last_exceptions().items())
+            causes = "".join(f". {name} says: {text}" for name, text in processes.last_exceptions().items())
             raise AirflowTrouble(
-                f"{what} was not ready within {timeout_s:.0f} s: see {processes.log_of('api-server').parent}{said}."
+                f"{what} was not ready within {timeout_s:.0f} s: see {processes.log_of('api-server').parent}{causes}."
             )
         time.sleep(0.3)

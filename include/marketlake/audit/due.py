@@ -13,7 +13,7 @@ from marketlake.coverage.coverage import Coverage
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.rows.spec import DatasetSpec, PartitionKey
-from marketlake.sessions import final_from
+from marketlake.sessions import DateRange, final_from
 
 _log = logging.getLogger(__name__)
 _YOUNG_SESSIONS = 30
@@ -90,8 +90,8 @@ def audit_plan(
 ) -> list[dt.date]:
     """What one run looks at: the held sessions of a range that was asked for, else the most urgent of what is due."""
     if first is not None or last is not None:
-        held = lake.store(spec).partitions.sessions(ticker)
-        return sorted(day for day in held if (first or day) <= day <= (last or day))
+        dates = DateRange(first, last)
+        return sorted(day for day in lake.store(spec).partitions.sessions(ticker) if day in dates)
     waiting = sessions_due(lake, spec, ticker)
     taken = waiting[: lake.settings.audit.sessions_a_run]
     if len(taken) < len(waiting):

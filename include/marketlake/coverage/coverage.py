@@ -69,8 +69,8 @@ class Coverage:
         wanted = sorted(self.present if sessions is None else self.present.intersection(sessions))
         keys = [self.spec.key(self.ticker, session) for session in wanted]
         with ThreadPoolExecutor(_READERS) as readers:
-            found = readers.map(self._partitions.certificate, keys)
-            return dict(zip(wanted, found, strict=True))
+            certificates = readers.map(self._partitions.certificate, keys)
+            return dict(zip(wanted, certificates, strict=True))
 
     def inspected(self, sessions: Iterable[dt.date]) -> dict[dt.date, HeldPartition | None]:
         """What the partitions of ``sessions`` hold, in their order: each file is read whole, by several threads, and

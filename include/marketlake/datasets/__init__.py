@@ -14,7 +14,7 @@ DATASETS: Mapping[str, Dataset] = {dataset.spec.name: dataset for dataset in (SE
 
 def dataset_named(name: str) -> Dataset:
     """The dataset of that name. Raises SettingsError, with those that there are."""
-    found = DATASETS.get(name)
-    if found is None:
+    dataset = DATASETS.get(name)
+    if dataset is None:
         raise SettingsError(f"there is no dataset {name!r}: those are {', '.join(DATASETS)}.")
-    return found
+    return dataset

@@ -56,6 +56,6 @@ def _kind_of(certificate: Certificate) -> LakeKind:
 def _derived_kind(lake: Lake) -> LakeKind | None:
     """What a lake of an earlier version is, by the newest session of any ticker; None if it holds nothing."""
     stores = [lake.store(dataset.spec).partitions for dataset in DATASETS.values()]
-    found = (store.newest(ticker) for store in stores for ticker in store.tickers())
-    newest = max((one for one in found if one is not None), key=lambda one: one.session, default=None)
+    certificates = (store.newest(ticker) for store in stores for ticker in store.tickers())
+    newest = max(filter(None, certificates), key=lambda certificate: certificate.session, default=None)
     return _kind_of(newest) if newest else None

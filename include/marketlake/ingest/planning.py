@@ -76,21 +76,21 @@ def manual_plan(
 ) -> list[dt.date]:
     """The sessions a person asked for, ascending: without ``refetch``, only what is missing.
 
-    Dates that are not final yet are left out, and said, unless ``allow_provisional``. Raises
+    Dates that are not final yet are left out, with a warning, unless ``allow_provisional``. Raises
     SettingsError if no date was given, or end is before start; NotASession if none is in range.
     """
-    first, last = _asked(lake, start, end, logical_date, allow_provisional)
-    asked = lake.calendar.sessions(first, last)
-    sessions = [day for day in asked if lake.settings.history.includes(day)]
+    first, last = _date_range(lake, start, end, logical_date, allow_provisional)
+    in_range = lake.calendar.sessions(first, last)
+    sessions = [day for day in in_range if lake.settings.history.includes(day)]
     if not sessions:
         raise NotASession(
             f"no session of the New York Stock Exchange from {first} to {last}{_history(lake)}."
             " Choose other dates, or change history in the settings."
         )
-    if len(sessions) < len(asked):
+    if len(sessions) < len(in_range):
         _log.warning(
             "%s: %d of %d sessions from %s to %s are left out%s",
-            spec.title(ticker), len(asked) - len(sessions), len(asked), first, last, _history(lake),
+            spec.title(ticker), len(in_range) - len(sessions), len(in_range), first, last, _history(lake),
         )  # fmt: skip
     ready = [day for day in sessions if _may_fetch(lake, day, allow_provisional)]
     if len(ready) < len(sessions):
@@ -107,7 +107,7 @@ def manual_plan(
     return wanted
 
 
-def _asked(
+def _date_range(
     lake: Lake,
     start: dt.date | None,
     end: dt.date | None,

@@ -48,10 +48,10 @@ def require_lake(lake: Lake, dataset: Dataset, sessions: int = 0) -> None:
     require_same_kind(lake)
 
 
-def require_served(
+def sessions_without_rows(
     lake: Lake, dataset: Dataset, client: PolygonClient, keys: Iterable[PartitionKey]
 ) -> list[PartitionKey]:
-    """Ask the API for a little of each of these sessions; those that it has nothing of.
+    """Those of these sessions that the API has nothing of: it is asked for a little of each.
 
     Raises what ``PolygonClient`` raises on a key or plan that cannot serve them. A session without rows
     is no such thing: it will fail by itself, in the open. Raises SettingsError if the lake holds rows

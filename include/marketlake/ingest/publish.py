@@ -59,7 +59,7 @@ def _decide(lake: Lake, dataset: Dataset, writer: Writer, certified: CertifiedRo
     if held is not None and old is not None and old.content_hash == certificate.content_hash:
         certificate = renew(certificate, old, lake.now())
         if held.sealed and old.claims_the_same(certificate):
-            return reported(Outcome.UNCHANGED, old)
+            return report_on(Outcome.UNCHANGED, old)
         outcome = Outcome.RENEWED
     else:
         certificate = with_revision(certificate, _next_revision(lake, dataset, held, certificate), lake.now())
@@ -69,11 +69,11 @@ def _decide(lake: Lake, dataset: Dataset, writer: Writer, certified: CertifiedRo
     if lake.settings.storage.keep_raw_pages:
         store.raw_pages.keep(writer, key, certificate.revision, adjusted=certificate.adjusted, fetch=certified.fetch)
     store.partitions.publish(writer, rows, certificate, held)
-    return reported(outcome, certificate)
+    return report_on(outcome, certificate)
 
 
-def reported(outcome: Outcome, certificate: Certificate) -> Report:
-    """The report of a session, which is logged as well."""
+def report_on(outcome: Outcome, certificate: Certificate) -> Report:
+    """Make the report of a session, and log it."""
     report = Report.of(outcome, certificate)
     log_report(report, certificate.reconciliation)
     return report
@@ -107,10 +107,10 @@ def _require_comparison(certificate: Certificate, old: Certificate | None) -> No
     """Raise ComparisonLost for rows that could not be held against longer bars, if those they would replace were."""
     lost = certificate.reconciliation.lost_since(old.reconciliation) if old and certificate.reconciliation else {}
     if old and lost:
-        told = "; ".join(f"the {part} bars: {why}" for part, why in lost.items())
+        reasons = "; ".join(f"the {part} bars: {why}" for part, why in lost.items())
         raise ComparisonLost(
             f"{certificate.key}: other rows came than those of revision {old.revision} ({certificate.changes}), which"
-            f" were compared with longer bars; these could not be ({told}). Nothing is replaced. It is tried again;"
+            f" were compared with longer bars; these could not be ({reasons}). Nothing is replaced. It is tried again;"
             " clear the task later if it stays."
         )
 

@@ -8,7 +8,7 @@ from marketlake.datasets.dataset import Dataset
 from marketlake.errors import RawPagesUnusable
 from marketlake.ingest.certify import certify, judge, with_revision
 from marketlake.ingest.one_kind import record_kind, require_same_kind
-from marketlake.ingest.publish import publish, reported, unless_overtaken
+from marketlake.ingest.publish import publish, report_on, unless_overtaken
 from marketlake.ingest.report import Outcome, Report
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
@@ -52,7 +52,7 @@ def _rebuild(lake: Lake, dataset: Dataset, writer: Writer, key: PartitionKey) ->
     certificate = with_revision(certified.certificate, stored.revision, lake.now())
     certificate = msgspec.structs.replace(certificate, published_at_ms=_published_at_ms(certificate, held))
     store.partitions.publish(writer, judged.rows, certificate, held)
-    return reported(Outcome.RENEWED if held else Outcome.CREATED, certificate)
+    return report_on(Outcome.RENEWED if held else Outcome.CREATED, certificate)
 
 
 def _revision(store: DatasetStore, key: PartitionKey, held: HeldPartition | None) -> int:
@@ -63,8 +63,8 @@ def _pages_of(dataset: Dataset, stored: list[Stored], proven: Certificate | None
     """Of the pages of one revision, oldest first, those that a certificate is of; the newest if there is none."""
     if proven is None:
         return stored[-1]
-    own = [one for one in stored if raw_digest(dataset.own_pages(one.fetch).bodies) == proven.raw_digest]
-    before = [one for one in own if one.fetch.fetched_at_ms <= proven.fetched_at_ms]
+    own = [pages for pages in stored if raw_digest(dataset.own_pages(pages.fetch).bodies) == proven.raw_digest]
+    before = [pages for pages in own if pages.fetch.fetched_at_ms <= proven.fetched_at_ms]
     return (before or own or stored)[-1]
 
 

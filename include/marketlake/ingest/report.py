@@ -1,4 +1,4 @@
-"""What became of one session: small enough to travel between tasks, and told in the log."""
+"""What became of one session: small enough to travel between tasks, and logged."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Report:
 
     @classmethod
     def of(cls, outcome: Outcome, certificate: Certificate) -> Report:
-        """What is told of a certificate."""
+        """The report of a certificate."""
         return cls(
             ticker=certificate.ticker,
             session=str(certificate.session),
@@ -67,7 +67,7 @@ class Report:
 
 
 def log_report(report: Report, compared: Reconciliation | None) -> None:
-    """Tell in the log what became of a session, and how its rows compare with longer bars."""
+    """Log what became of a session, and how its rows compare with longer bars."""
     _log_comparison(report, compared)
     if report.changes:
         _log.warning("%s: %s", report.title, report.changes)
@@ -90,12 +90,12 @@ def _log_comparison(report: Report, compared: Reconciliation | None) -> None:
     if compared is None:
         return
     if compared.minutes:
-        found = compared.minutes
+        minutes = compared.minutes
         _log.info(
             "%s: against the minute bars: %d minutes agree, %d short (by %d trades), %d missing, %d extra;"
             " %s of their trades, %s of their volume",
-            name, found.agreeing, found.short, found.short_trades, found.missing, found.extra,
-            _percent(found.trades_share), _percent(found.volume_share),
+            name, minutes.agreeing, minutes.short, minutes.short_trades, minutes.missing, minutes.extra,
+            _percent(minutes.trades_share), _percent(minutes.volume_share),
         )  # fmt: skip
     if compared.day:
         _log.info("%s: %s of the day bar's volume", name, _percent(compared.day.volume_ratio))

@@ -18,6 +18,7 @@ from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.fetch import Fetch, Listing
 from marketlake.quality.reconciliation import NOT_FINAL, SWITCHED_OFF
 from marketlake.rows.spec import PartitionKey
+from marketlake.sessions import is_final
 from marketlake.storage.storage import Writer
 
 _log = logging.getLogger(__name__)
@@ -33,13 +34,16 @@ def ingest(
     """
     store = lake.store(dataset.spec)
     lake.calendar.hours(key.session)  # raises NotASession
-    final = lake.calendar.require_final(key.session, lake.now(), allow_provisional=allow_provisional)
+    now = lake.now()
+    lake.calendar.require_final(key.session, now, allow_provisional=allow_provisional)
     require_same_kind(lake, host=client.host, key=key)
     fetch: Fetch | None = None
     with store.exclusive(key) as writer:
         try:
             fetch, decoded = dataset.fetch(lake, client, key)
-            final = final and _is_final_there(lake, key, fetch, allow_provisional=allow_provisional)
+            final = is_final(key.session, now) and _is_final_there(
+                lake, key, fetch, allow_provisional=allow_provisional
+            )
             judged = judge(lake, dataset, key, fetch, decoded, final=final)
             fetch = fetch.with_listings(_longer(lake, dataset, client, key, final=final))
             certified = certify(lake, dataset, judged, fetch)
@@ -55,12 +59,13 @@ def _is_final_there(lake: Lake, key: PartitionKey, fetch: Fetch, *, allow_provis
     """Whether the session is final by the answer's own clock, too. Raises NotFinal if it is not and must be."""
     there = lake.now() - dt.timedelta(seconds=fetch.clock_ahead_s)
     try:
-        return lake.calendar.require_final(key.session, there, allow_provisional=allow_provisional)
+        lake.calendar.require_final(key.session, there, allow_provisional=allow_provisional)
     except NotFinal as exc:
         ahead = f"{fetch.clock_ahead_s / 3600:.1f} h ahead of {fetch.source_host}"
         raise NotFinal(
             f"{key}: this machine's clock is {ahead}, by whose clock {exc} Set the clock, and clear the task."
         ) from None
+    return is_final(key.session, there)
 
 
 def _longer(
@@ -74,7 +79,7 @@ def _longer(
 def _keep_evidence(
     lake: Lake, store: DatasetStore, writer: Writer, key: PartitionKey, *, fetch: Fetch, because: str
 ) -> None:
-    """Store the pages of a fetch that is refused. If that fails, the refusal is still what is told."""
+    """Store the pages of a fetch that is refused. If that fails, the refusal is still what is reported."""
     if not any(listing.bodies for listing in fetch.listings.values()) or not lake.settings.storage.keep_raw_pages:
         return
     adjusted = lake.settings.bars.adjusted

@@ -108,10 +108,10 @@ class Certificate(msgspec.Struct, frozen=True):
     @property
     def suspect_because(self) -> tuple[str, ...]:
         """Why the session is suspect, a line each; none if it is not."""
-        found = self.reconciliation.findings.values() if self.reconciliation else ()
+        findings = self.reconciliation.findings.values() if self.reconciliation else ()
         return (
             *(f"accepted by quality.accept: {name}" for name in self.waivers),
-            *(one for part in found for one in part),
+            *(finding for part in findings for finding in part),
         )
 
 

@@ -64,9 +64,9 @@ class Revisions:
         Raises NoSuchRevision, or DamagedPartition if the rows are not those that were certified.
         """
         key, known = self._partitions.spec.key(ticker, session), self.list_revisions(ticker, session)
-        wanted = next((one for one in known if one.number == number), None)
+        wanted = next((revision for revision in known if revision.number == number), None)
         if wanted is None:
-            there = ", ".join(str(one.number) for one in known)
+            there = ", ".join(str(revision.number) for revision in known)
             kept = f"choose one of those that are kept: {there}" if there else "the lake holds nothing of that session"
             raise NoSuchRevision(f"{key}: there is no revision {number}; {kept}.")
         return self._rows(key, wanted)
@@ -79,9 +79,9 @@ class Revisions:
         if at.tzinfo is None:
             raise ValueError(f"{at} has no zone: give one, such as datetime.timezone.utc")
         standing = [
-            one
-            for one in self.list_revisions(ticker, session)
-            if one.published_at is not None and one.published_at <= at
+            revision
+            for revision in self.list_revisions(ticker, session)
+            if revision.published_at is not None and revision.published_at <= at
         ]
         return self._rows(self._partitions.spec.key(ticker, session), standing[-1]) if standing else None
 
@@ -112,5 +112,5 @@ class Revisions:
 
     def _kept_certificate(self, key: PartitionKey, number: int) -> Certificate | None:
         data = self._storage.get(revision_path(key, number))
-        found = certificate_in(io.BytesIO(data)) if data is not None else None
-        return found if found and found.key == key else None
+        certificate = certificate_in(io.BytesIO(data)) if data is not None else None
+        return certificate if certificate and certificate.key == key else None

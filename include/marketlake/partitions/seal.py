@@ -34,10 +34,10 @@ def sealed(data: bytes) -> bytes:
 
 def seal_of(data: bytes) -> Seal:
     """Whether the bytes are those that were sealed."""
-    found = data.rfind(_MARK)
-    if found < 0:
+    mark = data.rfind(_MARK)
+    if mark < 0:
         return Seal.ABSENT
-    start = found + len(_MARK)
+    start = mark + len(_MARK)
     return Seal.HOLDS if data[start : start + len(UNSEALED)] == _digest(data, start) else Seal.BROKEN
 
 

@@ -151,11 +151,11 @@ def against_minutes(seconds: pa.Table, minutes: pa.Table, hours: SessionHours) -
 
 def _price_excess(ours: _Sums, theirs: _Sums, both: Mask) -> Floats:
     """By minute: how far our extremes lie outside of theirs, as a share of theirs; 0 if they do not."""
-    found = np.zeros(len(both))
-    where = both & (theirs.low > 0) & (theirs.high > 0)
-    above, below = ours.high[where] / theirs.high[where] - 1, 1 - ours.low[where] / theirs.low[where]
-    found[where] = np.maximum(0, np.maximum(above, below))
-    return found
+    excess = np.zeros(len(both))
+    priced = both & (theirs.low > 0) & (theirs.high > 0)
+    above, below = ours.high[priced] / theirs.high[priced] - 1, 1 - ours.low[priced] / theirs.low[priced]
+    excess[priced] = np.maximum(0, np.maximum(above, below))
+    return excess
 
 
 def _shares(ours: Floats, theirs: Floats, where: Mask) -> tuple[float | None, float]:

@@ -124,40 +124,40 @@ def _wrong_with(bars: pa.Table, request: BarRequest) -> str:
 
 def _of_minutes(minutes: Minutes, limits: Reconcile) -> list[str]:
     """What is wrong with the comparison, a line each; none if it is within the limits."""
-    found = []
+    findings = []
     if minutes.missing > limits.missing_minutes:
-        found.append(
+        findings.append(
             f"minutes that traded without one second: {minutes.missing}, at {_times(minutes.missing_starts_ms)}"
             f" New York (reconcile.missing_minutes = {limits.missing_minutes})"
         )
     for name, share in (("trades", minutes.trades_share), ("volume", minutes.volume_share)):
         if share is not None and share < 1 - limits.short_share:
-            found.append(
+            findings.append(
                 f"the seconds hold {share:.2%} of the minute bars' {name} (reconcile.short_share ="
                 f" {limits.short_share:g})"
             )
     if minutes.surplus_share > limits.surplus_share:
-        found.append(
+        findings.append(
             f"the seconds hold {minutes.surplus_share:.2%} more than the minute bars (reconcile.surplus_share ="
             f" {limits.surplus_share:g})"
         )
     if minutes.price_excess > limits.price_share:
-        found.append(
+        findings.append(
             f"a price of the seconds leaves its minute bar's range by {minutes.price_excess:.2%}, at"
             f" {clock_time(minutes.price_excess_start_ms)} New York (reconcile.price_share = {limits.price_share:g})"
         )
-    return found
+    return findings
 
 
 def _of_day(day: Day, limits: Reconcile, size: Timespan) -> list[str]:
     ratio = day.volume_ratio
     if ratio is None:
         return []
-    found = f"the {size}s hold {ratio:.2%} of the day bar's volume"
+    finding = f"the {size}s hold {ratio:.2%} of the day bar's volume"
     if ratio < 1 - limits.day_short_share:
-        return [f"{found} (reconcile.day_short_share = {limits.day_short_share:g})"]
+        return [f"{finding} (reconcile.day_short_share = {limits.day_short_share:g})"]
     if ratio > 1 + limits.surplus_share:
-        return [f"{found} (reconcile.surplus_share = {limits.surplus_share:g})"]
+        return [f"{finding} (reconcile.surplus_share = {limits.surplus_share:g})"]
     return []
 
 

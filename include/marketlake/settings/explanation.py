@@ -30,11 +30,11 @@ def explained(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 def _known(path: list[str], model: type[BaseModel]) -> list[str]:
     """The names that may stand where the last one of ``path`` does."""
-    found: Any = model
+    section: Any = model
     for name in path[:-1]:
-        field = getattr(found, "model_fields", {}).get(name)
-        found = field.annotation if field else None
-    return [*([SHORT] if found is model else []), *getattr(found, "model_fields", {})]
+        field = getattr(section, "model_fields", {}).get(name)
+        section = field.annotation if field else None
+    return [*([SHORT] if section is model else []), *getattr(section, "model_fields", {})]
 
 
 def _iso(date: re.Match[str]) -> str:
@@ -64,8 +64,8 @@ def _origin(path: list[str]) -> str:
     if path == ["api", "base_url"] and BASE_URL_VARIABLE in known:
         return BASE_URL_VARIABLE
     as_given = {name.upper(): name for name in known}
-    found = variable_of(path, {name.upper(): value for name, value in known.items()})
-    return as_given[found] if found else next(_below(path, as_given), settings_file().name)
+    variable = variable_of(path, {name.upper(): value for name, value in known.items()})
+    return as_given[variable] if variable else next(_below(path, as_given), settings_file().name)
 
 
 def _below(path: list[str], as_given: Mapping[str, str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from marketlake.settings.values import (
     ReadyTime,
     Section,
     Ticker,
+    Tickers,
     WaivableCheck,
     checked_base_url,
 )
@@ -24,14 +25,14 @@ _GZIP_HIGHEST = 9
 class SecondBars(Section):
     """Per-second bars, which no plan for nothing includes."""
 
-    tickers: tuple[Ticker, ...] = ("SPY",)
+    tickers: Tickers = ("SPY",)
     """for each, a DAG of its bars and one of their audit; `tickers: [SPY]` is the short form of this line"""
 
 
 class MinuteBars(Section):
     """Per-minute bars, which every plan includes."""
 
-    tickers: tuple[Ticker, ...] = ()
+    tickers: Tickers = ()
     """the same for bars of a minute, which every plan includes; `[]`: none"""
 
 
@@ -85,7 +86,7 @@ class Bars(Section):
     """Which bars: the size, and whether prices are adjusted for splits."""
 
     size: Literal["1 second"] = "1 second"
-    """the only size of this version"""
+    """of second bars, which have no other; minute bars are a dataset of their own"""
     adjusted: bool = False
     """prices adjusted for splits; a lake holds one kind only"""
 

@@ -137,9 +137,9 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as exc:
-        told = without_keys("; ".join(explained(error, Settings) for error in exc.errors()))
+        message = without_keys("; ".join(explained(error, Settings) for error in exc.errors()))
         # Without the chain: pydantic's own text, which a traceback prints, quotes every value as it is.
-        raise SettingsError(told) from None
+        raise SettingsError(message) from None
     except UnreadableVariable:
         raise SettingsError(
             f"{_without_json()} is no JSON: lists and maps are written as JSON, such as '[\"SPY\"]'."

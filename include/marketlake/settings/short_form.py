@@ -40,14 +40,14 @@ def variable_of(path: Sequence[str], variables: Mapping[str, str]) -> str | None
 def _holds(value: str, names: Sequence[str]) -> bool:
     """Whether a variable's value has something under those names, one in the other."""
     try:
-        found = json.loads(value) if names else None
+        part = json.loads(value) if names else None
     except ValueError:
         return True  # what is no JSON is told as the whole
     for name in names:
-        if isinstance(found, dict):
-            if name not in found:
+        if isinstance(part, dict):
+            if name not in part:
                 return False
-            found = found[name]
+            part = part[name]
     return True
 
 

@@ -26,6 +26,13 @@ def _is_ticker(value: str) -> str:
     return value
 
 
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({ticker for ticker in value if value.count(ticker) > 1})
+    if twice:
+        raise ValueError(f"names {', '.join(twice)} more than once")
+    return value
+
+
 def checked_base_url(value: str) -> str:
     """The address of an API, without a slash at its end. Raises ValueError if it would leak the key."""
     if not re.fullmatch(
@@ -71,6 +78,7 @@ def _local_folder(folder: Path) -> Path:
 ReadyTime = Annotated[dt.time, BeforeValidator(_written_as_time), AfterValidator(_after_final)]
 Folder = Annotated[Path, AfterValidator(_local_folder)]
 Ticker = Annotated[str, BeforeValidator(_written_as_text), AfterValidator(_is_ticker)]
+Tickers = Annotated[tuple[Ticker, ...], AfterValidator(_each_once)]
 WaivableCheck = Literal[
     "low_above_open",
     "low_above_close",

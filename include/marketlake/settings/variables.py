@@ -31,9 +31,9 @@ def project_folder() -> Path:
 
     Raises SettingsError if the current folder is needed and gone.
     """
-    found = checkout()
-    if found is not None:
-        return found
+    folder = checkout()
+    if folder is not None:
+        return folder
     try:
         return Path.cwd()
     except OSError as exc:

@@ -47,10 +47,10 @@ def yaml_document() -> dict[str, Any]:
 
 def _by_section(document: Mapping[Any, Any]) -> dict[Any, Any]:
     """With a line ``section.name: value``, as messages print it, in its place, at any depth."""
-    found = {name: value for name, value in document.items() if "." not in str(name)}
-    for dotted in document.keys() - found.keys():
+    nested = {name: value for name, value in document.items() if "." not in str(name)}
+    for dotted in document.keys() - nested.keys():
         *sections, name = str(dotted).split(".")
-        inside = found
+        inside = nested
         for section in sections:
             given = inside.get(section)
             if given is not None and not isinstance(given, dict):
@@ -60,7 +60,7 @@ def _by_section(document: Mapping[Any, Any]) -> dict[Any, Any]:
         if inside.get(name) not in (None, {}, []):  # an empty one is no other value
             raise _twice(dotted, ".".join(sections))
         inside[name] = document[dotted]
-    return found
+    return nested
 
 
 def _twice(dotted: str, section: str) -> SettingsError:

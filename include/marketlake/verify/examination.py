@@ -81,7 +81,7 @@ def _what_is_left(data: bytes) -> str:
 def _problems(
     data: bytes, table: pa.Table, certificate: Certificate | None, dataset: Dataset, key: PartitionKey
 ) -> list[Problem]:
-    """From the outside in; what is wrong outside leaves nothing to say of the inside."""
+    """Outermost first; the first failure hides the ones inside."""
     rows = dataset.spec.rows
     if not table.schema.equals(rows.schema, check_metadata=False):
         return [(Kind.FOREIGN_SCHEMA, _schema_difference(table.schema, rows.schema))]
@@ -96,7 +96,7 @@ def _problems(
     if not _rows_are_its_own(table, certificate, rows):
         return [(Kind.ROWS_DIFFER, _shown(_untrue(certificate, table, rows)) or "content_hash differs")]
     problems = [
-        *((Kind.CLAIM_DIFFERS, _shown([one])) for one in _untrue(certificate, table, rows)),
+        *((Kind.CLAIM_DIFFERS, _shown([claim])) for claim in _untrue(certificate, table, rows)),
         *((Kind.CHECKS_DIFFER, detail) for detail in _checks(certificate, table, dataset)),
         *((Kind.STATE_DIFFERS, detail) for detail in _state(certificate, dataset)),
     ]
@@ -122,22 +122,22 @@ def _what_still_holds(table: pa.Table, certificate: Certificate | None, rows: Ro
 
 
 def _schema_difference(schema: pa.Schema, wanted: pa.Schema) -> str:
-    def told(field: pa.Field) -> str:
+    def described(field: pa.Field) -> str:
         return f"{field.name} {field.type}{'' if field.nullable else ' not null'}"
 
-    found, expected = [told(field) for field in schema], [told(field) for field in wanted]
-    if sorted(found) == sorted(expected):
+    actual, expected = [described(field) for field in schema], [described(field) for field in wanted]
+    if sorted(actual) == sorted(expected):
         return f"its columns stand in another order: {', '.join(schema.names)}"
-    odd = [f"{name} instead of nothing" for name in found if name not in expected]
-    lacking = [f"no {name}" for name in expected if name not in found]
+    odd = [f"{name} instead of nothing" for name in actual if name not in expected]
+    lacking = [f"no {name}" for name in expected if name not in actual]
     return ", ".join([*odd, *lacking]) or "a column stands in it twice"
 
 
 def _untrue(certificate: Certificate, table: pa.Table, rows: RowFormat) -> list[tuple[str, object, object]]:
-    """What the certificate says of the rows, but is not so: name, what is found, what is claimed."""
+    """What the certificate says of the rows, but is not so: name, actual value, claimed value."""
     volume, transactions = totals(table)
     times = table.column("timestamp")
-    found = {
+    actual = {
         "schema_version": rows.version,
         "rows": table.num_rows,
         "first_timestamp": times[0].as_py() if table.num_rows else 0,
@@ -146,7 +146,7 @@ def _untrue(certificate: Certificate, table: pa.Table, rows: RowFormat) -> list[
         "transactions": transactions,
     }
     tickers = pc.unique(table.column("ticker")).to_pylist() or [certificate.ticker]
-    untrue = [(name, value, getattr(certificate, name)) for name, value in found.items()]
+    untrue = [(name, value, getattr(certificate, name)) for name, value in actual.items()]
     untrue.append(("ticker", ", ".join(tickers), certificate.ticker))
     return [(name, value, claimed) for name, value, claimed in untrue if not _same(value, claimed)]
 
@@ -167,8 +167,8 @@ def _checks(certificate: Certificate, table: pa.Table, dataset: Dataset) -> list
     bounds = (hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms)
     repeated = dataset.check(table, SessionHours(certificate.session, *bounds), _max_silence_s(certificate))
     claimed = {check.name: check for check in certificate.checks}
-    found = {check.name: check for check in repeated}
-    names = [name for name in {**claimed, **found} if claimed.get(name) != found.get(name)]
+    actual = {check.name: check for check in repeated}
+    names = [name for name in {**claimed, **actual} if claimed.get(name) != actual.get(name)]
     differing = [f"the certificate's outcome of {', '.join(names)} is not that of its rows"] if names else []
     return [*differing, *_waivers(certificate, repeated)]
 
@@ -229,9 +229,9 @@ def _silence(certificate: Certificate) -> list[str]:
 
 def _against_calendar(certificate: Certificate, hours: SessionHours) -> list[Problem]:
     claimed = msgspec.structs.asdict(certificate.hours)
-    found = msgspec.structs.asdict(Hours.of(hours))
+    actual = msgspec.structs.asdict(Hours.of(hours))
     return [
         (Kind.HOURS_DIFFER, f"{name} {value} by the calendar (certificate: {claimed[name]})")
-        for name, value in found.items()
+        for name, value in actual.items()
         if claimed[name] != value
     ]

@@ -17,7 +17,7 @@ from marketlake.lake import Lake
 from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.partitions.layout import PROCESSED, Place, located
 from marketlake.rows.spec import PartitionKey
-from marketlake.sessions import NEW_YORK, SessionHours
+from marketlake.sessions import NEW_YORK, DateRange, SessionHours
 from marketlake.verify.examination import Examined, examined
 from marketlake.verify.findings import Finding, Kind
 from marketlake.verify.strays import strays
@@ -55,18 +55,19 @@ def verify(
     paths = [path for path in store.storage.tree(PROCESSED) if ticker is None or path.startswith(f"{ticker.lower()}/")]
     places = {path: located(path, dataset.spec.rows.file_name) for path in paths}
     held = sorted({place for place in places.values() if place is not None})
-    keys = [dataset.spec.key(*place) for place in held if (first or place[1]) <= place[1] <= (last or place[1])]
+    dates = DateRange(first, last)
+    keys = [dataset.spec.key(*place) for place in held if place[1] in dates]
     results = _examined(lake, dataset, keys)
     odd = list(strays(store, [path for path, place in places.items() if place is None], set(held)))
     # A folder without a file that can be seen is a finding already.
-    known = {*held, *((one.ticker, one.session) for one in odd if one.session and one.kind is Kind.MISSING)}
+    known = {*held, *((stray.ticker, stray.session) for stray in odd if stray.session and stray.kind is Kind.MISSING)}
     tickers = [ticker] if ticker else sorted({name for name, _ in held})
     findings = [
         *(finding for result in results for finding in result.findings),
         *_mixed(results),
         *_outside_history(lake, keys),
-        *(one for one in odd if one.session is None or (first or one.session) <= one.session <= (last or one.session)),
-        *(gap for coverage in _coverages(lake, dataset, tickers, known) for gap in _gaps(lake, coverage, first, last)),
+        *(stray for stray in odd if stray.session is None or stray.session in dates),
+        *(gap for coverage in _coverages(lake, dataset, tickers, known) for gap in _gaps(lake, coverage, dates)),
     ]
     if not results and not findings:
         raise SettingsError(
@@ -78,7 +79,9 @@ def verify(
         rows=sum(result.rows for result in results),
         size_bytes=sum(result.size_bytes for result in results),
         states=dict(Counter(result.state.value for result in results if result.state)),
-        findings=tuple(sorted(findings, key=lambda one: (one.ticker, one.session or dt.date.min, one.kind))),
+        findings=tuple(
+            sorted(findings, key=lambda finding: (finding.ticker, finding.session or dt.date.min, finding.kind))
+        ),
         dataset=dataset.spec.name,
     )
 
@@ -153,10 +156,10 @@ def _within_history(lake: Lake, session: dt.date) -> bool:
     return lake.settings.history.start_date <= session <= end
 
 
-def _gaps(lake: Lake, coverage: Coverage, first: dt.date | None, last: dt.date | None) -> Iterator[Finding]:
+def _gaps(lake: Lake, coverage: Coverage, dates: DateRange) -> Iterator[Finding]:
     """The sessions without a partition, a finding for each run of them."""
     sound = [day for day in coverage.present if _within_history(lake, day) and lake.calendar.is_session(day)]
-    start, end = first or min(sound, default=None), last or max(sound, default=None)
+    start, end = dates.first or min(sound, default=None), dates.last or max(sound, default=None)
     history, last_final = lake.settings.history, lake.calendar.last_final(lake.now())
     if start is None or end is None or last_final is None:
         return

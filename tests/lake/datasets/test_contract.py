@@ -32,7 +32,7 @@ from marketlake.datasets import DATASETS, dataset_named
 from marketlake.datasets.dataset import Dataset
 from marketlake.errors import LakeBusy, RefusedData, SettingsError
 from marketlake.ingest.planning import Source, manual_plan, scheduled_plan
-from marketlake.ingest.preflight import require_served
+from marketlake.ingest.preflight import sessions_without_rows
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -298,7 +298,7 @@ def test_a_preflight_names_the_sessions_that_the_api_has_nothing_of(
 ) -> None:
     later = dataset.spec.key("SPY", NEXT_DAY)
     fault_everywhere(simulator, NEXT_DAY, "empty")
-    assert require_served(lake, dataset, client, [later, key]) == [later]
+    assert sessions_without_rows(lake, dataset, client, [later, key]) == [later]
     assert [request["day"] for request in simulator.requests] == ["2024-11-26", "2024-11-27"]
 
 

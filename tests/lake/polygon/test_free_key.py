@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from conftest import KEY, NOW, a_client
-from local_airflow.backfill.range import ask_first, asked_range, estimate_line
+from local_airflow.backfill.range import backfill_range, estimate_line, probe_ends
 from marketlake import settings
 from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
@@ -78,8 +78,8 @@ def test_sessions_of_minutes_arrive_within_five_calls_a_minute(
     assert free.settings.api.requests_per_minute == 5
     budget = CallBudget(tmp_path / "calls.sqlite", 5, longest_wait_s=450, sleep=clock.pass_by, now_s=clock.read)
     client, said = client_within(budget, free, clock), list[str]()
-    wanted = asked_range(free, str(SESSIONS[0]), str(SESSIONS[-1]), said.append, "minute_bars")
-    assert ask_first(free, MINUTE_BARS, client, "SPY", wanted) == []
+    wanted = backfill_range(free, str(SESSIONS[0]), str(SESSIONS[-1]), said.append, "minute_bars")
+    assert probe_ends(free, MINUTE_BARS, client, "SPY", wanted) == []
     assert estimate_line(free, MINUTE_BARS, "SPY", wanted, refetch=False) == (
         "SPY minute bars: 3 sessions from 2026-11-17 to 2026-11-19, 3 not here yet: about 6 requests, 0 MB,"
         " 1 min at api.requests_per_minute = 5"
@@ -113,9 +113,9 @@ ADVICE = (
 def test_seconds_are_refused_in_one_line_that_names_minutes_and_what_to_set(
     lake: Lake, simulator: Simulator, waits: list[float]
 ) -> None:
-    wanted = asked_range(lake, str(SESSIONS[0]), str(SESSIONS[-1]), [].append)
+    wanted = backfill_range(lake, str(SESSIONS[0]), str(SESSIONS[-1]), [].append)
     with pytest.raises(NotEntitled) as refused:
-        ask_first(lake, SECOND_BARS, a_client(lake, waits), "SPY", wanted)
+        probe_ends(lake, SECOND_BARS, a_client(lake, waits), "SPY", wanted)
     told = str(refused.value)
     assert told.startswith("SPY 2026-11-17: page 1: HTTP 403 from http://127.0.0.1:")
     assert told.endswith(f"The key ****abcd from a test works, {ADVICE}")
