@@ -121,12 +121,12 @@ def run(project: Path, *, demo: bool) -> str:
     Raises SettingsError for a line that cannot be read, ValueError for a value that is no use.
     """
     path = (project / (".env.demo" if demo else ".env")).resolve()
-    found = text_of(path)
-    fresh = found is None
-    if found is None:
-        found = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
-    wanted = _demo(assignments(found, path.name, os.environ)) if demo else _CONTAINERS
-    before = filled_in(found, wanted) if fresh else found
+    lines = text_of(path)
+    fresh = lines is None
+    if lines is None:
+        lines = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
+    wanted = _demo(assignments(lines, path.name, os.environ)) if demo else _CONTAINERS
+    before = filled_in(lines, wanted) if fresh else lines
     text, added = completed(before, assignments(before, path.name, os.environ), wanted)
     if fresh or added:
         write_private(path, text)

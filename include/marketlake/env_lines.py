@@ -1,4 +1,4 @@
-"""The lines of an environment file, such as ``.env``, read strictly: what cannot be read is told, never passed over.
+"""The lines of an environment file, such as ``.env``, read strictly: what cannot be read is an error, not skipped.
 
 ``NAME=value`` a line, with ``export`` before it or not; ``#`` begins a comment, at the start of a line or behind a
 space. A value in quotes may hold anything, line breaks included. ``${NAME}`` and ``${NAME:-default}`` are replaced

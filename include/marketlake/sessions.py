@@ -79,7 +79,7 @@ def date_meant(moment: dt.datetime) -> dt.date:
 
     A midnight stands for the date that begins with it: where it was written in, or, told in UTC, the midnight of
     some zone, which is the nearest one to UTC's (from 11:00 UTC on, that of the next date: New Zealand's summer
-    belongs to it, and of Samoa and further east of there only UTC can be told). Any other moment is one of New York.
+    belongs to it, and of Samoa and further east of there only UTC can be known). Any other moment is one of New York.
     """
     if moment.time() == dt.time(0):
         return dt.date(moment.year, moment.month, moment.day)

@@ -40,7 +40,7 @@ from marketlake.partitions.certificate import State
 from marketlake.polygon import aggregates
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
-from marketlake.polygon.listing import followed
+from marketlake.polygon.listing import next_page_url
 from marketlake.polygon.refusals import Answer, error_for
 from marketlake.polygon.request import Timespan
 from marketlake.quality.checks import Check, require_acceptable, run_checks
@@ -424,7 +424,7 @@ def test_an_unsuccessful_answer_has_its_meaning(code: int, status: str, said: st
 
 def test_a_next_url_that_is_no_address_is_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(MalformedPage, match="no address"):
-        followed(client.transport, "https://[bad/v2", a_request(lake, DAY))
+        next_page_url(client.transport, "https://[bad/v2", a_request(lake, DAY))
 
 
 def test_a_waived_session_that_is_not_final_stays_provisional(
@@ -552,7 +552,7 @@ def test_a_vendors_next_url_is_followed_on_the_configured_host(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     path = "/v2/aggs/ticker/SPY/range/1/second/1/2?cursor=abc"
-    found = followed(client.transport, f"https://api.polygon.io{path}&apiKey=leak", a_request(lake, DAY))
+    found = next_page_url(client.transport, f"https://api.polygon.io{path}&apiKey=leak", a_request(lake, DAY))
     assert found == f"{simulator.url}{path}"
 
 

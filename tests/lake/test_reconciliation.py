@@ -355,7 +355,7 @@ def test_a_rebuild_from_raw_pages_compares_as_the_fetch_did(
 def test_the_key_is_not_in_what_is_kept_of_longer_bars(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     fault(simulator, "echoed_key", timespan="minute")
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    stored = kept_by(lake).raw_pages.stored(spy(DAY), 1)[-1]
+    stored = kept_by(lake).raw_pages.pages_of(spy(DAY), 1)[-1]
     (body,) = stored.fetch.of("minute").bodies
     assert b"****abcd" in body
     assert KEY.encode() not in body

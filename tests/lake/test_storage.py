@@ -159,5 +159,5 @@ def test_where_a_file_system_links_no_files_a_revision_is_copied_without_modes_o
 
 def _digests(lake: Lake, revision: int) -> set[str]:
     """Of the pages of every attempt at a revision."""
-    stored = kept_by(lake).raw_pages.stored(spy(DAY), revision)
+    stored = kept_by(lake).raw_pages.pages_of(spy(DAY), revision)
     return {raw_digest(one.fetch.of("second").bodies) for one in stored}

@@ -31,7 +31,7 @@ from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.partitions.seal import SEAL_KEY, Seal, seal_of
 from marketlake.rows.bars import STOCK_BARS
-from marketlake.verify.examination import examined
+from marketlake.verify.examination import examine
 from marketlake.verify.findings import Kind, next_step
 from marketlake.verify.verify import Verification, verify
 from polygon_simulator.server import Simulator
@@ -399,13 +399,13 @@ def test_what_a_finding_says_to_do_mends_it(lake: Lake, tmp_path: Path, name: st
 
 def test_a_bit_flipped_anywhere_is_found(lake: Lake) -> None:
     data, hours = path_of(lake).read_bytes(), lake.calendar.hours(TUESDAY)
-    assert examined(data, SECOND_BARS, spy(TUESDAY), hours).findings == ()
+    assert examine(data, SECOND_BARS, spy(TUESDAY), hours).findings == ()
     chance = random.Random("flips")
     ends = [*range(12), *range(len(data) - 12, len(data))]
     for position in [*ends, *chance.sample(range(len(data)), 300)]:
         flipped = bytearray(data)
         flipped[position] ^= 1 << chance.randrange(8)
-        done = examined(bytes(flipped), SECOND_BARS, spy(TUESDAY), hours)
+        done = examine(bytes(flipped), SECOND_BARS, spy(TUESDAY), hours)
         assert len(done.findings) == 1, position
         assert done.state is None
 

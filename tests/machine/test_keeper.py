@@ -324,33 +324,33 @@ def home(monkeypatch: pytest.MonkeyPatch, all_alive: Ground) -> Home:
     return Home.of(settings.load())
 
 
-def mended(home: Home, started_by: str, made: Ground) -> Callable[[], bool]:
+def restarting(home: Home, started_by: str, made: Ground) -> Callable[[], bool]:
     found = stack.Stack(Answers(), ours=False, started_by=started_by)  # type: ignore[arg-type]
     return lambda: stack.restart_ended(home, found, made.said.append)
 
 
 def test_an_airflow_without_a_keeper_gets_one_and_a_second_look_gives_no_second(home: Home, all_alive: Ground) -> None:
-    mend = mended(home, "up", all_alive)
-    assert mend() is False
+    restart = restarting(home, "up", all_alive)
+    assert restart() is False
     before = all_alive.record().pids
     assert KEEPER in before
-    assert mend() is False
+    assert restart() is False
     assert all_alive.record().pids == before
     assert all_alive.said == []
     all_alive.kill(KEEPER)
-    assert mend() is True
+    assert restart() is True
     logs = all_alive.folder / "process-logs"
     assert all_alive.said == [f"keeper had ended by itself, and is started again: its logs are in {logs}"]
-    assert mend() is False
+    assert restart() is False
 
 
 def test_a_keeper_is_not_given_to_the_airflow_of_another_command_nor_with_another_lake(
     home: Home, all_alive: Ground
 ) -> None:
-    assert mended(home, "backfill", all_alive)() is False
+    assert restarting(home, "backfill", all_alive)() is False
     other = Home(home.folder, home.environment | {"MARKETLAKE__STORAGE__ROOT": "/mnt/another"})
     with pytest.raises(AirflowTrouble, match="was started with other settings"):
-        mended(other, "up", all_alive)()
+        restarting(other, "up", all_alive)()
     assert KEEPER not in all_alive.record().pids
 
 
@@ -359,7 +359,7 @@ def test_a_keeper_that_is_started_later_gives_no_schedule_to_what_had_none(
 ) -> None:
     found = all_alive.record()
     all_alive.processes._record(Running(9, "up", found.pids, found.given, unscheduled=True))
-    mended(home, "up", all_alive)()
+    restarting(home, "up", all_alive)()
     keeping = psutil.Process(all_alive.record().pids[KEEPER][0]).environ()
     assert keeping["MARKETLAKE__SCHEDULE__ENABLED"] == "false"
     assert keeping["AIRFLOW__API__PORT"] == "9"

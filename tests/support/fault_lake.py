@@ -161,5 +161,5 @@ def require_whole(lake: Lake, *, staged: bool = False) -> None:
         if name.endswith(".parquet") and not name.startswith(".staging"):
             assert pq.read_table(pa.BufferReader(data), page_checksum_verification=True).num_rows > 0, name
         if match := re.fullmatch(r"raw/spy/date=(.+)/rev=(\d+)/pages-\w+\.tar", name):
-            stored = kept_by(lake).raw_pages.stored(spy(dt.date.fromisoformat(match[1])), int(match[2]))
+            stored = kept_by(lake).raw_pages.pages_of(spy(dt.date.fromisoformat(match[1])), int(match[2]))
             assert all(one.fetch.of("second").bodies for one in stored), name

@@ -33,7 +33,7 @@ class SecretSearch:
         """The names of the secrets in some bytes, and in whatever is packed in them."""
         found = {name for name, forms in self._forms.items() if any(form in data for form in forms)}
         if depth < _DEEPEST:
-            for below in _unpacked(data):
+            for below in _unpack(data):
                 found |= self.in_bytes(below, depth + 1)
         return found
 
@@ -102,7 +102,7 @@ def _inner_url_base64(data: bytes, offset: int) -> bytes:
 _BASE64 = (_inner_base64, _inner_url_base64)
 
 
-def _unpacked(data: bytes) -> Iterator[bytes]:
+def _unpack(data: bytes) -> Iterator[bytes]:
     """What is packed in some bytes; nothing where they are no archive and not compressed."""
     if data[:2] == b"\x1f\x8b":
         yield _of_gzip(data)

@@ -19,7 +19,7 @@ def verdict(coverage: Coverage, wanted: Range, reasons: dict[dt.date, str], say:
     """Judge the partitions of the range, whatever the runs say: each is read whole and held against its
     certificate. COMPLETE or INCOMPLETE.
     """
-    certificates, bad = _judged(coverage, wanted, reasons)
+    certificates, bad = _judge(coverage, wanted, reasons)
     hosts = {
         day: certificate.source_host
         for day, certificate in certificates.items()
@@ -60,13 +60,13 @@ def _counted(
         yield f"NOT THE VENDOR'S: bars of this range were served by {', '.join(sorted(set(hosts.values())))}"
 
 
-def _judged(
+def _judge(
     coverage: Coverage, wanted: Range, reasons: dict[dt.date, str]
 ) -> tuple[dict[dt.date, Certificate], dict[dt.date, str]]:
     """The certificates that count, by session, and what is wrong with the sessions that do not pass."""
     certificates: dict[dt.date, Certificate] = {}
     bad: dict[dt.date, str] = {}
-    for session, held in coverage.inspected(wanted.sessions).items():
+    for session, held in coverage.inspect_all(wanted.sessions).items():
         certificate = held.certificate if held else None
         again = f"make backfill {wanted.of(session, session)} REFETCH=1"
         if certificate is None:

@@ -23,8 +23,7 @@ class Coverage:
     """The sessions of one ticker of a dataset that have a partition, and what their certificates claim.
 
     Made from one listing, when it is first needed, and kept: for a later look, make another one. ``present``: what such
-    a listing gave already. Rows are read by
-    ``inspected`` alone; everything else believes the footers.
+    a listing gave already. Rows are read by ``inspect_all`` alone; everything else believes the footers.
     """
 
     def __init__(
@@ -72,8 +71,8 @@ class Coverage:
             certificates = readers.map(self._partitions.certificate, keys)
             return dict(zip(wanted, certificates, strict=True))
 
-    def inspected(self, sessions: Iterable[dt.date]) -> dict[dt.date, HeldPartition | None]:
-        """What the partitions of ``sessions`` hold, in their order: each file is read whole, by several threads, and
+    def inspect_all(self, sessions: Iterable[dt.date]) -> dict[dt.date, HeldPartition | None]:
+        """Inspect the partitions of ``sessions``, in their order: each file is read whole, by several threads, and
         held against its certificate. None for a session without a partition file.
         """
         wanted = list(sessions)

@@ -97,7 +97,7 @@ def _are_pages_of(lake: Lake, dataset: Dataset, certificate: Certificate, revisi
     """Whether pages that are stored as a revision's hold the rows of a certificate."""
     key, content_hash = certificate.key, dataset.spec.rows.content_hash
     with suppress(RefusedData, Retryable, pa.ArrowException):  # pages that cannot be read are of no rows
-        for stored in lake.store(dataset.spec).raw_pages.stored(key, revision):
+        for stored in lake.store(dataset.spec).raw_pages.pages_of(key, revision):
             if content_hash(dataset.decode(lake, stored.fetch, key).rows) == certificate.content_hash:
                 return True
     return False

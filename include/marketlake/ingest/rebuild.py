@@ -13,7 +13,7 @@ from marketlake.ingest.report import Outcome, Report
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.dataset_store import DatasetStore
-from marketlake.partitions.raw_pages import FETCH_INSTEAD, Stored
+from marketlake.partitions.raw_pages import FETCH_INSTEAD, StoredPages
 from marketlake.partitions.store import HeldPartition
 from marketlake.polygon.fetch import raw_digest
 from marketlake.rows.spec import PartitionKey
@@ -40,7 +40,7 @@ def _rebuild(lake: Lake, dataset: Dataset, writer: Writer, key: PartitionKey) ->
     store = lake.store(dataset.spec)
     held = store.partitions.inspect(key)
     proven = held.certificate if held else None
-    stored = _pages_of(dataset, store.raw_pages.stored(key, _revision(store, key, held)), proven)
+    stored = _pages_of(dataset, store.raw_pages.pages_of(key, _revision(store, key, held)), proven)
     _require_usable(lake, dataset, key, stored, proven)
     fetch = stored.fetch
     final = fetch.fetched_at_ms >= final_from(key.session).timestamp() * 1000
@@ -59,7 +59,7 @@ def _revision(store: DatasetStore, key: PartitionKey, held: HeldPartition | None
     return held.certificate.revision if held and held.certificate else _last_pages(store, key, held)
 
 
-def _pages_of(dataset: Dataset, stored: list[Stored], proven: Certificate | None) -> Stored:
+def _pages_of(dataset: Dataset, stored: list[StoredPages], proven: Certificate | None) -> StoredPages:
     """Of the pages of one revision, oldest first, those that a certificate is of; the newest if there is none."""
     if proven is None:
         return stored[-1]
@@ -69,7 +69,7 @@ def _pages_of(dataset: Dataset, stored: list[Stored], proven: Certificate | None
 
 
 def _require_usable(
-    lake: Lake, dataset: Dataset, key: PartitionKey, stored: Stored, proven: Certificate | None
+    lake: Lake, dataset: Dataset, key: PartitionKey, stored: StoredPages, proven: Certificate | None
 ) -> None:
     """Raise SettingsError for pages of another kind than the lake's, RawPagesUnusable for those of another fetch."""
     require_same_kind(lake, host=stored.fetch.source_host, key=key)

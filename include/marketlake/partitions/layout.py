@@ -51,7 +51,7 @@ def audit_path(ticker: str) -> str:
     return f"audit/{ticker.lower()}/audit.json"
 
 
-def located(path: str, file_name: str) -> Place | None:
+def locate(path: str, file_name: str) -> Place | None:
     """Ticker and session of a path below ``processed/``; None if it is no partition's."""
     folder, _, name = path.rpartition("/")
     return place_of(folder) if name == file_name else None

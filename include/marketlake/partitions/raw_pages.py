@@ -77,7 +77,7 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredPages:
     """The pages of one revision, as they were fetched."""
 
     fetch: Fetch
@@ -93,31 +93,31 @@ class RawPages:
 
     def keep(self, writer: Writer, key: PartitionKey, revision: int, *, adjusted: bool, fetch: Fetch) -> None:
         """Store the pages that a revision was made of, beside those of earlier fetches of the same rows."""
-        data = _packed(key, adjusted, fetch, "")
+        data = _pack(key, adjusted, fetch, "")
         digest = hashlib.sha256(data).hexdigest()[:_NAME_DIGITS]
         writer.create(f"{_folder(key, revision)}/pages-{digest}.tar", data)
 
     def put_rejected(self, writer: Writer, key: PartitionKey, *, adjusted: bool, fetch: Fetch, because: str) -> None:
         """Store the pages of a refused fetch, of which only the last is kept."""
-        writer.put(f"{pages_folder(REJECTED, key)}/pages.tar", _packed(key, adjusted, fetch, because))
+        writer.put(f"{pages_folder(REJECTED, key)}/pages.tar", _pack(key, adjusted, fetch, because))
 
     def last_revision(self, key: PartitionKey) -> int:
         """The highest revision that pages are stored of; 0 without any."""
         names = self._storage.folders(pages_folder(RAW, key))
         return max((int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)), default=0)
 
-    def stored(self, key: PartitionKey, revision: int) -> list[Stored]:
+    def pages_of(self, key: PartitionKey, revision: int) -> list[StoredPages]:
         """The pages of every fetch of a revision, the oldest first; at least one.
 
         Raises RawPagesUnusable if there are none, or none that is whole and of this key.
         """
         folder = _folder(key, revision)
         names = [name for name in self._storage.files(folder) if _ARCHIVE.fullmatch(name)]
-        archives: list[Stored] = []
+        archives: list[StoredPages] = []
         unusable = None
         for data in (self._storage.get(f"{folder}/{name}") for name in names):
             try:
-                archives += [Stored(*_unpacked(data, key), revision=revision)] if data is not None else []
+                archives += [StoredPages(*_unpack(data, key), revision=revision)] if data is not None else []
             except RawPagesUnusable as exc:
                 unusable = exc
         if archives:
@@ -131,7 +131,7 @@ def _folder(key: PartitionKey, revision: int) -> str:
     return f"{pages_folder(RAW, key)}/rev={revision}"
 
 
-def _packed(key: PartitionKey, adjusted: bool, fetch: Fetch, because: str) -> bytes:
+def _pack(key: PartitionKey, adjusted: bool, fetch: Fetch, because: str) -> bytes:
     manifest = _Manifest(
         key.ticker,
         key.session,
@@ -163,7 +163,7 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes, at_ms: int) -> None:
     archive.addfile(info, io.BytesIO(data))
 
 
-def _unpacked(data: bytes, key: PartitionKey) -> tuple[Fetch, bool]:
+def _unpack(data: bytes, key: PartitionKey) -> tuple[Fetch, bool]:
     """The fetch of an archive, and whether it was asked for adjusted prices."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:

@@ -44,10 +44,10 @@ def _pages(transport: Transport, request: BarRequest, calls: Calls) -> Iterator[
         seen.add(url)
         page, body = transport.page(url, f"{request}: page {len(seen)}", calls)
         yield page, body
-        url = followed(transport, page.next_url, request)
+        url = next_page_url(transport, page.next_url, request)
 
 
-def followed(transport: Transport, next_url: str | None, request: BarRequest) -> str | None:
+def next_page_url(transport: Transport, next_url: str | None, request: BarRequest) -> str | None:
     """``next_url`` on the configured host: path and query only, so that the key never leaves it.
 
     Raises MalformedPage for one that leads elsewhere.

@@ -3,7 +3,7 @@
 The vendor's second, minute and day bars differ legitimately: a window that held only odd prints has no bar,
 so shorter bars lose more of them; the closing auction is in the day's bar and in no minute; late prints
 reach the day first. So nothing is held to be equal. What is counted is what the shorter bars lack, and what could
-not be compared is said, with the reason.
+not be compared is named, with the reason.
 """
 
 from __future__ import annotations

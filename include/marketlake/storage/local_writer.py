@@ -37,13 +37,13 @@ class LocalWriter:
         """Write a file that is not there yet, also against whoever does not hold this lock, if files can be linked."""
         target = self._target(key)
         with as_storage_error("write", target):
-            self._add(self._staged(data), target, key, data)
+            self._add(self._stage_file(data), target, key, data)
 
     def replace(self, key: str, data: bytes, seen: Seen) -> None:
         """Replace a file that still is what was seen."""
         target = self._target(key)
         with as_storage_error("write", target):
-            staged = self._staged(data)
+            staged = self._stage_file(data)
             there = _bytes_in(target)
             if there is not None and seen_as(there).version == seen.version:
                 self._move(staged, target, os.replace)
@@ -54,28 +54,28 @@ class LocalWriter:
         """Keep the bytes that were seen: as a second name of their file, if it still holds them."""
         source, target = self._target(key), self._target(kept_key)
         with as_storage_error("keep", target):
-            self._add(self._linked(source, seen) or self._staged(seen.data), target, kept_key, seen.data)
+            self._add(self._stage_link(source, seen) or self._stage_file(seen.data), target, kept_key, seen.data)
 
     def put(self, key: str, data: bytes) -> None:
         """Write a file, whatever is there."""
         target = self._target(key)
         with as_storage_error("write", target):
-            self._move(self._staged(data), target, os.replace)
+            self._move(self._stage_file(data), target, os.replace)
 
     def _target(self, key: str) -> Path:
         if checked_key(key).split("/")[0] == STAGING:
             raise ValueError(f"{key!r} is no key: what lies under {STAGING} is removed.")
         return self._root / key
 
-    def _staged(self, data: bytes) -> Path:
-        staged = self._unused()
+    def _stage_file(self, data: bytes) -> Path:
+        staged = self._unused_path()
         staged.write_bytes(data)
         _sync(staged)
         return staged
 
-    def _linked(self, source: Path, seen: Seen) -> Path | None:
+    def _stage_link(self, source: Path, seen: Seen) -> Path | None:
         """A second name of the file, if it holds what was seen. It is looked at under that name, which nobody moves."""
-        staged = self._unused()
+        staged = self._unused_path()
         with suppress(OSError):  # it is gone, or the file system has no hard links
             os.link(source, staged)
             if seen_as(staged.read_bytes()).version == seen.version:
@@ -83,7 +83,7 @@ class LocalWriter:
                 return staged
         return None
 
-    def _unused(self) -> Path:
+    def _unused_path(self) -> Path:
         """A name that never was: one that a dead process left may be the second name of a published file."""
         self._stage.mkdir(parents=True, exist_ok=True)
         return self._stage / secrets.token_hex(8)

@@ -28,7 +28,7 @@ _VOLUME_TOLERANCE = 1e-12  # relative: another machine may add the same numbers 
 
 
 @dataclass(frozen=True)
-class Examined:
+class Examination:
     """What one file holds, and what is wrong with it. ``state`` and ``source`` are None if nothing of its
     certificate can be believed; ``source``: whose bars, and whether adjusted.
     """
@@ -41,21 +41,21 @@ class Examined:
     source: tuple[str, bool] | None = None
 
 
-def examined(data: bytes, dataset: Dataset, key: PartitionKey, hours: SessionHours | None) -> Examined:
+def examine(data: bytes, dataset: Dataset, key: PartitionKey, hours: SessionHours | None) -> Examination:
     """Examine a partition's bytes. ``hours`` are the calendar's; None on a day that is no session."""
     certificate = certificate_in(io.BytesIO(data))
     try:
         table = table_in(data)
     except DamagedPartition as exc:
         problem = (Kind.DAMAGED, _what_is_left(data) or str(exc))
-        return Examined(key, _findings(key, [problem]), size_bytes=len(data))
+        return Examination(key, _findings(key, [problem]), size_bytes=len(data))
     problems = _problems(data, table, certificate, dataset, key)
     if hours is None:
         problems.append((Kind.NO_SESSION, "the exchange did not trade on that day"))
     elif certificate is not None and not problems:
         problems += _against_calendar(certificate, hours)
     believed = certificate if not problems else None
-    return Examined(
+    return Examination(
         key,
         _findings(key, problems),
         rows=table.num_rows,

@@ -60,8 +60,9 @@ class Finding:
 
 
 def next_step(finding: Finding, place: str, fetching_again: Callable[[str, dt.date, dt.date], str]) -> str:
-    """What mends it. ``place``: the dataset's prefix, with a slash at its end, if it has one. ``fetching_again``: the
-    command for a ticker's sessions from one to another, both included.
+    """What puts it right. ``place``: the dataset's prefix, with a slash at its end, if it has one.
+
+    ``fetching_again``: the command for a ticker's sessions from one to another, both included.
     """
     processed = f"{place}{PROCESSED}"
     if finding.kind in _TO_REMOVE or finding.session is None:

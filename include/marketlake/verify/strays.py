@@ -32,7 +32,7 @@ def strays(store: DatasetStore, paths: list[str], held: set[Place]) -> Iterator[
 
 def _what_it_is(store: DatasetStore, paths: list[str], held: set[Place]) -> tuple[Kind, str]:
     """Of one file, or of the files of one folder; a path that ends with a slash is a folder without any."""
-    copied = next((place for path in paths if (place := _copied(store, path)) in held), None)
+    copied = next((place for path in paths if (place := _place_of_copy(store, path)) in held), None)
     if copied:
         return Kind.DUPLICATE, f"is or has a second file of {copied[0]} {copied[1]}"
     return Kind.STRAY, "is a folder in which no file can be seen" if paths[0].endswith("/") else "is no partition"
@@ -45,7 +45,7 @@ def _odd_part(path: str) -> str:
     return "/".join(parts[:depth])
 
 
-def _copied(store: DatasetStore, path: str) -> Place | None:
+def _place_of_copy(store: DatasetStore, path: str) -> Place | None:
     """What a stray file holds, if it is of this dataset."""
     where = f"{PROCESSED}/{path}"
     certificate = None

@@ -15,10 +15,10 @@ from marketlake.datasets.dataset import Dataset
 from marketlake.errors import NotASession, SettingsError, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.dataset_store import DatasetStore
-from marketlake.partitions.layout import PROCESSED, Place, located
+from marketlake.partitions.layout import PROCESSED, Place, locate
 from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import NEW_YORK, DateRange, SessionHours
-from marketlake.verify.examination import Examined, examined
+from marketlake.verify.examination import Examination, examine
 from marketlake.verify.findings import Finding, Kind
 from marketlake.verify.strays import strays
 
@@ -53,11 +53,11 @@ def verify(
         raise SettingsError(f"--to {last} is before --from {first}: swap them.")
     store = lake.store(dataset.spec)
     paths = [path for path in store.storage.tree(PROCESSED) if ticker is None or path.startswith(f"{ticker.lower()}/")]
-    places = {path: located(path, dataset.spec.rows.file_name) for path in paths}
+    places = {path: locate(path, dataset.spec.rows.file_name) for path in paths}
     held = sorted({place for place in places.values() if place is not None})
     dates = DateRange(first, last)
     keys = [dataset.spec.key(*place) for place in held if place[1] in dates]
-    results = _examined(lake, dataset, keys)
+    results = _examine_all(lake, dataset, keys)
     odd = list(strays(store, [path for path, place in places.items() if place is None], set(held)))
     # A folder without a file that can be seen is a finding already.
     known = {*held, *((stray.ticker, stray.session) for stray in odd if stray.session and stray.kind is Kind.MISSING)}
@@ -93,7 +93,7 @@ def _coverages(lake: Lake, dataset: Dataset, tickers: Iterable[str], known: set[
         yield Coverage(lake, dataset.spec, ticker, present=own)
 
 
-def _examined(lake: Lake, dataset: Dataset, keys: list[PartitionKey]) -> list[Examined]:
+def _examine_all(lake: Lake, dataset: Dataset, keys: list[PartitionKey]) -> list[Examination]:
     """In threads: reading, decoding and hashing hold no lock of Python's, and spawned processes would spend
     as long on their imports as on 100 dense sessions.
     """
@@ -114,22 +114,22 @@ def _hours(lake: Lake, session: dt.date) -> SessionHours | None:
         return None
 
 
-def _examine(store: DatasetStore, dataset: Dataset, of: tuple[PartitionKey, SessionHours | None]) -> Examined:
+def _examine(store: DatasetStore, dataset: Dataset, of: tuple[PartitionKey, SessionHours | None]) -> Examination:
     key, hours = of
     try:
         data = store.storage.get(store.partitions.path(key))
     except StorageError as exc:
-        return Examined(key, (_finding(key, Kind.UNREADABLE, str(exc)),))
+        return Examination(key, (_finding(key, Kind.UNREADABLE, str(exc)),))
     if data is None:
-        return Examined(key, (_finding(key, Kind.MISSING, "it vanished meanwhile"),))
-    return examined(data, dataset, key, hours)
+        return Examination(key, (_finding(key, Kind.MISSING, "it vanished meanwhile"),))
+    return examine(data, dataset, key, hours)
 
 
 def _finding(key: PartitionKey, kind: Kind, detail: str) -> Finding:
     return Finding(key.ticker, key.session, kind, detail, dataset=key.dataset)
 
 
-def _mixed(results: list[Examined]) -> Iterator[Finding]:
+def _mixed(results: list[Examination]) -> Iterator[Finding]:
     """Those whose rows are of another source, or adjusted otherwise, than most."""
     sources = Counter(result.source for result in results if result.source)
     usual = sources.most_common(1)[0][0] if sources else None
