@@ -10,6 +10,15 @@ from marketlake.lake import Lake
 from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.polygon.request import BarRequest, Timespan
 from marketlake.rows.spec import PartitionKey
+from polygon_simulator.server import Simulator
+
+DAY = dt.date(2024, 11, 26)
+"""A whole day of the simulator's sparse ones, long final."""
+
+
+def fault(simulator: Simulator, *names: str, times: int = 1, page: int | None = None) -> None:
+    """Let the simulator answer that day's seconds with these faults, one after the other, each so often."""
+    simulator.faults.set(str(DAY), [{"fault": name, "times": times, "page": page} for name in names])
 
 
 def spy(session: dt.date) -> PartitionKey:

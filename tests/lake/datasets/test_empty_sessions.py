@@ -120,7 +120,7 @@ def test_a_session_that_is_empty_twice_is_published_as_empty_with_both_answers(
     assert "" not in certificate.request_ids
     assert certificate.reconciliation is not None
     assert certificate.reconciliation.not_compared["day"] == "the API has none of this session"
-    kept = dataset.own_pages(lake.store(dataset.spec).raw_pages.stored(key, 1)[-1].fetch)
+    kept = dataset.own_pages(lake.store(dataset.spec).raw_pages.pages_of(key, 1)[-1].fetch)
     assert kept.attempts == 2
     assert [msgspec.json.decode(body)["request_id"] for body in kept.bodies] == list(certificate.request_ids)
     assert [msgspec.json.decode(body)["resultsCount"] for body in kept.bodies] == [0, 0]

@@ -81,7 +81,7 @@ def test_sessions_of_minutes_arrive_within_five_calls_a_minute(
     wanted = backfill_range(free, str(SESSIONS[0]), str(SESSIONS[-1]), said.append, "minute_bars")
     assert probe_ends(free, MINUTE_BARS, client, "SPY", wanted) == []
     assert estimate_line(free, MINUTE_BARS, "SPY", wanted, refetch=False) == (
-        "SPY minute bars: 3 sessions from 2026-11-17 to 2026-11-19, 3 not here yet: about 6 requests, 0 MB,"
+        "SPY minute bars: 3 sessions from 2026-11-17 to 2026-11-19, 3 not here yet: about 6 requests, 1 MB,"
         " 1 min at api.requests_per_minute = 5"
     )
     reports = [ingest(free, MINUTE_BARS, MINUTE_BARS.spec.key("SPY", session), client) for session in SESSIONS]

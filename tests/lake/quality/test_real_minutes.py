@@ -33,7 +33,7 @@ from seconds import spy
 
 pytestmark = needs_real_days
 DAYS = ("2013-10-07", "2013-10-08", "2013-10-09")
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs/operations.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs/operations.md"
 MINUTE_MS = 60_000
 
 
