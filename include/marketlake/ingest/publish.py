@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 
 import msgspec
 import pyarrow as pa
 
 from marketlake.datasets.dataset import Dataset
-from marketlake.errors import ComparisonLost, LakeBusy, Overtaken, RefusedData, Retryable
+from marketlake.errors import ComparisonLost, LakeBusy, Overtaken, RawPagesUnusable, RefusedData, Retryable
 from marketlake.ingest.certify import CertifiedRows, renew, with_revision
 from marketlake.ingest.one_kind import record_kind
 from marketlake.ingest.report import Outcome, Report, log_report
@@ -18,6 +17,7 @@ from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.changes import Changes, changes
 from marketlake.partitions.dataset_store import DatasetStore
+from marketlake.partitions.raw_pages import StoredPages
 from marketlake.partitions.store import HeldPartition
 from marketlake.rows.spec import PartitionKey
 from marketlake.storage.storage import Writer
@@ -95,12 +95,19 @@ def _next_revision(lake: Lake, dataset: Dataset, held: HeldPartition | None, cer
 
 def _are_pages_of(lake: Lake, dataset: Dataset, certificate: Certificate, revision: int) -> bool:
     """Whether pages that are stored as a revision's hold the rows of a certificate."""
-    key, content_hash = certificate.key, dataset.spec.rows.content_hash
-    with suppress(RefusedData, Retryable, pa.ArrowException):  # pages that cannot be read are of no rows
-        for stored in lake.store(dataset.spec).raw_pages.pages_of(key, revision):
-            if content_hash(dataset.decode(lake, stored.fetch, key).rows) == certificate.content_hash:
-                return True
-    return False
+    try:
+        pages = lake.store(dataset.spec).raw_pages.pages_of(certificate.key, revision)
+    except RawPagesUnusable:
+        return False
+    return any(_content_hash(lake, dataset, stored, certificate.key) == certificate.content_hash for stored in pages)
+
+
+def _content_hash(lake: Lake, dataset: Dataset, stored: StoredPages, key: PartitionKey) -> str | None:
+    """Of the rows that stored pages hold; None if they cannot be read."""
+    try:
+        return dataset.spec.rows.content_hash(dataset.decode(lake, stored.fetch, key).rows)
+    except (RefusedData, Retryable, pa.ArrowException):
+        return None
 
 
 def _require_comparison(certificate: Certificate, old: Certificate | None) -> None:
