@@ -40,7 +40,8 @@ def _rebuild(lake: Lake, dataset: Dataset, writer: Writer, key: PartitionKey) ->
     store = lake.store(dataset.spec)
     held = store.partitions.inspect(key)
     proven = held.certificate if held else None
-    stored = _pages_of(dataset, store.raw_pages.pages_of(key, _revision(store, key, held)), proven)
+    footer = held.footer_certificate if held else None
+    stored = _pages_of(dataset, store.raw_pages.pages_of(key, _revision(store, key, held)), footer)
     _require_usable(lake, dataset, key, stored, proven)
     fetch = stored.fetch
     final = fetch.fetched_at_ms >= final_from(key.session).timestamp() * 1000
@@ -59,12 +60,12 @@ def _revision(store: DatasetStore, key: PartitionKey, held: HeldPartition | None
     return held.certificate.revision if held and held.certificate else _last_pages(store, key, held)
 
 
-def _pages_of(dataset: Dataset, stored: list[StoredPages], proven: Certificate | None) -> StoredPages:
-    """Of the pages of one revision, oldest first, those that a certificate is of; the newest if there is none."""
-    if proven is None:
+def _pages_of(dataset: Dataset, stored: list[StoredPages], footer: Certificate | None) -> StoredPages:
+    """Of the pages of one revision, oldest first, those that the footer's certificate is of; without one the newest."""
+    if footer is None:
         return stored[-1]
-    own = [pages for pages in stored if raw_digest(dataset.own_pages(pages.fetch).bodies) == proven.raw_digest]
-    before = [pages for pages in own if pages.fetch.fetched_at_ms <= proven.fetched_at_ms]
+    own = [pages for pages in stored if raw_digest(dataset.own_pages(pages.fetch).bodies) == footer.raw_digest]
+    before = [pages for pages in own if pages.fetch.fetched_at_ms <= footer.fetched_at_ms]
     return (before or own or stored)[-1]
 
 

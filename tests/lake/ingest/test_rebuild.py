@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,7 @@ from marketlake.lake import Lake
 from marketlake.partitions.store import PartitionStore
 from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
-from seconds import archive_of, spy
+from seconds import archive_of, kept_by, spy
 
 DAY = dt.date(2024, 11, 26)
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
@@ -114,6 +115,19 @@ def test_a_fetch_cut_off_before_it_was_published_does_not_bring_older_rows_back(
     lose(revised)
     report = rebuild(revised, SECOND_BARS, spy(DAY))
     assert (report.revision, report.rows) == (4, 390)
+
+
+def test_pages_of_others_beside_those_of_the_certificate_are_not_taken_for_them(
+    lake: Lake, simulator: Simulator, client: PolygonClient
+) -> None:
+    published = ingest(lake, SECOND_BARS, spy(DAY), client)
+    simulator.faults.set(str(DAY), [{"fault": "changed:5", "times": 0}])
+    overtaken, _ = SECOND_BARS.fetch(lake, client, spy(DAY))
+    with kept_by(lake).exclusive(spy(DAY)) as writer:
+        later = replace(overtaken, fetched_at_ms=overtaken.fetched_at_ms + 1)
+        kept_by(lake).raw_pages.keep(writer, spy(DAY), 1, adjusted=False, fetch=later)
+    break_seal(lake)
+    assert rebuild(lake, SECOND_BARS, spy(DAY)).content_hash == published.content_hash
 
 
 @pytest.mark.parametrize(("damage", "pruned"), [(lose, False), (break_seal, False), (break_seal, True)])

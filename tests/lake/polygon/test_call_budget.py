@@ -26,6 +26,7 @@ from hypothesis import given
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
 
+from clocks import Clock
 from conftest import KEY, NOW
 from local_airflow import client_of_tasks
 from local_airflow.backfill.range import backfill_range, estimate_line
@@ -46,19 +47,6 @@ from seconds import a_request
 
 DAY = dt.date(2024, 11, 26)
 together: Barrier
-
-
-class Clock:
-    """Seconds since the machine started; a process that sleeps lets them pass."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def read(self) -> float:
-        return self.now_s
-
-    def pass_by(self, seconds: float) -> None:
-        self.now_s += seconds
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from clocks import Clock
 from conftest import KEY, NOW, a_client
 from local_airflow.backfill.range import backfill_range, estimate_line, probe_ends
 from marketlake import settings
@@ -26,19 +27,6 @@ from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
 
 SESSIONS = [dt.date(2026, 11, day) for day in (17, 18, 19)]
-
-
-class Clock:
-    """Seconds that pass if somebody waits."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def read(self) -> float:
-        return self.now_s
-
-    def pass_by(self, seconds: float) -> None:
-        self.now_s += seconds
 
 
 @pytest.fixture
