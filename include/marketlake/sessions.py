@@ -6,16 +6,13 @@ Source of the calendar: ``exchange_calendars`` XNYS, from 2003-09-10, where the 
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from marketlake.errors import NotASession, NotFinal
-
-if TYPE_CHECKING:
-    from exchange_calendars import ExchangeCalendar
 
 FIRST_SESSION = dt.date(2003, 9, 10)
 NEW_YORK = ZoneInfo("America/New_York")
@@ -47,11 +44,23 @@ class SessionHours:
         return self.regular_end_ms - self.regular_start_ms < FULL_DAY_MS
 
 
+@dataclass(frozen=True)
+class _Schedule:
+    """Every session of the exchange, ascending, and its regular hours in Unix ms UTC, half-open."""
+
+    days: tuple[dt.date, ...]
+    regular_ms: dict[dt.date, tuple[int, int]]
+
+
 @lru_cache(maxsize=2)
-def _exchange_calendar(last_year: int) -> ExchangeCalendar:
+def _schedule(last_year: int) -> _Schedule:
+    """The library's calendar as plain dates and numbers: a question of its own takes 0.1 ms, and a plan asks 6,000."""
     import exchange_calendars  # it pulls in pandas: half a second that parsing a DAG file must not cost
 
-    return exchange_calendars.get_calendar("XNYS", start=FIRST_SESSION.isoformat(), end=f"{last_year}-12-31")
+    calendar = exchange_calendars.get_calendar("XNYS", start=FIRST_SESSION.isoformat(), end=f"{last_year}-12-31")
+    days = tuple(calendar.sessions.date)
+    opens, closes = (times.dt.as_unit("ms").astype("int64") for times in (calendar.opens, calendar.closes))
+    return _Schedule(days, dict(zip(days, zip(opens.tolist(), closes.tolist(), strict=True), strict=True)))
 
 
 def new_york_ms(day: dt.date, time: dt.time = dt.time(0)) -> int:
@@ -108,21 +117,18 @@ class SessionCalendar:
     """
 
     def __init__(self, today: dt.date, closures: Iterable[dt.date] = ()) -> None:
-        self._calendar = _exchange_calendar(today.year + 1)
+        self._schedule = _schedule(today.year + 1)
         self._closures = frozenset(closures)
 
     def sessions(self, start: dt.date, end: dt.date) -> list[dt.date]:
         """Every session from ``start`` to ``end``, both included, ascending."""
-        first, last = self._calendar.first_session.date(), self._calendar.last_session.date()
-        start, end = max(start, first), min(end, last)
-        if start > end:
-            return []
-        stamps = self._calendar.sessions_in_range(start.isoformat(), end.isoformat())
-        return [day for day in (stamp.date() for stamp in stamps) if day not in self._closures]
+        days = self._schedule.days
+        within = days[bisect_left(days, start) : bisect_right(days, end)]
+        return [day for day in within if day not in self._closures]
 
     def is_session(self, day: dt.date) -> bool:
         """Whether the exchange traded on that date."""
-        return bool(self.sessions(day, day))
+        return day in self._schedule.regular_ms and day not in self._closures
 
     def next_session(self, day: dt.date) -> dt.date | None:
         """The first session on or after ``day``; None past the end of the calendar."""
@@ -148,13 +154,13 @@ class SessionCalendar:
                 f"{session} is no session of the New York Stock Exchange (weekend, holiday or a closure in"
                 f" calendar.closures). The calendar runs from {FIRST_SESSION}; choose a session."
             )
-        opens, closes = self._calendar.session_open_close(session.isoformat())
+        opens_ms, closes_ms = self._schedule.regular_ms[session]
         return SessionHours(
             session=session,
             day_start_ms=new_york_ms(session),
             day_end_ms=new_york_ms(session + dt.timedelta(days=1)),
-            regular_start_ms=int(opens.timestamp() * 1000),
-            regular_end_ms=int(closes.timestamp() * 1000),
+            regular_start_ms=opens_ms,
+            regular_end_ms=closes_ms,
         )
 
     def require_final(self, session: dt.date, now: dt.datetime, *, allow_provisional: bool) -> None:

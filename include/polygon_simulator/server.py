@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from marketlake.errors import NotASession
-from marketlake.sessions import SessionCalendar, SessionHours
+from marketlake.sessions import SessionCalendar, SessionHours, new_york_ms
 from polygon_simulator import folds
 from polygon_simulator.days import Bar, Days, Minutes
 from polygon_simulator.faults import Faults
@@ -71,6 +71,7 @@ class Simulator:
         self._seconds = lru_cache(maxsize=_SECONDS_KEPT_DAYS)(self.days.bars)
         recorded = self.minutes.minutes if self.minutes else _no_minutes
         self._minutes = lru_cache(maxsize=_MINUTES_KEPT_DAYS)(recorded)
+        self._folded_minutes = lru_cache(maxsize=_MINUTES_KEPT_DAYS)(self._minutes_of)
         self._day_bars = lru_cache(maxsize=_FOLDS_KEPT_DAYS)(self._day_bar)
         self._server = _Server((self.host, self.port), type("BoundHandler", (Handler,), {"simulator": self}))
         self.port = self._server.server_address[1]
@@ -135,9 +136,7 @@ class Simulator:
             return self._so_far(ticker, day)
         if timespan == "minute":
             return self._minutes_so_far(ticker, day)
-        hours = _hours(day)
-        over = hours is not None and hours.day_end_ms <= self.now_ms
-        bar = self._day_bars(ticker, day) if over else self._day_bar(ticker, day)
+        bar = (self._day_bars if self._is_over(day) else self._day_bar)(ticker, day)
         return [bar] if bar else []
 
     def _day_bar(self, ticker: str, day: dt.date) -> Bar | None:
@@ -155,7 +154,13 @@ class Simulator:
         """The day's minutes: recorded ones that are over, or else folded from the seconds that are."""
         if recorded := self._minutes(ticker, day):
             return _over(recorded, MINUTE_MS, self.now_ms)
+        return (self._folded_minutes if self._is_over(day) else self._minutes_of)(ticker, day)
+
+    def _minutes_of(self, ticker: str, day: dt.date) -> list[Bar]:
         return folds.minutes(ticker, self._so_far(ticker, day), self.differences)
+
+    def _is_over(self, day: dt.date) -> bool:
+        return new_york_ms(day + dt.timedelta(days=1)) <= self.now_ms
 
     def _so_far(self, ticker: str, day: dt.date) -> list[Bar]:
         """The day's seconds that are over."""

@@ -6,18 +6,19 @@ import datetime as dt
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from conftest import NOW, REAL, a_client, needs_real_days
+from conftest import KEY, NOW, REAL, a_client, needs_real_days
 from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.polygon.client import PolygonClient
+from polygon_simulator.days import RecordedDays
 from polygon_simulator.server import Simulator
 from seconds import kept_by, spy
 
@@ -42,11 +43,22 @@ def recorded(day: dt.date) -> list[dict[str, Any]]:
     return bars
 
 
+@pytest.fixture(scope="module")
+def recorded_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """The three sessions, once for the tests that read them."""
+    with Simulator(RecordedDays(REAL), KEY) as vendor, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("POLYGON_BASE_URL", vendor.url)
+        patched.setenv("MARKETLAKE_ENV_FILE", "")
+        patched.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path_factory.mktemp("real") / "lake"))
+        made = Lake(settings.load(), now=lambda: NOW)
+        for day in DAYS:
+            ingest(made, SECOND_BARS, spy(day), a_client(made, []))
+        yield made
+
+
 @pytest.fixture
-def three_days(lake: Lake, client: PolygonClient) -> Path:
-    for day in DAYS:
-        ingest(lake, SECOND_BARS, spy(day), client)
-    return lake.storage.root / "processed" / "spy"
+def three_days(recorded_lake: Lake) -> Path:
+    return recorded_lake.storage.root / "processed" / "spy"
 
 
 def one_liner(document: str, reader: str) -> str:
@@ -102,8 +114,8 @@ def test_every_reader_gets_the_recorded_values(three_days: Path, document: str, 
     assert found_type == key_type
 
 
-def test_the_certificates_hold_the_recorded_sums(lake: Lake, three_days: Path) -> None:
-    found = [kept_by(lake).partitions.certificate(spy(day)) for day in DAYS]
+def test_the_certificates_hold_the_recorded_sums(recorded_lake: Lake) -> None:
+    found = [kept_by(recorded_lake).partitions.certificate(spy(day)) for day in DAYS]
     assert [(one.rows, one.volume) for one in found if one] == [
         (18_012, 97_062_721),
         (23_436, 178_346_557),
@@ -111,8 +123,8 @@ def test_the_certificates_hold_the_recorded_sums(lake: Lake, three_days: Path) -
     ]
 
 
-def test_the_content_hashes_are_those_of_the_day_the_schema_was_made(lake: Lake, three_days: Path) -> None:
-    found = [kept_by(lake).partitions.certificate(spy(day)) for day in DAYS]
+def test_the_content_hashes_are_those_of_the_day_the_schema_was_made(recorded_lake: Lake) -> None:
+    found = [kept_by(recorded_lake).partitions.certificate(spy(day)) for day in DAYS]
     assert [one.content_hash for one in found if one] == [
         "6bcd87be1b0042acbd671e69d9a1ea140eac3bad7780dcff190f77258cc5fe1b",
         "6230d38dc247d6407adc38cbf92e0c11184b9862ff410b02d8b63d607ca43bb1",
@@ -121,9 +133,9 @@ def test_the_content_hashes_are_those_of_the_day_the_schema_was_made(lake: Lake,
 
 
 def test_a_page_limit_of_5000_and_of_50000_give_the_same_content(
-    monkeypatch: pytest.MonkeyPatch, lake: Lake, three_days: Path, simulator: Simulator, waits: list[float]
+    monkeypatch: pytest.MonkeyPatch, recorded_lake: Lake, lake: Lake, simulator: Simulator, waits: list[float]
 ) -> None:
-    whole = [kept_by(lake).partitions.certificate(spy(day)) for day in DAYS]
+    whole = [kept_by(recorded_lake).partitions.certificate(spy(day)) for day in DAYS]
     monkeypatch.setenv("MARKETLAKE__API__PAGE_LIMIT", "5000")
     monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(lake.storage.root.parent / "paged"))
     paged = Lake(settings.load(), now=lambda: NOW)
@@ -145,7 +157,7 @@ def test_the_files_take_half_of_what_pandas_writes(three_days: Path, tmp_path: P
     assert ours <= 0.52 * theirs
 
 
-def test_no_reader_sees_a_certificate_in_what_it_derives(lake: Lake, three_days: Path) -> None:
-    rows = kept_by(lake).partitions.read(spy(DAYS[0]))
+def test_no_reader_sees_a_certificate_in_what_it_derives(recorded_lake: Lake) -> None:
+    rows = kept_by(recorded_lake).partitions.read(spy(DAYS[0]))
     assert isinstance(rows, pa.Table)
     assert rows.schema.metadata is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -55,6 +56,8 @@ class Ground:
     undisturbed: str = ""
     old: str = ""
     waits: list[float] = field(default_factory=list)
+    sessions: dict[int, requests.Session] = field(default_factory=dict)
+    """The connections of each process, kept from test to test; a child does not write into its parent's."""
 
     def prepare(self) -> None:
         """Fill the two lakes; their content hashes are what a reader may see after a fault."""
@@ -82,7 +85,7 @@ class Ground:
 
     def client(self, lake: Lake, base_url: str | None = None) -> PolygonClient:
         """A real client that waits for nothing."""
-        session = requests.Session()
+        session = self.sessions.setdefault(os.getpid(), requests.Session())
         session.trust_env = False  # no proxy of the machine between the test and its server
         return PolygonClient(
             Transport(
@@ -140,7 +143,7 @@ def seen(lake: Lake, day: dt.date = DAY) -> str | None:
     found = STOCK_BARS.content_hash(table.replace_schema_metadata(None))
     assert held.certificate is not None
     assert held.certificate.content_hash == found
-    (sums,) = duckdb.sql(
+    (sums,) = duckdb.execute(
         f"select count(*), sum(timestamp), sum(volume) from '{folder}/*/bars.parquet' where date = '{day}'"
     ).fetchall()
     assert sums == (table.num_rows, pc.sum(table["timestamp"]).as_py(), pc.sum(table["volume"]).as_py())

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from commanded import commanded
 from conftest import NOW, a_client
 from every_dataset import partition_of
 from marketlake import settings
@@ -35,12 +34,8 @@ def both(lake: Lake, client: PolygonClient) -> Lake:
 
 
 def verified(*arguments: str, **environment: str) -> tuple[int, list[str]]:
-    """Exit code and lines, the seconds left out: as a user types it, with no key and nobody at the address."""
-    done = subprocess.run(
-        [sys.executable, "-m", "marketlake", "verify", *arguments],
-        env=os.environ | {"MARKETLAKE_ENV_FILE": "", "POLYGON_BASE_URL": "http://127.0.0.1:9"} | environment,
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    """Exit code and lines, the seconds left out."""
+    done = commanded("verify", *arguments, **environment)
     return done.returncode, re.sub(r"; \d+\.\d s$", "", done.stdout + done.stderr, flags=re.MULTILINE).splitlines()
 
 

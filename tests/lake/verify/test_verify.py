@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import random
 import re
 import shutil
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from commanded import commanded
 from conftest import KEY, NOW, a_client
 from doc_tables import PROJECT
 from marketlake import commands, settings
@@ -593,15 +593,6 @@ def test_nothing_to_verify_is_no_success(lake: Lake, asked: dict[str, Any]) -> N
         verify(lake, SECOND_BARS, **asked)
 
 
-def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """As a user types it: no key, and an address where nobody listens."""
-    return subprocess.run(
-        [sys.executable, "-m", "marketlake", *arguments],
-        env=os.environ | {"MARKETLAKE_ENV_FILE": "", "POLYGON_BASE_URL": "http://127.0.0.1:9"} | environment,
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-
-
 FIRST_DECODING = """
 import sys
 from marketlake.partitions.certificate import Certificate
@@ -623,7 +614,7 @@ def test_threads_that_decode_a_first_certificate_find_its_type_looked_through() 
 
 
 def test_the_command_without_findings_ends_with_0(lake: Lake) -> None:
-    done = command("verify")
+    done = commanded("verify")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(
         r"SPY: 4 partitions under \S+/lake, 1,380 rows, 0\.1 MB, 4 complete; 0 findings; \d+\.\d s\n", done.stdout
@@ -634,7 +625,7 @@ def test_the_command_names_each_finding_on_a_line_and_ends_with_1(lake: Lake, tm
     shutil.rmtree(folder_of(lake, WEDNESDAY))
     path_of(lake).write_bytes(b"")
     put("spy/_SUCCESS")(lake)
-    done = command("verify", "--json", str(tmp_path / "findings.json"))
+    done = commanded("verify", "--json", str(tmp_path / "findings.json"))
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[1] in (PROJECT / "docs/operations.md").read_text().splitlines()
@@ -663,7 +654,7 @@ def test_the_command_names_each_finding_on_a_line_and_ends_with_1(lake: Lake, tm
 def test_a_wrong_command_is_told_in_one_line_and_ends_with_2(
     lake: Lake, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
-    done = command(*arguments, **environment)
+    done = commanded(*arguments, **environment)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
 
