@@ -84,6 +84,10 @@ class NotASession(StopAndTell):
     """The exchange did not trade on that date."""
 
 
+class BadArgument(StopAndTell, ValueError):
+    """An argument is not one of those that there are, or contradicts another."""
+
+
 class RefusedData(MarketLakeError):
     """The answer is not fit for the lake; nothing was published and the old partition stays.
 
