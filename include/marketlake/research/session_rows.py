@@ -19,7 +19,7 @@ from marketlake.research.tensor_grid import Positions, TensorGrid
 class SessionRows(Protocol):
     """How a session's rows are read; called from several threads at once."""
 
-    def __call__(self, session: dt.date) -> pa.Table:
+    def __call__(self, session: dt.date, /) -> pa.Table:
         """The rows of a session's regular hours, folded to the step: ``timestamp`` and every field.
 
         ``timestamp``: int64, Unix ms UTC, the start of a step (open + k · step), ascending, each once. Fields are
