@@ -192,7 +192,7 @@ def _returns(close: Numbers, step: SupportsIndex, offset: SupportsIndex) -> Line
 
 
 def _log_ratio(before: Line, after: Line) -> Line:
-    """ln(after / before). The logs' own difference would lose ten of the digits of a second's return."""
+    """ln(after / before). The difference of two logs would lose five of the digits of a second's return."""
     return np.log1p((after - before) / before)
 
 

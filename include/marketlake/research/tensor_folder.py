@@ -135,7 +135,7 @@ def read(folder: Path) -> tuple[TensorGrid, TensorArrays]:
             raise _unusable(folder, f"it is of version {head.version}, and this one reads {_VERSION}")
         grid = head.grid()
         arrays = TensorArrays(_mapped(folder / VALUES), _mapped(folder / MASK))
-    except (OSError, ValueError, TypeError) as exc:  # a msgspec error is a ValueError; so is a file that is too short
+    except (OSError, ValueError, TypeError, EOFError) as exc:  # msgspec's errors and a short file are ValueErrors
         raise _unusable(folder, str(exc)) from exc
     _check(folder, grid, arrays)
     return grid, arrays

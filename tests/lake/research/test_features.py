@@ -261,6 +261,12 @@ def test_the_open_to_close_return_is_from_the_first_open_to_the_last_close(
     assert found == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
+def test_a_return_of_a_tick_has_all_its_digits() -> None:
+    exact = float(log(167.42) - log(167.41))
+    found = features.open_to_close_return(np.array([167.41]), np.array([167.42]))
+    assert math.isclose(found, exact, rel_tol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("steps", "bin_steps", "expected"),
     [

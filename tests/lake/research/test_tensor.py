@@ -313,6 +313,7 @@ DAMAGES = {
     "half a head": lambda folder: cut(folder, "tensor.json"),
     "half the values": lambda folder: cut(folder, "values.npy"),
     "half the mask": lambda folder: cut(folder, "mask.npy"),
+    "nothing of the values": lambda folder: os.truncate(folder / "values.npy", 0),
     "no mask": lambda folder: (folder / "mask.npy").unlink(),
     "a head of another version": lambda folder: change_head(folder, version=2),
     "a head of another type": lambda folder: change_head(folder, dtype="float64"),
