@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from numpy.typing import DTypeLike
 
 from marketlake.dataset_names import SECOND_BARS
 from marketlake.lake import Lake
@@ -15,13 +16,16 @@ from marketlake.partitions.certificate import State
 from marketlake.research import frames
 from marketlake.research.arguments import Day, day, one_of
 from marketlake.research.engines import ENGINES, as_asked
+from marketlake.research.fill import Fill
 from marketlake.research.history import History
 from marketlake.research.lazily import SCANNED_BY, scan
 from marketlake.research.manifest import written
-from marketlake.research.opening import opened, source_of
+from marketlake.research.opening import opened, source_of, summary
 from marketlake.research.question import Question, cut_of, subject_of
-from marketlake.research.reading import read
-from marketlake.research.sql import connect, subjects
+from marketlake.research.reading import read, tensor_of
+from marketlake.research.sql import connect
+from marketlake.research.tensor import SessionTensor
+from marketlake.sessions import REGULAR_HOURS
 
 Engine = Literal["pandas", "polars", "arrow"]
 Missing = Literal["raise", "skip"]
@@ -62,8 +66,7 @@ class ResearchLake:
         return self._lake.storage.root
 
     def __repr__(self) -> str:
-        parts = [_summary(subject) for subject in subjects(self._lake)]
-        return f"<lake of {source_of(self._lake)} at {self._lake.storage.where}: {'; '.join(parts) or 'empty'}>"
+        return f"<lake of {source_of(self._lake)} at {self._lake.storage.where}: {summary(self._lake)}>"
 
     def bars(
         self,
@@ -149,6 +152,37 @@ class ResearchLake:
         (datetime.date(2024, 11, 25), ...)
         """
         return connect(self._lake)
+
+    def tensor(
+        self,
+        start: Day,
+        end: Day | None = None,
+        ticker: str = "SPY",
+        *,
+        fields: Sequence[str] = ("close", "volume"),
+        step: str = "1s",
+        fill: Fill | Mapping[str, Fill] = "nan",
+        closing_print: bool = False,
+        dtype: DTypeLike = "float32",
+        dataset: str = SECOND_BARS,
+        as_of: dt.datetime | None = None,
+        manifest: Mapping[str, Any] | None = None,
+        missing: Missing = "raise",
+        states: Sequence[str] = TAKEN,
+    ) -> SessionTensor:
+        """Regular hours of the sessions as arrays, sessions × steps × fields: see ``SessionTensor``.
+
+        ``fields``: columns of numbers; ``step``: as ``frequency`` of ``bars``; ``fill``: what stands in a step in
+        which nothing traded, ``nan``, ``ffill`` (the last value of the session so far, never one from the future) or
+        ``zero``, one word or one by field. Files are read when ``values`` is first looked at. Other arguments and
+        errors as of ``bars``.
+
+        >>> lake.tensor("2024-11-29", fields=["close"], step="1min", fill="ffill").values.shape
+        (1, 210, 1)
+        """
+        question = Question(subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
+        cut = cut_of(question.subject, fields, REGULAR_HOURS, step, closing_print=closing_print)
+        return tensor_of(question.subject, question.chosen(start, end), cut, fill, dtype)
 
     def manifest(
         self,
@@ -248,14 +282,3 @@ class ResearchLake:
     def _found(self, start: Day, end: Day | None, ticker: str, dataset: str) -> Any:
         question = Question(subject_of(self._lake, ticker, dataset))
         return question.subject, question.found(start, end)
-
-
-def _summary(subject: Any) -> str:
-    """One subject of a lake in words: from when to when, and how many sessions are complete."""
-    present = sorted(subject.store.partitions.present(subject.ticker))
-    expected = subject.lake.calendar.sessions(present[0], present[-1])
-    states = [found.state for found in subject.find(present)]
-    return (
-        f"{subject.spec.name} of {subject.ticker}, {present[0]} to {present[-1]},"
-        f" {states.count(State.COMPLETE)} of {len(expected)} sessions complete"
-    )

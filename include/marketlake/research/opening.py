@@ -8,10 +8,12 @@ from marketlake import commands, settings
 from marketlake.datasets import DATASETS
 from marketlake.errors import BadArgument
 from marketlake.lake import Lake
+from marketlake.partitions.certificate import State
 from marketlake.partitions.lake_file import LAKE_FILE, recorded_kind
 from marketlake.partitions.layout import PROCESSED
 from marketlake.paths import expanded
 from marketlake.polygon.hosts import source_kind
+from marketlake.research.selection import Subject
 from marketlake.rows.bars import SECONDS
 
 
@@ -38,6 +40,29 @@ def source_of(lake: Lake) -> str:
     partitions = lake.store(SECONDS).partitions  # an earlier version wrote no lake.json, and had no other dataset
     newest = [certificate for ticker in partitions.tickers() if (certificate := partitions.newest(ticker))]
     return source_kind(newest[0].source_host) if newest else "nobody"
+
+
+def summary(lake: Lake) -> str:
+    """What a lake holds, in words: a clause a ticker of a dataset."""
+    return "; ".join(_summary(subject) for subject in subjects(lake)) or "empty"
+
+
+def subjects(lake: Lake) -> list[Subject]:
+    """Every ticker of every dataset that the lake holds a partition of."""
+    every = [Subject(lake, dataset, ticker) for dataset in DATASETS.values()
+             for ticker in lake.store(dataset.spec).partitions.tickers()]  # fmt: skip
+    return [subject for subject in every if subject.store.partitions.present(subject.ticker)]
+
+
+def _summary(subject: Subject) -> str:
+    """From when to when, and how many sessions are complete."""
+    present = sorted(subject.store.partitions.present(subject.ticker))
+    expected = subject.lake.calendar.sessions(present[0], present[-1])
+    states = [found.state for found in subject.find(present)]
+    return (
+        f"{subject.spec.name} of {subject.ticker}, {present[0]} to {present[-1]},"
+        f" {states.count(State.COMPLETE)} of {len(expected)} sessions complete"
+    )
 
 
 def _folder(root: str | Path) -> Path:

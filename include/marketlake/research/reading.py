@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
+from numpy.typing import DTypeLike
 
 from marketlake.errors import DamagedPartition
 from marketlake.partitions.layout import revision_path
 from marketlake.partitions.parquet_file import certified_columns
+from marketlake.research.fill import Fill
 from marketlake.research.frequency import Bins, fold, within
 from marketlake.research.missing import fetching
 from marketlake.research.selection import Chosen, Subject
+from marketlake.research.tensor import SessionTensor
 from marketlake.sessions import NEW_YORK
 
 SESSION = "session"
@@ -46,7 +49,7 @@ def session_rows(subject: Subject, chosen: Chosen, cut: Cut) -> pa.Table:
     hours = subject.lake.calendar.hours(chosen.session)
     first_ms, end_ms = hours.window_ms(cut.window)
     rows = within(_file_rows(subject, chosen, cut.of_file), first_ms, end_ms + cut.closing_print)
-    if cut.step_ms is not None:
+    if cut.step_ms not in {None, cut.bar_ms}:
         rows = fold(rows, Bins.of(hours, cut.window, cut.step_ms, closing_print=cut.closing_print))
     elif cut.closing_print:
         last = Bins.of(hours, cut.window, cut.bar_ms, closing_print=True)
@@ -60,10 +63,31 @@ def session_rows(subject: Subject, chosen: Chosen, cut: Cut) -> pa.Table:
 
 def read(subject: Subject, chosen: Sequence[Chosen], cut: Cut) -> pa.Table:
     """The rows of all of them, ascending, their ``timestamp`` in New York time. Several threads read."""
-    workers = min(subject.store.storage.readers, os.cpu_count() or 1)  # decoding is bound by the processors
-    with ThreadPoolExecutor(workers) as readers:
+    with ThreadPoolExecutor(_workers(subject)) as readers:
         tables = list(readers.map(lambda one: session_rows(subject, one, cut), chosen))
     return zoned(pa.concat_tables(tables) if tables else empty(subject, cut))
+
+
+def tensor_of(
+    subject: Subject, chosen: Sequence[Chosen], cut: Cut, fill: Fill | Mapping[str, Fill], dtype: DTypeLike
+) -> SessionTensor:
+    """A tensor over the chosen files, which are read when it is looked at."""
+    by_session = {one.session: one for one in chosen}
+    return SessionTensor.of(
+        lambda session: session_rows(subject, by_session[session], cut),
+        subject.lake.calendar.hours,
+        list(by_session),
+        cut.columns,
+        step_ms=cut.step_ms or cut.bar_ms,
+        fill=fill,
+        dtype=dtype,
+        readers=_workers(subject),
+    )
+
+
+def _workers(subject: Subject) -> int:
+    """How many sessions are read at once: decoding is bound by the processors."""
+    return min(subject.store.storage.readers, os.cpu_count() or 1)
 
 
 def zoned(rows: pa.Table) -> pa.Table:

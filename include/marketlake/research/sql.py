@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from marketlake.datasets import DATASETS
 from marketlake.lake import Lake
 from marketlake.partitions.layout import PROCESSED
 from marketlake.research import frames
 from marketlake.research.arguments import engine as installed
+from marketlake.research.opening import subjects
 from marketlake.research.selection import Subject
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
 
@@ -29,13 +29,6 @@ def connect(lake: Lake) -> Any:
     if held:
         _table(connection, "certificates", pd.concat(map(_certificates, held), ignore_index=True))
     return connection
-
-
-def subjects(lake: Lake) -> list[Subject]:
-    """Every ticker of every dataset that the lake holds a partition of."""
-    every = [Subject(lake, dataset, ticker) for dataset in DATASETS.values()
-             for ticker in lake.store(dataset.spec).partitions.tickers()]  # fmt: skip
-    return [subject for subject in every if subject.store.partitions.present(subject.ticker)]
 
 
 def _certificates(subject: Subject) -> pd.DataFrame:
