@@ -67,6 +67,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield ground
 
 
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """The made-up sessions alone, as the examples of the reference have them."""
+    with a_ground(tmp_path_factory.mktemp("made up") / "lake") as ground:
+        ground.fetch(*MADE_UP)
+        yield ground
+
+
 @pytest.fixture
 def ground(prepared: Ground, tmp_path: Path) -> Iterator[Ground]:
     """A copy of its made-up sessions, to be changed."""

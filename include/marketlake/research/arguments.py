@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from marketlake.errors import BadArgument, EngineMissing
-from marketlake.sessions import FIRST_SESSION
+from marketlake.sessions import FIRST_SESSION, NEW_YORK
 
 Day = dt.date | str
 """A session: a date, or ``"2024-06-03"``. As a bound of a range a month or a year, too: ``"2024-06"``, ``"2024"``."""
@@ -39,7 +39,7 @@ def some_of(argument: str, values: object, allowed: Iterable[str]) -> tuple[str,
 
 def day(argument: str, value: object) -> dt.date:
     """One session. Raises BadArgument for what is no date."""
-    first, last = _period(argument, value)
+    first, last = period(argument, value)
     if first != last:
         raise BadArgument(f"{argument}={value!r} is no single date: write it as YYYY-MM-DD.")
     return first
@@ -51,9 +51,9 @@ def days(start: object, end: object) -> tuple[dt.date, dt.date]:
     Raises BadArgument for what is no date or period, for an end before the start, and for a start before there is a
     calendar.
     """
-    first, last = _period("start", start)
+    first, last = period("start", start)
     if end is not None:
-        _, last = _period("end", end)
+        _, last = period("end", end)
     if last < first:
         raise BadArgument(f"end={end!r} is before start={start!r}: both are included, the earlier one comes first.")
     if last < FIRST_SESSION or (first < FIRST_SESSION and first.year < FIRST_SESSION.year):
@@ -78,9 +78,10 @@ def engine(name: str) -> ModuleType:
         raise EngineMissing(f"{name} is not installed: python -m pip install {name}", name=name) from None
 
 
-def _period(argument: str, value: object) -> tuple[dt.date, dt.date]:
+def period(argument: str, value: object) -> tuple[dt.date, dt.date]:
+    """The first and the last date of a day, a month or a year. Raises BadArgument."""
     if isinstance(value, dt.datetime):
-        if value.time() != dt.time(0):
+        if value.time() != dt.time(0) or str(value.tzinfo) not in {"None", str(NEW_YORK)}:
             raise BadArgument(f"{argument}={value} is a moment, and a session is a date: give YYYY-MM-DD.")
         value = value.date()
     if isinstance(value, dt.date):

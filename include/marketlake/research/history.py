@@ -35,7 +35,7 @@ class History:
         """The rows in which two revisions differ, the values of both beside each other."""
         before, after = changed_rows(self._whole(session, old), self._whole(session, new))
         was, now = (as_asked(zoned(rows.drop(["ticker"])), PANDAS) for rows in (before, after))
-        both = was.join(now, how="outer", lsuffix="_old", rsuffix="_new")
+        both = was.add_suffix("_old").join(now.add_suffix("_new"), how="outer")
         change = np.where(
             both.index.isin(was.index), np.where(both.index.isin(now.index), "changed", "removed"), "added"
         )

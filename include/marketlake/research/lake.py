@@ -106,9 +106,8 @@ class ResearchLake:
         ``suspect``, ``provisional``), raises SessionsMissing, whose ``sessions`` are all of them; ``missing="skip"``
         warns with the same text. Raises DamagedPartition for a file that cannot be read, and EngineMissing.
 
-        >>> lake.bars("2024-11-29", columns=["close", "volume"], frequency="30min").tail(2)
-                                    close  volume
-        timestamp...
+        >>> lake.bars("2024-11-29", columns=["close", "volume"], frequency="1h").shape
+        (4, 2)
         """
         question = Question(subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
         cut = cut_of(question.subject, columns, hours, frequency, closing_print=closing_print)
@@ -133,7 +132,7 @@ class ResearchLake:
         Their rows are as they lie, all hours, ``timestamp`` in Unix ms UTC, with a ``date`` by which whole files are
         left out. A file that is replaced meanwhile is read as it is then. Arguments and errors as of ``bars``.
 
-        >>> lake.scan("2024-11").count_rows()
+        >>> lake.scan("2024-11-25", "2024-11-29").count_rows()
         1380
         """
         question = Question(subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
@@ -148,8 +147,9 @@ class ResearchLake:
         ``open`` and ``close``, ``early_close``, from 2003-09-10 to today. ``certificates``: a row a session that is
         held, when the connection was made. Raises EngineMissing without DuckDB.
 
-        >>> lake.duckdb().sql("select session, sum(volume)::bigint from second_bars group by 1 order by 1").fetchone()
-        (datetime.date(2024, 11, 25), ...)
+        >>> query = "select count(*) from second_bars join sessions using (session) where early_close"
+        >>> lake.duckdb().sql(query).fetchall()
+        [(210,)]
         """
         return connect(self._lake)
 

@@ -11,13 +11,13 @@ from typing import Generic, NamedTuple, SupportsIndex, TypeAlias, TypeVar
 import numpy as np
 
 from marketlake.errors import BadArgument
+from marketlake.research.arguments import Day, period
 from marketlake.research.counts import count
 from marketlake.research.tensor_grid import Positions
 
 Part = TypeVar("Part")
-Day: TypeAlias = dt.date | str
 Dates: TypeAlias = Sequence[Day] | Sequence[Sequence[Day]]
-"""(first, last), both included, as dates or ``YYYY-MM-DD``; or several such pairs."""
+"""(first, last), both included, as dates, ``YYYY-MM-DD``, months or years; or several such pairs."""
 
 
 class Splits(NamedTuple, Generic[Part]):
@@ -79,21 +79,17 @@ def _spans(name: str, given: Dates) -> list[_Span]:
 def _span(name: str, pair: object) -> _Span:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:  # noqa: PLR2004
         raise _not_a_pair(name, pair)
-    first, last = (_date(name, day, pair) for day in pair)
+    (first, _), (_, last) = (_period(name, day, pair) for day in pair)
     if first > last:
         raise BadArgument(f"{name} begins with {first} and ends with {last}: give the earlier date first.")
     return _Span(first, last)
 
 
-def _date(name: str, day: object, pair: object) -> dt.date:
-    if isinstance(day, str):
-        try:
-            return dt.date.fromisoformat(day)
-        except ValueError:
-            raise _not_a_pair(name, pair) from None
-    if not isinstance(day, dt.date) or isinstance(day, dt.datetime):
-        raise _not_a_pair(name, pair)
-    return day
+def _period(name: str, day: object, pair: object) -> tuple[dt.date, dt.date]:
+    try:
+        return period(name, day)
+    except BadArgument:
+        raise _not_a_pair(name, pair) from None
 
 
 def _not_a_pair(name: str, given: object) -> BadArgument:

@@ -174,10 +174,10 @@ class SessionTensor:
     ) -> Splits[SessionTensor]:
         """Three tensors by session, with the steps of the whole; a session that none of them names is in none.
 
-        ``train``, ``valid``, ``test``: (first, last), both included, as dates or ``YYYY-MM-DD``, or a list of such
-        pairs. ``embargo``: at least so many of the tensor's sessions lie between two splits; for it, the last
-        sessions of the earlier one are left out (López de Prado 2018, Advances in Financial Machine Learning, ch. 7).
-        Raises BadArgument if ranges overlap, or one holds no session.
+        ``train``, ``valid``, ``test``: (first, last), both included, as dates, ``"2024-06"`` or ``"2024"``, or a
+        list of such pairs. ``embargo``: at least so many of the tensor's sessions lie between two splits; for it, the
+        last sessions of the earlier one are left out (López de Prado 2018, Advances in Financial Machine Learning,
+        ch. 7). Raises BadArgument if ranges overlap, or one holds no session.
 
         >>> tensor = lake.tensor("2024-11-25", "2024-11-29", fields=["close"])
         >>> split = tensor.split(train=("2024-11-25", "2024-11-27"), test=("2024-11-28", "2024-11-29"), embargo=1)
