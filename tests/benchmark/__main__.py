@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark import one_session, plans, sizes, through_airflow, vendor
+from benchmark import one_session, plans, research, sizes, through_airflow, vendor
 from benchmark.dense_days import BARS
 from benchmark.figures import Figure, table
 from marketlake.sessions import SessionCalendar
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _RECORDED = _PROJECT.parent / "shared" / "real"
-_SESSIONS, _FEW, _MANY = 200, 50, 1_000
+_SESSIONS, _FEW, _MANY, _YEAR = 200, 50, 1_000, 252
 _DENSE, _SPARSE = dt.date(2021, 1, 4), dt.date(2016, 1, 4)  # from when on
 _WITHOUT_HOLIDAYS = dt.date(2021, 2, 16), dt.date(2021, 3, 5)
 _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
@@ -28,7 +28,7 @@ _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 
 def main() -> int:
     """Run the cases that were asked for, or all."""
-    cases = ("cpu", "memory", "sizes", "parse", "plan", "postgres", "sqlite", "plain")
+    cases = ("cpu", "memory", "sizes", "parse", "plan", "research", "postgres", "sqlite", "plain")
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
     parser.add_argument("--json", type=Path, default=_PROJECT / "data" / "benchmark.json")
@@ -66,6 +66,7 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
             "parse": lambda at: plans.parse(at, runs=3),
             "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),
+            "research": lambda at: research.research(url, at, dense[:_YEAR], tensor_days=60, runs=5),
             "postgres": lambda at: through_airflow.on_postgres(url, at, dense, sparse, few=_FEW, many=_MANY),
             "sqlite": lambda at: through_airflow.on_sqlite(
                 url, at, dense[:_SESSIONS], dense[_SESSIONS : _SESSIONS + _FEW + 1]

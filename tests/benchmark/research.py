@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +13,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
-import psutil
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -25,6 +23,7 @@ from benchmark.one_session import Ours
 from marketlake import open_lake, settings
 from marketlake.lake import Lake
 from marketlake.partitions.parquet_file import encoded
+from marketlake.research.engines import ENGINES
 from marketlake.rows.bars import STOCK_BARS
 from marketlake.sessions import new_york_ms
 from seconds import kept_by, spy
@@ -34,7 +33,9 @@ FIELDS = ["open", "high", "low", "close", "volume"]
 _GRID_S = 23_400
 
 
-def research(url: str, folder: Path, days: Sequence[dt.date], tensor_days: int, runs: int) -> list[Figure]:
+def research(
+    url: str, folder: Path, days: Sequence[dt.date], *, tensor_days: int, runs: int, held: Sequence[str] = ENGINES
+) -> list[Figure]:
     """Dense sessions of some days, all hours and columns, read by each engine; and a part of them as a tensor."""
     with environment({"MARKETLAKE__STORAGE__ROOT": str(folder / "lake"), "MARKETLAKE_ENV_FILE": ""}):
         fill(url, folder / "lake", days)
@@ -53,7 +54,7 @@ def research(url: str, folder: Path, days: Sequence[dt.date], tensor_days: int, 
     ]
     figures = [_seconds(name, mine, peer_name, peer, limit, runs) for name, mine, peer_name, peer, limit in pairs]
     figures.append(_tensor(lake, files, few, runs))
-    return [*figures, *_memory(folder / "lake", days)]
+    return [*figures, *(_memory(folder / "lake", days, engine) for engine in held)]
 
 
 def fill(url: str, folder: Path, days: Sequence[dt.date]) -> None:
@@ -105,39 +106,42 @@ def _reindexed(file: Path, day: dt.date) -> np.ndarray:
     return frame.reindex(pd.date_range(opens, periods=_GRID_S, freq="s")).to_numpy("float64")
 
 
-def _memory(folder: Path, days: Sequence[dt.date]) -> list[Figure]:
+def _memory(folder: Path, days: Sequence[dt.date], engine: str) -> Figure:
     """The most that a process of its own holds more than before the first read; not forked: Arrow's threads are not."""
-    found = []
-    for engine, peer in (("arrow", "bare pyarrow.dataset"), ("pandas", "bare pyarrow.dataset"), ("polars", "")):
-        name = f"peak memory, {len(days)} dense sessions into {engine}"
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            sides = [
-                pool.submit(_peak, folder, engine, bare, days[0], days[-1]) for bare in (False, True)[: 1 + bool(peer)]
-            ]
-            (ours_mib, result_mib), *theirs = [side.result() for side in sides]
-        note = f"the result itself is {result_mib:.0f} MiB"
-        found.append(Figure(name, "MiB", [ours_mib], peer, [one for one, _ in theirs], note=note))
-    return found
+    name = f"peak memory, {len(days)} dense sessions into {engine}"
+    sides = [False] if engine == "polars" else [False, True]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        asked = [pool.submit(_peak, folder, engine, days[0], days[-1], bare=bare) for bare in sides]
+        (ours_mib, result_mib), *theirs = [side.result() for side in asked]
+    peer = "bare pyarrow.dataset" if theirs else ""
+    note = f"the result itself is {result_mib:.0f} MiB"
+    return Figure(name, "MiB", [ours_mib], peer, [peak_mib for peak_mib, _ in theirs], note=note)
 
 
-def _peak(folder: Path, engine: Any, bare: bool, first: dt.date, last: dt.date) -> tuple[float, float]:
+def _peak(folder: Path, engine: Any, first: dt.date, last: dt.date, *, bare: bool) -> tuple[float, float]:
     """The most that reading adds to a new process, and how large the result is, both in MiB."""
     lake = open_lake(folder)
     lake.bars(first, first, engine=engine)
-    before_kib = psutil.Process().memory_info().rss / 1024
-    if bare:
-        table = _bare(folder / "processed" / "spy")
-        result = table.to_pandas() if engine == "pandas" else table
-    else:
-        result = lake.bars(first, last, hours="all", columns=COLUMNS, engine=engine)
-    size = (
-        result.memory_usage().sum()
-        if engine == "pandas"
-        else result.nbytes
-        if engine == "arrow"
-        else result.estimated_size()
-    )
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1024, size / (1 << 20)
+    before_mib = _most_mib()
+    result = _read_bare(folder, engine) if bare else lake.bars(first, last, hours="all", columns=COLUMNS, engine=engine)
+    return _most_mib() - before_mib, _bytes(result, engine) / (1 << 20)
+
+
+def _bytes(result: Any, engine: str) -> int:
+    if engine == "pandas":
+        return int(result.memory_usage().sum())
+    return int(result.nbytes if engine == "arrow" else result.estimated_size())
+
+
+def _read_bare(folder: Path, engine: str) -> Any:
+    table = _bare(folder / "processed" / "spy")
+    return table.to_pandas() if engine == "pandas" else table
+
+
+def _most_mib() -> float:
+    """The most that this process has held so far; ``ru_maxrss`` would begin with what its parent held."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
 
 
 def _timed(call: Callable[[], Any]) -> float:

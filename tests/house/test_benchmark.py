@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import one_session, plans, postgres, sizes, through_airflow, vendor
+from benchmark import one_session, plans, postgres, research, sizes, through_airflow, vendor
 from benchmark.dense_days import BARS, DenseDays
 from benchmark.figures import Figure, table
 from conftest import REAL, needs_real_days
@@ -128,6 +128,15 @@ def test_a_daily_plan_takes_one_listing_and_no_look_at_any_file_by_itself(url: s
     figure, _ = plans.plan(url, tmp_path, dt.date(2020, 9, 29), SPARSE_ALONE[-1], runs=1)
     # 89 sessions, the last of which is planned; the footers of the 60 before the run's own.
     assert (figure.name, figure.note) == ("plan of a daily run over 88 partitions", "one listing and 60 footers")
+
+
+def test_reading_is_measured_of_sides_with_the_same_rows(url: str, tmp_path: Path) -> None:
+    figures = research.research(url, tmp_path, DAYS, tensor_days=2, runs=1, held=("arrow",))
+    assert [one.name.partition(" ")[2] for one in figures] == [
+        "dense sessions into Arrow", "dense sessions into pandas", "dense sessions into Polars",
+        "of 2 sessions, sessions a second", "memory, 2 dense sessions into arrow",
+    ]  # fmt: skip
+    assert all(one.value > 0 for one in figures)
 
 
 @needs_postgres

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import airflow
+import numpy as np
 import pytest
 import yaml
 
@@ -282,13 +285,22 @@ def test_the_trees_of_the_readme_are_those_of_a_lake_and_of_the_repository(lake_
     assert [path for path in repository if not (PROJECT / path).exists()] == []
 
 
-@pytest.mark.usefixtures("lake_of_the_examples")
+@pytest.fixture
+def torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch as far as the recipe needs it: it is no dependency of ours."""
+    torch, utils, data = (ModuleType(name) for name in ("torch", "torch.utils", "torch.utils.data"))
+    torch.as_tensor, data.Dataset = np.asarray, object  # type: ignore[attr-defined]
+    for module in (torch, utils, data):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.mark.usefixtures("lake_of_the_examples", "torch")
 def test_the_lines_of_python_run_as_they_stand() -> None:
     found: dict[str, dict[str, Any]] = {}
     for name in PAGES:
         for block in re.findall(r"^```python\n(.*?)^```$", READ[name], re.DOTALL | re.MULTILINE):
             exec(block, found.setdefault(name, {}))
-    assert set(found) == {"README.md", "docs/data.md", "docs/operations.md"}
+    assert set(found) == {"README.md", "docs/data.md", "docs/operations.md", "docs/research.md"}
     data, revised = found["docs/data.md"], found["docs/operations.md"]
     rows = len(found["README.md"]["df"])
     assert rows > 0
@@ -299,8 +311,20 @@ def test_the_lines_of_python_run_as_they_stand() -> None:
     assert dt.datetime(2024, 11, 29, 14, 30, tzinfo=dt.UTC).timestamp() * 1000 <= times.min()
     assert times.max() < dt.datetime(2024, 11, 29, 21, 0, tzinfo=dt.UTC).timestamp() * 1000
     assert 0 < len(times) < rows
-    assert revised["first"].num_rows == rows
-    assert revised["then"] is None
+    assert (len(revised["first"]), len(revised["revisions"]), len(revised["changed"])) == (rows, 2, 17)
+    research = found["docs/research.md"]
+    assert research["bars"].index[-1].strftime("%H:%M:%S") == "12:59:59"
+    assert len(research["minutes"]) == 210
+    assert research["every_hour"].num_rows == research["scanned"].count_rows() == rows
+    assert research["again"].equals(research["bars"])
+    assert research["volumes"] == [(DAY, int(data["df"]["volume"].sum()))]
+    assert research["tensor"].values.shape == (1, 12_600, 2)
+    assert 0 < research["variance"] < 1
+    windows = research["Windows"](research["tensor"])
+    inputs, target = windows[1]
+    close = research["tensor"].values[0, :, 0]
+    assert len(windows) == len(research["windows"]) == 205
+    assert (len(inputs), float(inputs[0]), float(target)) == (300, close[60], close[419] - close[359])
 
 
 def test_the_floors_of_the_architecture_are_those_that_are_held() -> None:
