@@ -14,45 +14,28 @@ A `vwap` that the vendor did not send is null (NaN in pandas), and so are `trans
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
 from marketlake.research.arguments import engine as installed
+from marketlake.research.pandas_frame import frame_of
+from marketlake.sessions import NEW_YORK
 
 PANDAS, POLARS, ARROW = ENGINES = ("pandas", "polars", "arrow")
-_NULLABLE_INTEGERS = ("transactions",)
+_ZONE = str(NEW_YORK)
+_TIME = pa.timestamp("ms", _ZONE)
 
 
-def as_asked(rows: pa.Table, engine: str) -> Any:
-    """The rows, whose first column is ``timestamp``, as one of ENGINES has them. Raises EngineMissing."""
-    if engine == ARROW:
-        return rows
-    return _polars(rows) if engine == POLARS else _pandas(rows)
+def as_asked(tables: Iterable[pa.Table], schema: pa.Schema, rows_at_most: int, engine: str) -> Any:
+    """The rows of tables of that schema, one after the other, as one of ENGINES has them. Raises EngineMissing.
 
-
-def _polars(rows: pa.Table) -> Any:
-    return installed(POLARS).from_arrow(rows, rechunk=False)
-
-
-def _pandas(rows: pa.Table) -> pd.DataFrame:
-    """A column at a time, each let go as soon as it is copied: a year is not held twice."""
-    index = _index(rows.column(0))
-    nullable = {name: _integers(rows.column(name)) for name in _NULLABLE_INTEGERS if name in rows.column_names}
-    names = rows.column_names[1:]
-    rows = rows.drop(["timestamp", *nullable])
-    frame = rows.to_pandas(split_blocks=True, self_destruct=True, date_as_object=False)
-    frame.index = index
-    for name, values in nullable.items():
-        frame.insert(names.index(name), name, values)
-    return frame
-
-
-def _index(column: pa.ChunkedArray) -> pd.DatetimeIndex:
-    times = column.cast(pa.int64()).to_numpy().view("datetime64[ms]")
-    return pd.DatetimeIndex(times, name="timestamp").tz_localize("UTC").tz_convert(column.type.tz)
-
-
-def _integers(column: pa.ChunkedArray) -> Any:
-    return pd.arrays.IntegerArray(column.fill_null(0).to_numpy(), column.is_null().to_numpy())
+    The first column, ``timestamp``, comes in Unix ms UTC, and gets its zone here. ``rows_at_most``: in all of them.
+    """
+    if engine == PANDAS:
+        return frame_of(tables, schema, rows_at_most, _ZONE)
+    polars = installed(POLARS) if engine == POLARS else None
+    rows = pa.concat_tables([schema.empty_table(), *tables])
+    zoned = rows.set_column(0, pa.field("timestamp", _TIME, nullable=False), rows.column(0).cast(_TIME))
+    return zoned if polars is None else polars.from_arrow(zoned, rechunk=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from marketlake.partitions.changes import changed_rows
 from marketlake.research import frames
 from marketlake.research.engines import PANDAS, as_asked
 from marketlake.research.frequency import within
-from marketlake.research.reading import Cut, zoned
+from marketlake.research.reading import Cut, schema_of
 from marketlake.research.selection import Subject
 
 
@@ -26,15 +27,16 @@ class History:
         """Every revision of a session, a row each."""
         return frames.revisions(self.subject.store.revisions.list_revisions(self.subject.ticker, session))
 
-    def rows(self, session: dt.date, number: int, cut: Cut) -> pa.Table:
-        """The rows of one revision. Raises NoSuchRevision, or DamagedPartition."""
+    def bars(self, session: dt.date, number: int, cut: Cut, engine: str) -> Any:
+        """The rows of one revision, as an engine has them. Raises NoSuchRevision, or DamagedPartition."""
         rows = within(self._whole(session, number), *self.subject.lake.calendar.hours(session).window_ms(cut.window))
-        return zoned(rows.select(list(dict.fromkeys(["timestamp", *cut.columns]))))
+        schema = schema_of(self.subject, cut)
+        return as_asked([rows.select(schema.names)], schema, rows.num_rows, engine)
 
     def changes(self, session: dt.date, old: int, new: int) -> pd.DataFrame:
         """The rows in which two revisions differ, the values of both beside each other."""
         before, after = changed_rows(self._whole(session, old), self._whole(session, new))
-        was, now = (as_asked(zoned(rows.drop(["ticker"])), PANDAS) for rows in (before, after))
+        was, now = (_frame(rows.drop(["ticker"])) for rows in (before, after))
         both = was.add_suffix("_old").join(now.add_suffix("_new"), how="outer")
         change = np.where(
             both.index.isin(was.index), np.where(both.index.isin(now.index), "changed", "removed"), "added"
@@ -44,3 +46,8 @@ class History:
 
     def _whole(self, session: dt.date, number: int) -> pa.Table:
         return self.subject.store.revisions.read_revision(self.subject.ticker, session, number)
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = as_asked([rows], rows.schema, rows.num_rows, PANDAS)
+    return frame

@@ -15,14 +15,14 @@ from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
 from marketlake.research import frames
 from marketlake.research.arguments import Day, day, one_of
-from marketlake.research.engines import ENGINES, as_asked
+from marketlake.research.engines import ENGINES
 from marketlake.research.fill import Fill
 from marketlake.research.history import History
 from marketlake.research.lazily import SCANNED_BY, scan
 from marketlake.research.manifest import written
 from marketlake.research.opening import opened, source_of, summary
 from marketlake.research.question import Question, cut_of, subject_of
-from marketlake.research.reading import read, tensor_of
+from marketlake.research.reading import bars_of, tensor_of
 from marketlake.research.sql import connect
 from marketlake.research.tensor import SessionTensor
 from marketlake.sessions import REGULAR_HOURS
@@ -112,7 +112,7 @@ class ResearchLake:
         question = Question(subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
         cut = cut_of(question.subject, columns, hours, frequency, closing_print=closing_print)
         wanted = one_of("engine", engine, ENGINES)
-        return as_asked(read(question.subject, question.chosen(start, end), cut), wanted)
+        return bars_of(question.subject, question.chosen(start, end), cut, wanted)
 
     def scan(
         self,
@@ -261,7 +261,7 @@ class ResearchLake:
         """
         history = self._history(ticker, dataset)
         cut, wanted = cut_of(history.subject, None, hours), one_of("engine", engine, ENGINES)
-        return as_asked(history.rows(day("session", session), number, cut), wanted)
+        return history.bars(day("session", session), number, cut, wanted)
 
     def changes(
         self, session: Day, old: int, new: int, ticker: str = "SPY", *, dataset: str = SECOND_BARS

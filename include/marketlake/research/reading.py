@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 from numpy.typing import DTypeLike
@@ -13,17 +16,15 @@ from numpy.typing import DTypeLike
 from marketlake.errors import DamagedPartition
 from marketlake.partitions.layout import revision_path
 from marketlake.partitions.parquet_file import certified_columns
+from marketlake.research.engines import as_asked
 from marketlake.research.fill import Fill
 from marketlake.research.frequency import Bins, fold, within
 from marketlake.research.missing import fetching
 from marketlake.research.selection import Chosen, Subject
 from marketlake.research.tensor import SessionTensor
-from marketlake.sessions import NEW_YORK
 
 SESSION = "session"
 """A column beside those of the files: the session's date."""
-
-TIME = pa.timestamp("ms", str(NEW_YORK))
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,20 @@ def session_rows(subject: Subject, chosen: Chosen, cut: Cut) -> pa.Table:
     return rows.select(["timestamp", *(name for name in cut.columns if name != "timestamp")])
 
 
-def read(subject: Subject, chosen: Sequence[Chosen], cut: Cut) -> pa.Table:
-    """The rows of all of them, ascending, their ``timestamp`` in New York time. Several threads read."""
-    with ThreadPoolExecutor(_workers(subject)) as readers:
-        tables = list(readers.map(lambda one: session_rows(subject, one, cut), chosen))
-    return zoned(pa.concat_tables(tables) if tables else empty(subject, cut))
+def bars_of(subject: Subject, chosen: Sequence[Chosen], cut: Cut, engine: str) -> Any:
+    """The rows of all of them, ascending, as an engine has them."""
+    tables = _in_turn(lambda one: session_rows(subject, one, cut), chosen, _workers(subject))
+    return as_asked(tables, schema_of(subject, cut), sum(one.certificate.rows for one in chosen), engine)
+
+
+def _in_turn(read: Callable[[Chosen], pa.Table], chosen: Sequence[Chosen], workers: int) -> Iterator[pa.Table]:
+    """What is read of each, in their order, by several threads that are never far ahead of who takes it."""
+    with ThreadPoolExecutor(workers) as readers:
+        left = iter(chosen)
+        ahead = deque(readers.submit(read, one) for one in islice(left, 2 * workers))
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(readers.submit(read, one) for one in islice(left, 1))
 
 
 def tensor_of(
@@ -90,16 +100,11 @@ def _workers(subject: Subject) -> int:
     return min(subject.store.storage.readers, os.cpu_count() or 1)
 
 
-def zoned(rows: pa.Table) -> pa.Table:
-    """The same rows, their ``timestamp`` with its zone. Nothing is copied."""
-    return rows.set_column(0, pa.field("timestamp", TIME, nullable=False), rows.column(0).cast(TIME))
-
-
-def empty(subject: Subject, cut: Cut) -> pa.Table:
-    """No rows, in the columns that were asked for."""
+def schema_of(subject: Subject, cut: Cut) -> pa.Schema:
+    """The columns that were asked for, and their types."""
     schema = subject.spec.rows.schema.append(pa.field(SESSION, pa.date32()))
     names = ["timestamp", *(name for name in cut.columns if name != "timestamp")]
-    return pa.schema([schema.field(name) for name in names]).empty_table()
+    return pa.schema([schema.field(name) for name in names])
 
 
 def _file_rows(subject: Subject, chosen: Chosen, columns: list[str]) -> pa.Table:

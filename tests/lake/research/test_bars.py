@@ -304,13 +304,13 @@ def test_what_is_superseded_between_choosing_and_reading_is_read_from_where_it_i
     from marketlake.research import lake as module
 
     before = ground.lake.bars(WEDNESDAY)
-    original = module.read
+    original = module.bars_of
 
     def read_later(*arguments: Any) -> Any:
         ground.revise(WEDNESDAY)
         return original(*arguments)
 
-    monkeypatch.setattr(module, "read", read_later)
+    monkeypatch.setattr(module, "bars_of", read_later)
     assert ground.lake.bars(WEDNESDAY).equals(before)
     monkeypatch.undo()
     assert not ground.lake.bars(WEDNESDAY).equals(before)
