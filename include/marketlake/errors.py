@@ -7,6 +7,8 @@ lake itself. Every message names the thing, the cause and the next step.
 
 from __future__ import annotations
 
+import datetime as dt
+
 
 class MarketLakeError(Exception):
     """Root of every error this package raises on purpose."""
@@ -84,6 +86,14 @@ class NotASession(StopAndTell):
     """The exchange did not trade on that date."""
 
 
+class BadArgument(StopAndTell, ValueError):
+    """An argument is not one of those that there are, or contradicts another."""
+
+
+class EngineMissing(StopAndTell, ImportError):
+    """A library that was asked for is not installed."""
+
+
 class RefusedData(MarketLakeError):
     """The answer is not fit for the lake; nothing was published and the old partition stays.
 
@@ -117,6 +127,14 @@ class DamagedPartition(StorageError):
 
 class NoSuchRevision(StorageError):
     """A session has no revision of that number."""
+
+
+class SessionsMissing(StorageError):
+    """Sessions of a range cannot be given: all of them are in ``sessions``, ascending."""
+
+    def __init__(self, message: str, sessions: tuple[dt.date, ...]) -> None:
+        super().__init__(message)
+        self.sessions = sessions
 
 
 class LakeBusy(StorageError):

@@ -23,9 +23,14 @@ FINAL_AT = dt.time(11, 0)
 _MIDNIGHT_MINUTES = frozenset({0, 15, 30})
 _NEXT_DATE_FROM = dt.time(11, 0)
 
-
 FULL_DAY_MS = 23_400_000
 """Regular hours of a day without an early close: 6.5 hours."""
+
+EXTENDED = (dt.time(4), dt.time(20))
+"""Extended hours, New York time, half-open; what trades outside of them trades overnight."""
+
+REGULAR_HOURS, EXTENDED_HOURS, ALL_HOURS = WINDOWS = ("regular", "extended", "all")
+"""The parts of a session that a reader may ask for."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,15 @@ class SessionHours:
     def early_close(self) -> bool:
         """Whether regular hours are shorter than on a full day."""
         return self.regular_end_ms - self.regular_start_ms < FULL_DAY_MS
+
+    def window_ms(self, window: str) -> tuple[int, int]:
+        """The bounds of one of ``WINDOWS``, in Unix ms UTC, half-open."""
+        if window == REGULAR_HOURS:
+            return self.regular_start_ms, self.regular_end_ms
+        if window == EXTENDED_HOURS:
+            first, last = EXTENDED
+            return new_york_ms(self.session, first), new_york_ms(self.session, last)
+        return self.day_start_ms, self.day_end_ms
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,8 @@ def test_a_keeper_that_was_killed_is_started_again_and_stays_alone(rig: Rig) -> 
     assert keepers(rig) == [pids(rig)["keeper"]]
     keeping = psutil.Process(pids(rig)["keeper"])
     assert (keeping.terminal(), os.getsid(keeping.pid)) == (None, keeping.pid)
+    log = rig.home / "process-logs" / "keeper.log"  # begun anew with it
+    until(lambda: "keeps the Airflow of" in log.read_text(), timeout_s=60)  # before that, whoever comes is the keeper
     second = subprocess.run(
         [sys.executable, "-m", "local_airflow", "keep"],
         env=rig.environment, capture_output=True, text=True, timeout=60, check=False,

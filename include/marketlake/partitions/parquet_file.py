@@ -44,16 +44,37 @@ def certificate_in(file: BinaryIO) -> Certificate | None:
         return None
 
 
+def certified_columns(file: BinaryIO, columns: list[str]) -> tuple[Certificate | None, pa.Table]:
+    """The certificate of a Parquet file and some of its columns, both of the same bytes. Raises DamagedPartition.
+
+    Only those columns are read; each page is held against its checksum.
+    """
+    try:
+        opened = _opened(pa.PythonFile(file))
+        metadata = opened.metadata.metadata or {}
+        certificate = Certificate.decode(metadata[CERTIFICATE_KEY]) if CERTIFICATE_KEY in metadata else None
+        return certificate, opened.read(columns, use_threads=False).replace_schema_metadata(None).select(columns)
+    except (pa.ArrowException, OSError, ValueError, KeyError, msgspec.DecodeError) as exc:
+        raise _no_table(exc) from exc
+
+
 def table_in(data: bytes) -> pa.Table:
     """A Parquet file's table as it stands: every column, and the metadata. Raises DamagedPartition."""
     try:
-        # In this thread alone: a process that ends while a thread of Arrow still holds its file is aborted by C++.
-        file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False, page_checksum_verification=True)
-        table = file.read(use_threads=False)
+        table = _opened(pa.BufferReader(data)).read(use_threads=False)
         _ = table.column_names  # a name that is no UTF-8 raises only here
         return table
     except (pa.ArrowException, OSError, ValueError) as exc:
-        raise DamagedPartition(f"no table can be read from it ({' '.join(str(exc).split())}). Fetch it again.") from exc
+        raise _no_table(exc) from exc
+
+
+def _opened(source: pa.NativeFile) -> pq.ParquetFile:
+    """To be read in this thread alone: a process that ends while a thread of Arrow holds its file is aborted by C++."""
+    return pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
+
+
+def _no_table(exc: Exception) -> DamagedPartition:
+    return DamagedPartition(f"no table can be read from it ({' '.join(str(exc).split())}). Fetch it again.")
 
 
 def rows_in(data: bytes, row_format: RowFormat) -> pa.Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -85,6 +84,13 @@ class Revisions:
         ]
         return self._rows(self._partitions.spec.key(ticker, session), standing[-1]) if standing else None
 
+    def kept_certificates(self, key: PartitionKey) -> list[tuple[str, Certificate | None]]:
+        """Each superseded file of a session, ascending by revision, with the certificate in its footer; None if that
+        is not of the session. Rows are not looked at.
+        """
+        paths = [revision_path(key, number) for number in self._partitions.kept_revisions(key)]
+        return [(path, self._certificate_at(path, key)) for path in paths]
+
     def _rows(self, key: PartitionKey, revision: Revision) -> pa.Table:
         paths = [revision_path(key, revision.number)]
         if revision.newest:  # and if it has been superseded since it was listed, it is kept by now
@@ -111,6 +117,12 @@ class Revisions:
             return None
 
     def _kept_certificate(self, key: PartitionKey, number: int) -> Certificate | None:
-        data = self._storage.get(revision_path(key, number))
-        certificate = certificate_in(io.BytesIO(data)) if data is not None else None
+        return self._certificate_at(revision_path(key, number), key)
+
+    def _certificate_at(self, path: str, key: PartitionKey) -> Certificate | None:
+        file = self._storage.open(path)
+        if file is None:
+            return None
+        with file:
+            certificate = certificate_in(file)
         return certificate if certificate and certificate.key == key else None

@@ -36,5 +36,5 @@ STOCK_BARS = RowFormat(
     dictionary=("open", "high", "low", "close", "volume", "ticker", "transactions"),
 )
 
-SECONDS = DatasetSpec(SECOND_BARS, prefix="", rows=STOCK_BARS)
-MINUTES = DatasetSpec(MINUTE_BARS, prefix="minute_bars", rows=STOCK_BARS)
+SECONDS = DatasetSpec(SECOND_BARS, prefix="", rows=STOCK_BARS, bar_ms=1_000)
+MINUTES = DatasetSpec(MINUTE_BARS, prefix="minute_bars", rows=STOCK_BARS, bar_ms=60_000)

@@ -23,11 +23,15 @@ class PartitionKey:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """One kind of table. ``prefix``: the folder of all that is kept of it, below the lake's root; empty: the root."""
+    """One kind of table. ``prefix``: the folder of all that is kept of it, below the lake's root; empty: the root.
+
+    ``bar_ms``: how long the bar of a row is.
+    """
 
     name: str
     prefix: str
     rows: RowFormat
+    bar_ms: int
 
     def key(self, ticker: str, session: dt.date) -> PartitionKey:
         """The key of one partition of this dataset."""

@@ -1,0 +1,89 @@
+"""The lake at a folder, or that of the settings, for those who only read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from marketlake import commands, settings
+from marketlake.datasets import DATASETS
+from marketlake.errors import BadArgument
+from marketlake.lake import Lake
+from marketlake.partitions.certificate import State
+from marketlake.partitions.lake_file import LAKE_FILE, recorded_kind
+from marketlake.partitions.layout import PROCESSED
+from marketlake.paths import expanded
+from marketlake.polygon.hosts import source_kind
+from marketlake.research.selection import Subject
+from marketlake.rows.bars import SECONDS
+
+
+def opened(root: str | Path | None) -> Lake:
+    """The lake below ``root``, from the current folder on; None: that of the settings. Raises BadArgument."""
+    configured = settings.load()
+    if root is not None:
+        folder = _folder(root)
+        storage = configured.storage.model_copy(update={"root": folder})
+        configured = configured.model_copy(update={"storage": storage})
+    lake = Lake(configured)
+    if not lake.storage.root.is_dir():
+        raise BadArgument(f"root={str(lake.storage.root)!r} is no folder: {_remedy(root)}")
+    if not _is_lake(lake):
+        raise BadArgument(f"root={str(lake.storage.root)!r} holds no lake, no {PROCESSED}/ in it: {_remedy(root)}")
+    return lake
+
+
+def source_of(lake: Lake) -> str:
+    """Whose bars a lake holds: "the vendor", or the host that served them; "nobody" of an empty one."""
+    recorded = recorded_kind(lake.storage)
+    if recorded is not None:
+        return recorded.source
+    partitions = lake.store(SECONDS).partitions  # an earlier version wrote no lake.json, and had no other dataset
+    newest = [certificate for ticker in partitions.tickers() if (certificate := partitions.newest(ticker))]
+    return source_kind(newest[0].source_host) if newest else "nobody"
+
+
+def summary(lake: Lake) -> str:
+    """What a lake holds, in words: a clause a ticker of a dataset."""
+    return "; ".join(_summary(subject) for subject in subjects(lake)) or "empty"
+
+
+def subjects(lake: Lake) -> list[Subject]:
+    """Every ticker of every dataset that the lake holds a partition of."""
+    every = [Subject(lake, dataset, ticker) for dataset in DATASETS.values()
+             for ticker in lake.store(dataset.spec).partitions.tickers()]  # fmt: skip
+    return [subject for subject in every if subject.store.partitions.present(subject.ticker)]
+
+
+def _summary(subject: Subject) -> str:
+    """From when to when, and how many sessions are complete."""
+    present = sorted(subject.store.partitions.present(subject.ticker))
+    expected = subject.lake.calendar.sessions(present[0], present[-1])
+    states = [found.state for found in subject.find(present)]
+    return (
+        f"{subject.spec.name} of {subject.ticker}, {present[0]} to {present[-1]},"
+        f" {states.count(State.COMPLETE)} of {len(expected)} sessions complete"
+    )
+
+
+def _folder(root: str | Path) -> Path:
+    try:
+        return expanded(root).absolute()
+    except (TypeError, ValueError) as exc:
+        raise BadArgument(f"root={root!r}: {exc}.") from exc
+
+
+def _is_lake(lake: Lake) -> bool:
+    places = [lake.store(dataset.spec).storage for dataset in DATASETS.values()]
+    return lake.storage.exists(LAKE_FILE) or any(PROCESSED in place.folders("") for place in places)
+
+
+def _remedy(root: str | Path | None) -> str:
+    if root is None:
+        return (
+            f"fetch a session, with  {_first_command()}  , or name the folder of a lake, as in open_lake('.demo/data')."
+        )
+    return "give the folder in which processed/ lies, such as 'data', or nothing for the lake of the settings."
+
+
+def _first_command() -> str:
+    return "make backfill FROM=… TO=…" if commands.in_a_checkout() else "airflow backfill create"

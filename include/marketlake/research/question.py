@@ -1,0 +1,113 @@
+"""One question for rows: of which sessions, as they stand, as they stood, or as a manifest has them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from marketlake.datasets import DATASETS
+from marketlake.errors import BadArgument
+from marketlake.lake import Lake
+from marketlake.partitions.certificate import State
+from marketlake.research import missing as absence
+from marketlake.research.arguments import days, moment, one_of, some_of
+from marketlake.research.frequency import length_ms
+from marketlake.research.manifest import Manifest, understood
+from marketlake.research.reading import SESSION, Cut
+from marketlake.research.selection import MISSING, Chosen, Found, Subject
+from marketlake.rows.bars import SECONDS
+from marketlake.sessions import REGULAR_HOURS, WINDOWS
+
+_STATES = [str(state) for state in State]
+
+
+def subject_of(lake: Lake, ticker: str, dataset: str) -> Subject:
+    """One ticker of one dataset. Raises BadArgument if there is no such dataset, or the lake holds nothing of it."""
+    chosen = DATASETS[one_of("dataset", dataset, DATASETS)]
+    held = lake.store(chosen.spec).partitions.tickers()
+    if not held:
+        raise BadArgument(f"dataset={dataset!r}: the lake at {lake.storage.where} holds nothing of it yet.")
+    return Subject(lake, chosen, one_of("ticker", ticker.upper() if isinstance(ticker, str) else ticker, held))
+
+
+def cut_of(
+    subject: Subject,
+    columns: Sequence[str] | None,
+    hours: str,
+    frequency: str | None = None,
+    *,
+    closing_print: bool = False,
+) -> Cut:
+    """Which columns and hours, in bars of which length. Raises BadArgument."""
+    names = subject.spec.rows.schema.names
+    wanted = [name for name in names if name != "ticker"] if columns is None else columns
+    bar_ms = subject.spec.bar_ms
+    step_ms = None if frequency is None else length_ms("frequency", frequency, bar_ms)
+    if closing_print and (hours != REGULAR_HOURS or bar_ms != SECONDS.bar_ms):
+        raise BadArgument(
+            "closing_print=True is of second bars in regular hours: it folds the second in which those end into their"
+            " last bar. Leave it out."
+        )
+    return Cut(
+        some_of("columns", wanted, [*names, SESSION]), one_of("hours", hours, WINDOWS), bar_ms, step_ms, closing_print
+    )
+
+
+@dataclass(frozen=True)
+class Question:
+    """Rows of one subject. ``as_of`` and ``manifest`` as in ``ResearchLake.bars``; not both."""
+
+    subject: Subject
+    as_of: dt.datetime | None = None
+    manifest: Mapping[str, Any] | None = None
+    missing: str = absence.RAISE
+    states: Sequence[str] = ()
+
+    def bounds(self, start: object, end: object) -> tuple[dt.date, dt.date]:
+        """The first and the last date that were asked for."""
+        return days(start, end)
+
+    def sessions(self, start: object, end: object) -> list[dt.date]:
+        """The sessions of the range. Raises BadArgument if there is none."""
+        first, last = days(start, end)
+        found = self.subject.lake.calendar.sessions(first, last)
+        if not found:
+            raise BadArgument(f"start={start!s}: the exchange is closed on every day from {first} to {last}.")
+        return found
+
+    def found(self, start: object, end: object) -> list[Found]:
+        """What is there of every session of the range."""
+        sessions = self.sessions(start, end)
+        at = moment("as_of", self.as_of) if self.as_of is not None else None
+        return self.subject.find(sessions, (lambda session: self.subject.as_of(session, at)) if at else None)
+
+    def chosen(self, start: object, end: object) -> list[Chosen]:
+        """The files to read, ascending. What cannot be given raises SessionsMissing, or warns: see ``missing``."""
+        missing = one_of("missing", self.missing, (absence.RAISE, absence.SKIP))
+        states = some_of("states", self.states, _STATES)
+        if self.manifest is not None:
+            return self._pinned(self.manifest, start, end)
+        found = self.found(start, end)
+        lacking = [one for one in found if not self.subject.takes(one, states)]
+        absence.tell(self.subject, lacking, len(found), missing)
+        return [Chosen.of(one) for one in found if self.subject.takes(one, states)]
+
+    def _pinned(self, given: Mapping[str, Any], start: object, end: object) -> list[Chosen]:
+        if self.as_of is not None:
+            raise BadArgument("as_of and manifest both say which rows are meant: give one of them.")
+        manifest = understood(given)
+        self._require_same_subject(manifest)
+        wanted = {one.session: one.content_hash for one in manifest.within(*days(start, end))}
+        found = self.subject.find(list(wanted), lambda session: self.subject.with_content(session, wanted[session]))
+        absence.require_rows(self.subject, [one.session for one in found if one.state == MISSING])
+        return [Chosen.of(one) for one in found]
+
+    def _require_same_subject(self, manifest: Manifest) -> None:
+        for argument, asked, noted in (
+            ("dataset", self.subject.spec.name, manifest.dataset),
+            ("ticker", self.subject.ticker, manifest.ticker),
+        ):
+            if asked != noted:
+                raise BadArgument(f"{argument}={asked!r}, but the manifest is of {noted!r}: ask for that.")

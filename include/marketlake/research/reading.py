@@ -1,0 +1,138 @@
+"""Rows of chosen files, as one Arrow table: only the columns and the hours that were asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+from numpy.typing import DTypeLike
+
+from marketlake.errors import DamagedPartition
+from marketlake.partitions.layout import revision_path
+from marketlake.partitions.parquet_file import certified_columns
+from marketlake.research.fill import Fill
+from marketlake.research.frequency import Bins, fold, within
+from marketlake.research.missing import fetching
+from marketlake.research.selection import Chosen, Subject
+from marketlake.research.tensor import SessionTensor
+from marketlake.sessions import NEW_YORK
+
+SESSION = "session"
+"""A column beside those of the files: the session's date."""
+
+TIME = pa.timestamp("ms", str(NEW_YORK))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is taken of each file. ``step_ms`` None: the bars as they are."""
+
+    columns: tuple[str, ...]
+    window: str
+    bar_ms: int
+    step_ms: int | None = None
+    closing_print: bool = False
+
+    @property
+    def of_file(self) -> list[str]:
+        """The columns to read: what was asked for, and what it is made of."""
+        needed = {"timestamp", *self.columns} - {SESSION}
+        folded = self.step_ms is not None or self.closing_print
+        return sorted(needed | ({"volume_exact"} if folded and "vwap" in needed else set()))
+
+
+def session_rows(subject: Subject, chosen: Chosen, cut: Cut) -> pa.Table:
+    """One session's rows, ``timestamp`` (int64, Unix ms UTC) first, then the columns. Raises DamagedPartition."""
+    hours = subject.lake.calendar.hours(chosen.session)
+    first_ms, end_ms = hours.window_ms(cut.window)
+    rows = within(_file_rows(subject, chosen, cut.of_file), first_ms, end_ms + cut.closing_print)
+    if cut.step_ms not in {None, cut.bar_ms}:
+        rows = fold(rows, Bins.of(hours, cut.window, cut.step_ms, closing_print=cut.closing_print))
+    elif cut.closing_print:
+        last = Bins.of(hours, cut.window, cut.bar_ms, closing_print=True)
+        rows = pa.concat_tables(
+            [within(rows, first_ms, end_ms - cut.bar_ms), fold(within(rows, end_ms - cut.bar_ms, end_ms + 1), last)]
+        )
+    if SESSION in cut.columns:
+        rows = rows.append_column(SESSION, pa.array([chosen.session] * rows.num_rows, pa.date32()))
+    return rows.select(["timestamp", *(name for name in cut.columns if name != "timestamp")])
+
+
+def read(subject: Subject, chosen: Sequence[Chosen], cut: Cut) -> pa.Table:
+    """The rows of all of them, ascending, their ``timestamp`` in New York time. Several threads read."""
+    with ThreadPoolExecutor(_workers(subject)) as readers:
+        tables = list(readers.map(lambda one: session_rows(subject, one, cut), chosen))
+    return zoned(pa.concat_tables(tables) if tables else empty(subject, cut))
+
+
+def tensor_of(
+    subject: Subject, chosen: Sequence[Chosen], cut: Cut, fill: Fill | Mapping[str, Fill], dtype: DTypeLike
+) -> SessionTensor:
+    """A tensor over the chosen files, which are read when it is looked at."""
+    by_session = {one.session: one for one in chosen}
+    return SessionTensor.of(
+        lambda session: session_rows(subject, by_session[session], cut),
+        subject.lake.calendar.hours,
+        list(by_session),
+        cut.columns,
+        step_ms=cut.step_ms or cut.bar_ms,
+        fill=fill,
+        dtype=dtype,
+        readers=_workers(subject),
+    )
+
+
+def _workers(subject: Subject) -> int:
+    """How many sessions are read at once: decoding is bound by the processors."""
+    return min(subject.store.storage.readers, os.cpu_count() or 1)
+
+
+def zoned(rows: pa.Table) -> pa.Table:
+    """The same rows, their ``timestamp`` with its zone. Nothing is copied."""
+    return rows.set_column(0, pa.field("timestamp", TIME, nullable=False), rows.column(0).cast(TIME))
+
+
+def empty(subject: Subject, cut: Cut) -> pa.Table:
+    """No rows, in the columns that were asked for."""
+    schema = subject.spec.rows.schema.append(pa.field(SESSION, pa.date32()))
+    names = ["timestamp", *(name for name in cut.columns if name != "timestamp")]
+    return pa.schema([schema.field(name) for name in names]).empty_table()
+
+
+def _file_rows(subject: Subject, chosen: Chosen, columns: list[str]) -> pa.Table:
+    """The columns of the file whose certificate was chosen, wherever it lies by now."""
+    for path in _places(subject, chosen):
+        rows = _columns(subject, path, chosen, columns)
+        if rows is not None:
+            return rows
+    raise DamagedPartition(
+        f"{subject.key(chosen.session)}: the rows of revision {chosen.certificate.revision} lay in {chosen.path} when"
+        " it was chosen, and are there no longer: read again."
+    )
+
+
+def _places(subject: Subject, chosen: Chosen) -> Iterator[str]:
+    """Where the rows lie: where they were found, or, superseded since, where they are kept."""
+    yield chosen.path
+    yield revision_path(subject.key(chosen.session), chosen.certificate.revision)
+
+
+def _columns(subject: Subject, path: str, chosen: Chosen, columns: list[str]) -> pa.Table | None:
+    """The columns of a file; None if it is gone, or holds other rows than those that were chosen."""
+    file = subject.store.storage.open(path)
+    if file is None:
+        return None
+    with file:
+        try:
+            certificate, rows = certified_columns(file, columns)
+        except DamagedPartition as exc:
+            command = fetching(subject, chosen.session, chosen.session, again=True)
+            raise DamagedPartition(
+                f"{subject.key(chosen.session)}: {path} in {subject.store.storage.where}: {exc} With:  {command}"
+            ) from exc
+    if certificate is None or certificate.key != subject.key(chosen.session):
+        return None
+    return rows if certificate.content_hash == chosen.certificate.content_hash else None

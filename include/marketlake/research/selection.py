@@ -1,0 +1,118 @@
+"""Which file of each session is read: what is held, what stood at a time, or what a manifest names."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from marketlake.datasets.dataset import Dataset, EmptyRule
+from marketlake.lake import Lake
+from marketlake.partitions.certificate import Certificate, State
+from marketlake.rows.spec import PartitionKey
+from marketlake.sessions import is_final
+
+MISSING, UNPROVEN = "missing", "without a certificate"
+"""What a session is of which nothing is held, or a file that proves nothing."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One session of a range: the file with its rows, below the dataset's prefix, and the certificate in it.
+
+    ``certificate`` is None if nothing can be read; ``state`` says what it is then.
+    """
+
+    session: dt.date
+    state: str
+    path: str = ""
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One session whose rows are read: the file they lie in, and its certificate."""
+
+    session: dt.date
+    path: str
+    certificate: Certificate
+
+    @classmethod
+    def of(cls, found: Found) -> Chosen:
+        """What was found, of which there is a certificate."""
+        if found.certificate is None:
+            raise ValueError(f"{found.session} is {found.state}")
+        return cls(found.session, found.path, found.certificate)
+
+
+class Subject:
+    """One ticker of one dataset of a lake, for those who read it."""
+
+    def __init__(self, lake: Lake, dataset: Dataset, ticker: str) -> None:
+        self.lake = lake
+        self.dataset = dataset
+        self.spec = dataset.spec
+        self.ticker = ticker
+        self.store = lake.store(dataset.spec)
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return self.spec.title(self.ticker)
+
+    def key(self, session: dt.date) -> PartitionKey:
+        """The key of one of its sessions."""
+        return self.spec.key(self.ticker, session)
+
+    def file(self, path: str) -> Path:
+        """Where something of the dataset lies, in full."""
+        return self.lake.storage.path(f"{self.spec.prefix}/{path}" if self.spec.prefix else path)
+
+    def held(self, session: dt.date) -> Found:
+        """What ``processed/`` holds of a session. Only the footer is read."""
+        key = self.key(session)
+        path = self.store.partitions.path(key)
+        certificate = self.store.partitions.certificate(key)
+        if certificate is not None:
+            return Found(session, certificate.state, path, certificate)
+        return Found(session, UNPROVEN if self.store.storage.exists(path) else self._why_missing(session), path)
+
+    def as_of(self, session: dt.date, at: dt.datetime) -> Found:
+        """What ``processed/`` held of a session at a time, from its revisions."""
+        held, at_ms = self.held(session), at.timestamp() * 1000
+        if held.certificate is not None and held.certificate.published_at_ms <= at_ms:
+            return held
+        kept = self.store.revisions.kept_certificates(self.key(session))
+        stood = [(path, one) for path, one in kept if one is not None and one.published_at_ms <= at_ms]
+        if not stood:
+            return Found(session, MISSING)
+        path, certificate = stood[-1]
+        return Found(session, certificate.state, path, certificate)
+
+    def with_content(self, session: dt.date, content_hash: str) -> Found:
+        """The file whose rows have that hash, whether they are the newest or not; MISSING if there is none left."""
+        held = self.held(session)
+        if held.certificate is not None and held.certificate.content_hash == content_hash:
+            return held
+        for path, certificate in self.store.revisions.kept_certificates(self.key(session)):
+            if certificate is not None and certificate.content_hash == content_hash:
+                return Found(session, certificate.state, path, certificate)
+        return Found(session, MISSING)
+
+    def find(self, sessions: Sequence[dt.date], one: Callable[[dt.date], Found] | None = None) -> list[Found]:
+        """What is there of each session, in their order, looked for by several threads."""
+        # Of 60 footers that the machine has in memory, on two cores: 6 ms one by one, 8 by four threads, 15 by eight.
+        workers = min(self.store.storage.readers, 2 * (os.cpu_count() or 1))
+        with ThreadPoolExecutor(workers) as readers:
+            return list(readers.map(one or self.held, sessions))
+
+    def takes(self, found: Found, states: Iterable[str]) -> bool:
+        """Whether a session's rows may be given to one who asked for those states."""
+        is_empty = found.state == State.EMPTY and self.dataset.empty is EmptyRule.ALLOWED
+        return found.certificate is not None and (is_empty or found.state in states)
+
+    def _why_missing(self, session: dt.date) -> str:
+        return MISSING if is_final(session, self.lake.now()) else "not final yet"
