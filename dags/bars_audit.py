@@ -3,8 +3,9 @@
 
 `plan_audit` names the sessions that are due: provisional, suspect, at their revisit age
 (`audit.revisit_after_sessions`), or never compared with minute and day bars. `audit_session` fetches each again
-and compares row by row: if rows differ, a revision is published and the old file kept. `summarise_audit`
-writes `audit/{ticker}/audit.json` below the dataset's folder and a table into its log, and is red if a date failed.
+and compares row by row: if rows differ, a revision is published and the old file kept. DAGs that wait for the
+session's asset are then told, also if the same rows are now in another state. `summarise_audit` writes
+`audit/{ticker}/audit.json` below the dataset's folder and a table into its log, and is red if a date failed.
 
 Triggered by hand with `start_date` and `end_date`, it looks at every session that is held between them.
 """

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Param, get_current_context, task, teardown
 
 from marketlake.dataset_names import audit_dag_id
 from marketlake.settings import Settings
-from marketlake_airflow.session_dag import session_dag
+from marketlake_airflow.session_dag import asset_of, session_dag
 
 PARAMS = {
     "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
@@ -26,6 +26,7 @@ def audit_dags(configured: Settings, doc_md: str | None) -> dict[str, DAG]:
 
 def audit_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None) -> DAG:
     """The audit DAG of one ticker of one dataset."""
+    bars = asset_of(dataset, ticker)
     with session_dag(
         audit_dag_id(dataset, ticker),
         ticker,
@@ -44,12 +45,13 @@ def audit_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | Non
         @task(
             multiple_outputs=False,  # a dict is otherwise pushed key by key as well
             map_index_template="{{ task.op_kwargs['session'] }}",
+            outlets=[bars],
             max_active_tis_per_dag=configured.api.sessions_in_flight,
         )
         def audit_session(session: str) -> dict[str, Any]:
             from marketlake_airflow import tasks
 
-            return tasks.audit_session(dataset, ticker, session)
+            return tasks.audit_session(dataset, ticker, session, bars, get_current_context())
 
         @teardown(on_failure_fail_dagrun=True)
         @task(retries=0, retry_policy=None)

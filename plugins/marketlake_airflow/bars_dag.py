@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Asset, Param, get_current_context, task, teardown
+from airflow.sdk import DAG, Param, get_current_context, task, teardown
 
 from marketlake.dataset_names import dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.deadline import overdue_alert
-from marketlake_airflow.session_dag import session_dag
+from marketlake_airflow.session_dag import asset_of, session_dag
 
 PARAMS = {
     "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
@@ -30,10 +30,9 @@ def bars_dags(dataset: str, configured: Settings, doc_md: str | None) -> dict[st
 
 def bars_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None) -> DAG:
     """The DAG of one ticker."""
-    name = dag_id(dataset, ticker)
-    bars = Asset(name, group="marketlake")
+    bars = asset_of(dataset, ticker)
     with session_dag(
-        name,
+        dag_id(dataset, ticker),
         ticker,
         configured,
         ready_time=configured.schedule.ready_time,

@@ -1,4 +1,4 @@
-"""What every DAG over sessions has in common: when it runs, and how its tasks are tried again."""
+"""What every DAG over sessions has in common: when it runs, how its tasks are tried again, whose asset it tells of."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import datetime as dt
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
+from marketlake.dataset_names import dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.retry import SessionRetryPolicy
 from marketlake_airflow.timetable import SessionTimetable
@@ -45,3 +46,11 @@ def session_dag(
         },
         **more,
     )
+
+
+def asset_of(dataset: str, ticker: str) -> Asset:
+    """What other DAGs wait for: a ticker's rows of one dataset, with a partition a session.
+
+    Whichever DAG raises its events: Airflow takes assets of one name for the same one.
+    """
+    return Asset(dag_id(dataset, ticker), group="marketlake")

@@ -18,8 +18,10 @@ from marketlake.errors import SettingsError
 from marketlake.ingest import planning, preflight
 from marketlake.ingest.planning import Source
 from marketlake.ingest.rebuild import rebuild
+from marketlake.ingest.report import Outcome, Report
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake, system_clock
+from marketlake.partitions.certificate import Certificate
 from marketlake.rows.spec import DatasetSpec
 from marketlake.sessions import date_meant
 from marketlake_airflow.hook import PolygonHook
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset
 
 _SHOWN = 5
+_EVENT_FIELDS = ("rows", "state", "content_hash", "revision", "source_host")
 _log = logging.getLogger(__name__)
 
 
@@ -100,17 +103,50 @@ def ingest_session(
         report = rebuild(lake, dataset, key, allow_provisional=provisional)
     else:
         report = ingest(lake, dataset, key, PolygonHook().client(configured), allow_provisional=provisional)
-    event = context["outlet_events"][asset]
-    event.add_partitions(session)
     result = report.as_dict()
-    event.extra = {field: result[field] for field in ("rows", "state", "content_hash", "revision", "source_host")}
+    _tell(asset, session, result, context)
     return result
 
 
-def audit_session(name: str, ticker: str, session: str) -> dict[str, Any]:
-    """Look at one session again; what came of it, as plain JSON values."""
+def audit_session(name: str, ticker: str, session: str, asset: Asset, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Look at one session again; what came of it, as plain JSON values.
+
+    The asset's readers are told only if there is something that they could act on: another revision than before, or
+    the same rows in another state, as a reader may wait until a session is complete. A certificate that was renewed for
+    any other reason (a comparison made up for, say) claims nothing else of the rows.
+    """
     configured, dataset = settings.load(), DATASETS[name]
     client = PolygonHook().client(configured)
-    key = dataset.spec.key(ticker, dt.date.fromisoformat(session))
-    visit = audit(Lake(configured, now=system_clock), dataset, key, client)
+    lake, key = Lake(configured, now=system_clock), dataset.spec.key(ticker, dt.date.fromisoformat(session))
+    partitions = lake.store(dataset.spec).partitions
+    before = _kept_until_told(context, lambda: _standing(partitions.certificate(key)))
+    visit = audit(lake, dataset, key, client)
+    certificate = partitions.certificate(key)
+    if certificate and _standing(certificate) != before:
+        _tell(asset, session, Report.of(Outcome(visit.outcome), certificate).as_dict(), context)
+    else:
+        context["task"].outlets = []  # or Airflow raises an event without a partition, which is of no session
     return dict(msgspec.to_builtins(visit))
+
+
+def _kept_until_told(context: Mapping[str, Any], look: Callable[[], list[int | str]]) -> list[int | str]:
+    """What was seen when this task instance was first tried: a try that dies after it has published tells nobody, and
+    the next one finds nothing new.
+    """
+    key = "held before the audit"
+    kept = context["task_state_store"].get(key)
+    if kept is None:
+        context["task_state_store"].set(key, kept := look())
+    return list(kept)
+
+
+def _standing(certificate: Certificate | None) -> list[int | str]:
+    """What an event is for, if it changes; as JSON."""
+    return [certificate.revision, certificate.state.value] if certificate else []
+
+
+def _tell(asset: Asset, session: str, facts: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+    """Raise the asset's event of one session once the task has succeeded."""
+    event = context["outlet_events"][asset]
+    event.add_partitions(session)
+    event.extra = {field: facts[field] for field in _EVENT_FIELDS}

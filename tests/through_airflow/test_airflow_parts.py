@@ -407,9 +407,11 @@ def test_the_dags_of_minute_bars_are_made_as_those_of_second_bars_with_names_of_
         assert tasks == expected
         assert dags[minutes].timetable.serialize() == dags[seconds].timetable.serialize()
         assert dags[minutes].tags == dags[seconds].tags
-    (outlet,) = dags["spy_minute_bars"].get_task("ingest_session").partial_kwargs["outlets"]
+    for dag, task in (("spy_minute_bars", "ingest_session"), ("spy_minute_bars_audit", "audit_session")):
+        (outlet,) = dags[dag].get_task(task).partial_kwargs["outlets"]
+        assert (outlet.name, outlet.uri, outlet.group) == ("spy_minute_bars", "spy_minute_bars", "marketlake")
     (deadline,) = dags["spy_minute_bars"].deadline
-    assert (outlet.name, deadline.callback.kwargs) == ("spy_minute_bars", {"ticker": "SPY", "dataset": "minute_bars"})
+    assert deadline.callback.kwargs == {"ticker": "SPY", "dataset": "minute_bars"}
     assert "datasets.minute_bars.tickers" in (dags["spy_minute_bars"].doc_md or "")
 
 

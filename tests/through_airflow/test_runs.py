@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import KEY, RecordedElseSparse
@@ -458,6 +460,12 @@ def test_the_key_is_in_no_file_of_airflow_or_the_lake(rig: Rig, api: AirflowApi)
 AUDIT = "spy_bars_audit"
 
 
+def events_of(api: AirflowApi, run_id: str) -> list[dict[str, Any]]:
+    """Every event of an asset that a run raised, with a partition key or without."""
+    found = api._send("GET", "assets/events", params={"source_run_id": run_id, "limit": 100}) or {}
+    return list(found["asset_events"])
+
+
 def test_an_audit_publishes_what_the_vendor_changed_and_is_red_where_a_date_failed(rig: Rig, api: AirflowApi) -> None:
     week = ["2023-05-01", "2023-05-02", "2023-05-03"]
     assert ended(api, trigger(api, start_date=week[0], end_date=week[2])) == "success"
@@ -482,11 +490,22 @@ def test_an_audit_publishes_what_the_vendor_changed_and_is_red_where_a_date_fail
     ]
     assert "changed 17 since revision 1" in told["visits"][1]["changes"]
     assert (rig.lake / f"revisions/spy/date={week[1]}/rev=1.parquet").exists()
+    (event,) = events_of(api, run_id)
+    assert (event["partition_key"], event["name"], event["source_map_index"]) == (week[1], DAG, 1)
+    certificate = json.loads(pq.read_metadata(rig.partition(week[1])).metadata[b"marketlake.certificate"])
+    assert event["extra"] == {
+        "rows": 390,
+        "state": "complete",
+        "content_hash": certificate["content_hash"],
+        "revision": 2,
+        "source_host": rig.simulator.url.removeprefix("http://"),
+    }
 
     rig.simulator.faults.clear()
     clear(api, run_id, ["audit_session", 2], dag=AUDIT)
     assert ended(api, run_id, dag=AUDIT) == "success"
     assert json.loads((rig.lake / "audit/spy/audit.json").read_text())["failed"] == []
+    assert [event["partition_key"] for event in events_of(api, run_id)] == [week[1]]  # and none without a key
 
 
 def test_an_audit_of_nothing_is_green_and_says_so(rig: Rig, api: AirflowApi) -> None:
