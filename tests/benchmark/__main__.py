@@ -23,6 +23,7 @@ _RECORDED = _PROJECT.parent / "shared" / "real"
 _SESSIONS, _FEW, _MANY, _YEAR = 200, 50, 1_000, 252
 _DENSE, _SPARSE = dt.date(2021, 1, 4), dt.date(2016, 1, 4)  # from when on
 _WITHOUT_HOLIDAYS = dt.date(2021, 2, 16), dt.date(2021, 3, 5)
+_TEN_YEARS = dt.date(2015, 12, 31), dt.date(2025, 12, 31)
 _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 
 
@@ -66,7 +67,10 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
             "parse": lambda at: plans.parse(at, runs=3),
             "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),
-            "research": lambda at: research.research(url, at, dense[:_YEAR], tensor_days=60, runs=5),
+            "research": lambda at: [
+                *research.research(url, at / "a year", dense[:_YEAR], tensor_days=60, runs=5),
+                *research.one_session(url, at / "ten years", *_TEN_YEARS, runs=5),
+            ],
             "postgres": lambda at: through_airflow.on_postgres(url, at, dense, sparse, few=_FEW, many=_MANY),
             "sqlite": lambda at: through_airflow.on_sqlite(
                 url, at, dense[:_SESSIONS], dense[_SESSIONS : _SESSIONS + _FEW + 1]

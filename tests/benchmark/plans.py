@@ -83,7 +83,7 @@ def plan(url: str, folder: Path, first: dt.date, last: dt.date, runs: int) -> li
     """Seconds for the plan of a daily run whose lake holds every session but the last."""
     with environment({"MARKETLAKE__STORAGE__ROOT": str(folder), "MARKETLAKE_ENV_FILE": ""}):
         configured = settings.load()
-    sessions = _filled(Lake(configured), url, folder, first, last)
+    sessions = filled(Lake(configured), url, folder, first, last)
     took_s, naive_s = [], []
     for _ in range(runs):
         lake = Lake(configured)
@@ -106,7 +106,7 @@ def plan(url: str, folder: Path, first: dt.date, last: dt.date, runs: int) -> li
     ]
 
 
-def _filled(lake: Lake, url: str, folder: Path, first: dt.date, last: dt.date) -> int:
+def filled(lake: Lake, url: str, folder: Path, first: dt.date, last: dt.date) -> int:
     """Make partitions of few rows, each with the certificate of a dense session under its own date."""
     days = lake.calendar.sessions(first, last)[:-1]
     file = Ours(url, folder).session(days[-1])

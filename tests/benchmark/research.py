@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 from benchmark.airflow_runs import environment
 from benchmark.figures import Figure
 from benchmark.one_session import Ours
+from benchmark.plans import filled
 from marketlake import open_lake, settings
 from marketlake.lake import Lake
 from marketlake.partitions.parquet_file import encoded
@@ -55,6 +57,28 @@ def research(
     figures = [_seconds(name, mine, peer_name, peer, limit, runs) for name, mine, peer_name, peer, limit in pairs]
     figures.append(_tensor(lake, files, few, runs))
     return [*figures, *(_memory(folder / "lake", days, engine) for engine in held)]
+
+
+def one_session(url: str, folder: Path, first: dt.date, last: dt.date, runs: int) -> list[Figure]:
+    """One session out of many years, against a dataset over all files that is asked for its date."""
+    with environment({"MARKETLAKE__STORAGE__ROOT": str(folder), "MARKETLAKE_ENV_FILE": ""}):
+        count = filled(Lake(settings.load()), url, folder, first, last)
+    lake, files = open_lake(folder), folder / "processed" / "spy"
+    session = lake.sessions()[count // 2]
+    opened: set[str] = set()
+    storage = lake._lake.storage
+    plain, storage.open = storage.open, lambda key: opened.add(key) or plain(key)  # type: ignore[method-assign]
+
+    def ours() -> Any:
+        return lake.bars(session, hours="all", engine="arrow")
+
+    def peer() -> Any:
+        found = ds.dataset(files, format="parquet", partitioning="hive")
+        return found.to_table(filter=ds.field("date") == str(session))
+
+    figure = _seconds(f"one session out of {count}", ours, "bare pyarrow.dataset", peer, None, runs)
+    assert opened == {f"processed/spy/date={session}/bars.parquet"}, opened
+    return [replace(figure, note="one file was opened")]
 
 
 def fill(url: str, folder: Path, days: Sequence[dt.date]) -> None:

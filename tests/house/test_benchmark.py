@@ -139,6 +139,11 @@ def test_reading_is_measured_of_sides_with_the_same_rows(url: str, tmp_path: Pat
     assert all(one.value > 0 for one in figures)
 
 
+def test_one_session_out_of_many_takes_one_file(url: str, tmp_path: Path) -> None:
+    (figure,) = research.one_session(url, tmp_path, dt.date(2020, 9, 29), SPARSE_ALONE[-1], runs=1)
+    assert (figure.name, figure.note) == ("one session out of 88", "one file was opened")
+
+
 @needs_postgres
 @pytest.mark.airflow
 def test_sessions_go_through_airflow_on_postgresql(url: str, open_folder: Path) -> None:

@@ -18,7 +18,7 @@ class _Numbers:
 
     def __init__(self, field: pa.Field, at_most: int) -> None:
         self._as_read = {pa.date32(): pa.int32()}.get(field.type, field.type)
-        self._values = np.empty(at_most, "float64" if pa.types.is_floating(field.type) else "int64")
+        self._values = _room(at_most, "float64" if pa.types.is_floating(field.type) else "int64")
         self._absent = np.empty(at_most, "bool") if field.name in NULLABLE_INTEGERS else None
 
     def put(self, first: int, column: pa.ChunkedArray) -> None:
@@ -33,6 +33,11 @@ class _Numbers:
         """The first ``count`` of them, as pandas holds the column."""
         values = self._values[:count]
         return values if self._absent is None else pd.arrays.IntegerArray(values, self._absent[:count])
+
+
+def _room(at_most: int, dtype: str) -> np.ndarray:
+    """Values that are not set yet, in Arrow's memory: what a table has let go is taken again without the system."""
+    return np.frombuffer(pa.allocate_buffer(at_most * 8), dtype)
 
 
 class _Dates(_Numbers):

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +18,8 @@ from marketlake.research.frequency import Bins, fold, within
 from marketlake.research.missing import fetching
 from marketlake.research.selection import Chosen, Subject
 from marketlake.research.tensor import SessionTensor
+from marketlake.research.threads import in_turn
+from marketlake.sessions import ALL_HOURS
 
 SESSION = "session"
 """A column beside those of the files: the session's date."""
@@ -49,7 +47,9 @@ def session_rows(subject: Subject, chosen: Chosen, cut: Cut) -> pa.Table:
     """One session's rows, ``timestamp`` (int64, Unix ms UTC) first, then the columns. Raises DamagedPartition."""
     hours = subject.lake.calendar.hours(chosen.session)
     first_ms, end_ms = hours.window_ms(cut.window)
-    rows = within(_file_rows(subject, chosen, cut.of_file), first_ms, end_ms + cut.closing_print)
+    rows = _file_rows(subject, chosen, cut.of_file)
+    if cut.window != ALL_HOURS:
+        rows = within(rows, first_ms, end_ms + cut.closing_print)
     if cut.step_ms not in {None, cut.bar_ms}:
         rows = fold(rows, Bins.of(hours, cut.window, cut.step_ms, closing_print=cut.closing_print))
     elif cut.closing_print:
@@ -64,18 +64,8 @@ def session_rows(subject: Subject, chosen: Chosen, cut: Cut) -> pa.Table:
 
 def bars_of(subject: Subject, chosen: Sequence[Chosen], cut: Cut, engine: str) -> Any:
     """The rows of all of them, ascending, as an engine has them."""
-    tables = _in_turn(lambda one: session_rows(subject, one, cut), chosen, _workers(subject))
+    tables = in_turn(lambda one: session_rows(subject, one, cut), chosen, subject.workers)
     return as_asked(tables, schema_of(subject, cut), sum(one.certificate.rows for one in chosen), engine)
-
-
-def _in_turn(read: Callable[[Chosen], pa.Table], chosen: Sequence[Chosen], workers: int) -> Iterator[pa.Table]:
-    """What is read of each, in their order, by several threads that are never far ahead of who takes it."""
-    with ThreadPoolExecutor(workers) as readers:
-        left = iter(chosen)
-        ahead = deque(readers.submit(read, one) for one in islice(left, 2 * workers))
-        while ahead:
-            yield ahead.popleft().result()
-            ahead.extend(readers.submit(read, one) for one in islice(left, 1))
 
 
 def tensor_of(
@@ -91,13 +81,8 @@ def tensor_of(
         step_ms=cut.step_ms or cut.bar_ms,
         fill=fill,
         dtype=dtype,
-        readers=_workers(subject),
+        readers=subject.workers,
     )
-
-
-def _workers(subject: Subject) -> int:
-    """How many sessions are read at once: decoding is bound by the processors."""
-    return min(subject.store.storage.readers, os.cpu_count() or 1)
 
 
 def schema_of(subject: Subject, cut: Cut) -> pa.Schema:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from marketlake.errors import BadArgument, InvalidBars
 from marketlake.research.fill import Floats, StepRows
 from marketlake.research.tensor_arrays import TensorArrays
 from marketlake.research.tensor_grid import Positions, TensorGrid
+from marketlake.research.threads import in_turn
 
 
 class SessionRows(Protocol):
@@ -50,9 +50,8 @@ def _for_each(act: Callable[[int], None], positions: range, readers: int) -> Non
         for position in positions:
             act(position)
         return
-    with ThreadPoolExecutor(readers) as pool:
-        for _ in pool.map(act, positions):
-            pass
+    for _ in in_turn(act, positions, readers):
+        pass
 
 
 def _place(rows: pa.Table, grid: TensorGrid, position: int, arrays: TensorArrays) -> None:
