@@ -32,6 +32,7 @@ from seconds import kept_by, spy
 
 COLUMNS = ["open", "high", "low", "close", "volume", "vwap", "transactions", "volume_exact"]
 FIELDS = ["open", "high", "low", "close", "volume"]
+FILL: dict[str, Any] = dict.fromkeys(FIELDS, "ffill") | {"volume": "zero"}
 _GRID_S = 23_400
 
 
@@ -110,7 +111,7 @@ def _seconds(
 
 def _tensor(lake: Any, files: Path, days: Sequence[dt.date], runs: int) -> Figure:
     def ours() -> np.ndarray:
-        values: np.ndarray = lake.tensor(days[0], days[-1], fields=FIELDS, step="1s", dtype="float64").values
+        values: np.ndarray = lake.tensor(days[0], days[-1], fields=FIELDS, step="1s", fill=FILL, dtype="float64").values
         return values
 
     def peer() -> np.ndarray:
@@ -127,7 +128,9 @@ def _reindexed(file: Path, day: dt.date) -> np.ndarray:
     frame = pd.read_parquet(file, columns=["timestamp", *FIELDS], partitioning=None)
     frame.index = pd.to_datetime(frame.pop("timestamp"), unit="ms", utc=True).dt.tz_convert("America/New_York")
     opens = pd.Timestamp(day, tz="America/New_York") + pd.Timedelta(hours=9, minutes=30)
-    return frame.reindex(pd.date_range(opens, periods=_GRID_S, freq="s")).to_numpy("float64")
+    grid = frame.reindex(pd.date_range(opens, periods=_GRID_S, freq="s"))
+    prices, volume = grid[FIELDS[:-1]].ffill(), grid[FIELDS[-1]].fillna(0)
+    return prices.assign(volume=volume).to_numpy("float64")
 
 
 def _memory(folder: Path, days: Sequence[dt.date], engine: str) -> Figure:

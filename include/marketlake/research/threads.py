@@ -20,10 +20,12 @@ def in_turn(act: Callable[[Item], Result], items: Sequence[Item], workers: int) 
     The first error ends it; every thread has ended when the iterator has.
     """
 
-    def some(start: int) -> list[Result]:
-        return [act(item) for item in items[start : start + _AT_ONCE]]
+    at_once = max(1, min(_AT_ONCE, len(items) // workers))
 
-    starts = iter(range(0, len(items), _AT_ONCE))
+    def some(start: int) -> list[Result]:
+        return [act(item) for item in items[start : start + at_once]]
+
+    starts = iter(range(0, len(items), at_once))
     with ThreadPoolExecutor(workers) as threads:
         ahead: deque[Future[list[Result]]] = deque()
         for start in starts:
