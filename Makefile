@@ -17,7 +17,7 @@ JOBS ?= 3
 VENV := .venv
 LOG := .venv.log
 UV := $(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python
-COMPILE := $(VENV)/bin/uv pip compile --quiet --upgrade pyproject.toml --extra airflow --universal \
+COMPILE := $(VENV)/bin/uv pip compile --quiet --upgrade --universal \
 	--python-version 3.11 --generate-hashes --no-header --no-annotate
 RUN := $(VENV)/bin/python -m local_airflow
 
@@ -26,7 +26,7 @@ ifneq ($(wildcard $(VENV)/.uv),)
 ifneq ($(shell $(VENV)/bin/python -c 'print(1)' 2>/dev/null),1)
 $(shell rm -f $(VENV)/.uv)
 else ifneq ($(shell cat $(VENV)/.runtime 2>/dev/null),$(CURDIR))
-$(shell rm -f $(VENV)/.runtime $(VENV)/.development)
+$(shell rm -f $(VENV)/.runtime $(VENV)/.development $(VENV)/.notebook)
 endif
 endif
 
@@ -42,7 +42,7 @@ $(foreach flag,REFETCH KEEP DEMO,$(if $(filter-out 0 1 no yes false true,$($(fla
 $(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar sign, which the programs that install \
   packages take for a variable: move or rename it))
 
-.PHONY: help demo backfill dates verify up down airflow env test bench check audit-dependencies lock readme
+.PHONY: help demo backfill dates verify up down airflow notebook env test bench check audit-dependencies lock readme
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ down: $(VENV)/.runtime ## end the Airflow of this checkout, and a demo that was 
 airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders of this checkout
 	@$(RUN) airflow $(ARGS)
 
+notebook: $(VENV)/.notebook ## [ARGS=--no-browser]: JupyterLab with a first look at your lake, or else the demo's, on this machine only
+	@$(RUN) notebook -- $(ARGS)
+
 env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
 	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo)
 
@@ -90,8 +93,9 @@ readme: $(VENV)/.development ## write the generated tables of README and docs an
 	@$(VENV)/bin/python tests/support/doc_tables.py
 
 lock: $(VENV)/.development ## resolve the dependencies anew and pin them with hashes
-	@$(COMPILE) -o requirements.txt
-	@$(COMPILE) --group dev -c requirements.txt -o .ci/requirements-dev.txt
+	@$(COMPILE) pyproject.toml --extra airflow -o requirements.txt
+	@$(COMPILE) pyproject.toml --extra airflow --group dev -c requirements.txt -o .ci/requirements-dev.txt
+	@$(COMPILE) --group notebook -c requirements.txt -c .ci/requirements-dev.txt -o .ci/requirements-notebook.txt
 
 $(VENV)/.uv: .ci/requirements-uv.txt
 	@[ -w . ] || { echo "$$(pwd -P) cannot be written: clone the repository to where you may write." >&2; exit 1; }
@@ -111,4 +115,9 @@ $(VENV)/.runtime: $(VENV)/.uv requirements.txt pyproject.toml
 
 $(VENV)/.development: $(VENV)/.runtime .ci/requirements-dev.txt
 	@$(call install,$(UV) --compile-bytecode --require-hashes -r .ci/requirements-dev.txt)
+	@rm -f $(LOG); touch $@
+
+$(VENV)/.notebook: $(VENV)/.runtime .ci/requirements-notebook.txt
+	@echo "installing JupyterLab into $(VENV) ..."
+	@$(call install,$(UV) --compile-bytecode --require-hashes -r .ci/requirements-notebook.txt)
 	@rm -f $(LOG); touch $@

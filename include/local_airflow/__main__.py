@@ -1,4 +1,4 @@
-"""``python -m local_airflow demo|up|down|backfill|airflow``: what ``make`` calls; and the keeper that ``up`` starts."""
+"""``python -m local_airflow demo|up|down|backfill|airflow|notebook``: what ``make`` calls; and the keeper of ``up``."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     filling.add_argument("--refetch", action="store_true")
     commands.add_parser("keep")
     commands.add_parser("airflow").add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("notebook").add_argument("arguments", nargs="*", help="of JupyterLab, after --")
     return parser.parse_args()
 
 
@@ -58,6 +59,10 @@ def _run() -> int:
         return keeper.keep()
     if given.command == "airflow":
         airflow(given.arguments)
+    if given.command == "notebook":
+        from local_airflow import notebook
+
+        return notebook.run(given.arguments)
     if given.command in {"backfill", "up"}:  # before anything is created; a demo goes by no proxy
         proxies.require_usable(settings.environment())
     from local_airflow import up

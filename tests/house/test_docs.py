@@ -92,6 +92,15 @@ def test_the_readme_is_for_a_newcomer_and_short() -> None:
     assert len(READ["README.md"].splitlines()) <= 130
 
 
+def test_every_picture_is_there_small_and_told_in_words() -> None:
+    shown = {(name, *found) for name in READ for found in re.findall(r"!\[([^]]*)\]\(([^)]+)\)", READ[name])}
+    assert ("README.md", "docs/pictures/intraday_volume.png") in {(name, path) for name, _, path in shown}
+    assert {words for _, words, _ in shown if len(words.split()) < 8} == set()
+    files = {((PROJECT / name).parent / path).resolve() for name, _, path in shown}
+    assert files == {path.resolve() for path in (PROJECT / "docs" / "pictures").iterdir()}
+    assert [path.name for path in files if path.stat().st_size > 60_000 or path.read_bytes()[1:4] != b"PNG"] == []
+
+
 def test_there_is_a_page_for_everything_and_the_readme_links_each() -> None:
     named = {
         "CONTRIBUTING", "SECURITY", "architecture", "configuration", "containers", "data", "operations", "performance",

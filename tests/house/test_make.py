@@ -134,6 +134,14 @@ def test_an_environment_whose_python_is_gone_is_begun_anew(checkout: Path) -> No
     assert "installing into .venv ..." in done.stdout
 
 
+def test_what_the_notebook_needs_is_installed_by_itself_and_once(checkout: Path) -> None:
+    told = pretended(checkout, str(checkout))
+    for _ in range(2):
+        make(checkout, ".venv/.notebook")
+        (asked,) = told.read_text().splitlines()
+    assert "--require-hashes -r .ci/requirements-notebook.txt" in asked
+
+
 @pytest.mark.parametrize(("moved", "installs"), [(False, 0), (True, 2)])
 def test_a_checkout_that_was_moved_is_installed_where_it_is_now(checkout: Path, moved: bool, installs: int) -> None:
     told = pretended(checkout, "/another/place" if moved else str(checkout))

@@ -9,12 +9,21 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import Literal
 
 from marketlake.errors import BadArgument, EngineMissing
+from marketlake.partitions.certificate import State
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
 
 Day = dt.date | str
 """A session: a date, or ``"2024-06-03"``. As a bound of a range a month or a year, too: ``"2024-06"``, ``"2024"``."""
+
+Engine = Literal["pandas", "polars", "arrow"]
+Missing = Literal["raise", "skip"]
+Window = Literal["regular", "extended", "all"]
+
+TAKEN: tuple[str, ...] = (State.COMPLETE, State.SUSPECT)
+"""The states of a session that are read unless others are asked for."""
 
 _PERIOD = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?")
 

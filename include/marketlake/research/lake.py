@@ -12,9 +12,8 @@ from numpy.typing import DTypeLike
 
 from marketlake.dataset_names import SECOND_BARS
 from marketlake.lake import Lake
-from marketlake.partitions.certificate import State
 from marketlake.research import frames
-from marketlake.research.arguments import Day, day, one_of
+from marketlake.research.arguments import TAKEN, Day, Engine, Missing, Window, day, one_of
 from marketlake.research.engines import ENGINES
 from marketlake.research.fill import Fill
 from marketlake.research.history import History
@@ -26,13 +25,6 @@ from marketlake.research.reading import bars_of, tensor_of
 from marketlake.research.sql import connect
 from marketlake.research.tensor import SessionTensor
 from marketlake.sessions import REGULAR_HOURS
-
-Engine = Literal["pandas", "polars", "arrow"]
-Missing = Literal["raise", "skip"]
-Window = Literal["regular", "extended", "all"]
-
-TAKEN: tuple[str, ...] = (State.COMPLETE, State.SUSPECT)
-"""The states of a session that are read unless others are asked for."""
 
 
 def open_lake(root: str | Path | None = None) -> ResearchLake:
@@ -53,8 +45,7 @@ class ResearchLake:
 
     Dates are sessions (trading days of the XNYS calendar), both ends included: a ``datetime.date``, ``"2024-06-03"``,
     and of a range also a month ``"2024-06"`` or a year ``"2024"``. ``dataset`` is ``second_bars`` or ``minute_bars``.
-    Whatever is asked for wrongly raises BadArgument (a ValueError): one line with the argument, its value and what is
-    allowed.
+    A wrong argument raises BadArgument (a ValueError): one line with its name, its value and what is allowed.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -87,11 +78,10 @@ class ResearchLake:
     ) -> Any:
         """The bars of every session from ``start`` to ``end``, ascending by time.
 
-        ``end``: by default the end of the period that ``start`` names. ``columns``: by default every column but
-        ``ticker``; ``session`` (its date) can be asked for, too. ``engine`` gives a ``pandas.DataFrame`` indexed by
-        New York time, a ``polars.DataFrame`` or a ``pyarrow.Table`` with a zoned ``timestamp``, which is the start of
-        the bar; rows, order and types are those of one table, see ``marketlake.research.engines``. Prices are in USD,
-        unadjusted unless the lake says otherwise; a second without a trade has no row.
+        ``end``: by default where the period of ``start`` ends. ``columns``: by default all but ``ticker``; ``session``,
+        its date, is one more. ``engine``: a ``pandas.DataFrame`` indexed by New York time, or the same rows as a
+        ``polars.DataFrame`` or ``pyarrow.Table`` with a zoned ``timestamp``, the start of the bar; for the types see
+        ``marketlake.research.engines``. Prices: USD, unadjusted unless the lake says so; no trade in a second, no row.
 
         ``hours``: ``regular`` is [09:30, 16:00), or [09:30, 13:00) on an early close; ``extended`` [04:00, 20:00);
         ``all`` the whole New York day. The bar that starts when regular hours end, the closing print, is not in them;
@@ -99,12 +89,10 @@ class ResearchLake:
         ``"1min"``, ``"30min"``, ``"1h"``, ``"1d"``; first, max, min, last and sums, vwap weighted by the exact volume.
         Bins begin at the regular open, are labelled by their start and never cross a session; empty ones are absent.
 
-        ``as_of`` (with a zone) reads what the lake held at that time, ``manifest`` exactly the rows that ``manifest()``
-        noted, superseded or not.
-
-        No session is passed over in silence: one that is missing, or in a state other than ``states`` (``complete``,
-        ``suspect``, ``provisional``), raises SessionsMissing, whose ``sessions`` are all of them; ``missing="skip"``
-        warns with the same text. Raises DamagedPartition for a file that cannot be read, and EngineMissing.
+        ``as_of`` (with a zone) reads what the lake held then, ``manifest`` exactly the rows that ``manifest()`` noted,
+        superseded or not. No session is passed over in silence: those that are missing or in none of ``states``
+        (``complete``, ``suspect``, ``provisional``) raise SessionsMissing, which has all, or with ``missing="skip"``
+        are a warning with its text. Raises DamagedPartition for a file that cannot be read, and EngineMissing.
 
         >>> lake.bars("2024-11-29", columns=["close", "volume"], frequency="1h").shape
         (4, 2)
@@ -209,6 +197,14 @@ class ResearchLake:
         question = Question(subject_of(self._lake, ticker, dataset), as_of, None, missing, states)
         first, last = question.bounds(start, end)
         return written(question.subject, first, last, question.chosen(start, end))
+
+    def sessions(self, ticker: str = "SPY", *, dataset: str = SECOND_BARS) -> list[dt.date]:
+        """The sessions that are held, complete or suspect, ascending: of each, ``bars`` gives rows. Reads footers.
+
+        >>> lake.sessions()[0]
+        datetime.date(2024, 11, 25)
+        """
+        return Question(subject_of(self._lake, ticker, dataset), states=TAKEN).held()
 
     def coverage(
         self, start: Day, end: Day | None = None, ticker: str = "SPY", *, dataset: str = SECOND_BARS

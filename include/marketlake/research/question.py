@@ -83,6 +83,12 @@ class Question:
         at = moment("as_of", self.as_of) if self.as_of is not None else None
         return self.subject.find(sessions, (lambda session: self.subject.as_of(session, at)) if at else None)
 
+    def held(self) -> list[dt.date]:
+        """Every session that the lake holds in one of ``states``, ascending."""
+        states = some_of("states", self.states, _STATES)
+        present = sorted(self.subject.store.partitions.present(self.subject.ticker))
+        return [one.session for one in self.subject.find(present) if self.subject.takes(one, states)]
+
     def chosen(self, start: object, end: object) -> list[Chosen]:
         """The files to read, ascending. What cannot be given raises SessionsMissing, or warns: see ``missing``."""
         missing = one_of("missing", self.missing, (absence.RAISE, absence.SKIP))

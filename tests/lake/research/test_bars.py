@@ -251,6 +251,27 @@ def test_a_provisional_session_is_given_to_those_who_ask_for_it(ground: Ground) 
     assert found["session"].nunique() == 2
 
 
+def test_the_sessions_of_a_lake_are_those_that_it_gives_rows_of(ground: Ground) -> None:
+    assert ground.lake.sessions() == MADE_UP
+    today = dt.datetime(2024, 12, 4, 22, tzinfo=dt.UTC)
+    ground.simulator.now_s = today.timestamp
+    lake = Lake(ground.written.settings, now=lambda: today)
+    key = SECOND_BARS.spec.key("SPY", dt.date(2024, 12, 4))
+    ingest(lake, SECOND_BARS, key, a_client(lake, []), allow_provisional=True)
+    ground.partition(EARLY).unlink()
+    pd.read_parquet(ground.partition(WEDNESDAY), partitioning=None).to_parquet(ground.partition(WEDNESDAY))
+    held = [one for one in MADE_UP if one not in (WEDNESDAY, EARLY)]
+    assert ground.lake.sessions() == ground.lake.sessions("spy") == held
+    assert [len(ground.lake.bars(session)) for session in held] == [390] * 4
+
+
+def test_the_sessions_of_what_a_lake_lacks_are_an_error_and_no_empty_list(ground: Ground) -> None:
+    with pytest.raises(BadArgument, match="ticker='QQQ' is none of SPY"):
+        ground.lake.sessions("QQQ")
+    with pytest.raises(BadArgument, match="holds nothing of it yet"):
+        ground.lake.sessions(dataset="minute_bars")
+
+
 def test_a_file_without_a_certificate_is_not_passed_over(ground: Ground) -> None:
     pd.read_parquet(ground.partition(WEDNESDAY), partitioning=None).to_parquet(ground.partition(WEDNESDAY))
     with pytest.raises(SessionsMissing, match=r"without a certificate 2024-11-27\. Fetch .*TO=2024-11-27 REFETCH=1"):
