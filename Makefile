@@ -75,7 +75,7 @@ env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .e
 	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo)
 
 test: $(VENV)/.development ## [JOBS=3 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
-	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5 --cov --cov-report=term $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5 --cov --cov-report=term $(ARGS)
 
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
 	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins:$$here/tests/support" "$$here/$(VENV)/bin/python" -m benchmark $(CASES)

@@ -46,6 +46,11 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
     )
 
 
+def fetching_any() -> str:
+    """The command that fetches sessions, whichever those are to be."""
+    return "make backfill FROM=... TO=..." if in_a_checkout() else "airflow backfill create"
+
+
 def _variable(dataset: str) -> str:
     """The variable with a dataset's tickers."""
     return "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"

@@ -80,10 +80,6 @@ def _is_lake(lake: Lake) -> bool:
 def _remedy(root: str | Path | None) -> str:
     if root is None:
         return (
-            f"fetch a session, with  {_first_command()}  , or name the folder of a lake, as in open_lake('.demo/data')."
+            f"fetch a session, with  {commands.fetching_any()}  , or name the folder of a lake, as in open_lake('.demo/data')."
         )
     return "give the folder in which processed/ lies, such as 'data', or nothing for the lake of the settings."
-
-
-def _first_command() -> str:
-    return "make backfill FROM=… TO=…" if commands.in_a_checkout() else "airflow backfill create"

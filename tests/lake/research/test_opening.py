@@ -58,7 +58,7 @@ def test_without_the_lake_of_the_settings_the_command_that_fills_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "data"))
-    with pytest.raises(BadArgument, match=r"is no folder: fetch a session, with  make backfill FROM=… TO=…  , or name"):
+    with pytest.raises(BadArgument, match=r"is no folder: fetch a session, with  make backfill FROM=... TO=...  , or name"):
         open_lake()
 
 
