@@ -140,6 +140,11 @@ class SessionCalendar:
         within = days[bisect_left(days, start) : bisect_right(days, end)]
         return [day for day in within if day not in self._closures]
 
+    @property
+    def last(self) -> dt.date:
+        """The last date of the calendar: the end of the year after ``today``."""
+        return dt.date(self._schedule.days[-1].year, 12, 31)
+
     def is_session(self, day: dt.date) -> bool:
         """Whether the exchange traded on that date."""
         return day in self._schedule.regular_ms and day not in self._closures

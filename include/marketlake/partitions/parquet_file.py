@@ -53,6 +53,8 @@ def certified_columns(file: BinaryIO, columns: list[str]) -> tuple[Certificate |
         opened = _opened(pa.PythonFile(file))
         metadata = opened.metadata.metadata or {}
         certificate = Certificate.decode(metadata[CERTIFICATE_KEY]) if CERTIFICATE_KEY in metadata else None
+        if certificate is not None and certificate.rows != opened.metadata.num_rows:
+            raise ValueError(f"it has {opened.metadata.num_rows} rows, its certificate is of {certificate.rows}")
         return certificate, opened.read(columns, use_threads=False).replace_schema_metadata(None).select(columns)
     except (pa.ArrowException, OSError, ValueError, KeyError, msgspec.DecodeError) as exc:
         raise _no_table(exc) from exc

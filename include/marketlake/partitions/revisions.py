@@ -73,16 +73,46 @@ class Revisions:
     def read_as_of(self, ticker: str, session: dt.date, at: dt.datetime) -> pa.Table | None:
         """The rows that ``processed/`` held at a time; None if it held none yet.
 
-        ``at`` needs a zone. Raises ValueError without one, and DamagedPartition as ``read_revision`` does.
+        ``at`` needs a zone. Raises ValueError without one, and NoSuchRevision and DamagedPartition as ``stood`` and
+        ``read_revision`` do.
         """
         if at.tzinfo is None:
             raise ValueError(f"{at} has no zone: give one, such as datetime.timezone.utc")
-        standing = [
-            revision
-            for revision in self.list_revisions(ticker, session)
-            if revision.published_at is not None and revision.published_at <= at
+        key = self._partitions.spec.key(ticker, session)
+        revision = self.stood(key, at)
+        return self._rows(key, revision) if revision else None
+
+    def stood(self, key: PartitionKey, at: dt.datetime) -> Revision | None:
+        """The revision that ``processed/`` held at a time, by its footer; None if it held none yet.
+
+        Raises NoSuchRevision if that one is no longer kept, or cannot be told: one stood until the next was published.
+        """
+        known = self._footers(key)
+        before = [one for one in known if one.published_at is not None and one.published_at <= at]
+        if not before:
+            if not known or (known[0].number == 1 and known[0].certificate is not None):
+                return None
+            raise self._gone(key, at)
+        last, after = before[-1], known[known.index(before[-1]) + 1 :]
+        if last.newest or (after and after[0].number == last.number + 1 and after[0].certificate is not None):
+            return last
+        raise self._gone(key, at)
+
+    def _footers(self, key: PartitionKey) -> list[Revision]:
+        """Every revision that is kept, and the newest, ascending, by their footers."""
+        held = self._partitions.certificate(key)
+        kept = [
+            Revision(number, newest=False, certificate=self._kept_certificate(key, number))
+            for number in self._partitions.kept_revisions(key)
+            if held is None or number != held.revision
         ]
-        return self._rows(self._partitions.spec.key(ticker, session), standing[-1]) if standing else None
+        return [*kept, Revision(held.revision, newest=True, certificate=held)] if held else kept
+
+    def _gone(self, key: PartitionKey, at: dt.datetime) -> NoSuchRevision:
+        return NoSuchRevision(
+            f"{key}: the rows that stood at {at} are no longer kept, or their file cannot be read. Take"
+            f" {revision_path(key, 1).rpartition('/')[0]}/ from a backup."
+        )
 
     def kept_certificates(self, key: PartitionKey) -> list[tuple[str, Certificate | None]]:
         """Each superseded file of a session, ascending by revision, with the certificate in its footer; None if that

@@ -11,6 +11,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Literal
 
+import numpy as np
+
 from marketlake.errors import BadArgument, EngineMissing
 from marketlake.partitions.certificate import State
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
@@ -89,11 +91,13 @@ def engine(name: str) -> ModuleType:
 
 def period(argument: str, value: object) -> tuple[dt.date, dt.date]:
     """The first and the last date of a day, a month or a year. Raises BadArgument."""
-    if isinstance(value, dt.datetime):
+    if isinstance(value, np.datetime64):
+        value = value.item()
+    if isinstance(value, dt.datetime) and value == value:  # NaT is not  # noqa: PLR0124
         if value.time() != dt.time(0) or str(value.tzinfo) not in {"None", str(NEW_YORK)}:
             raise BadArgument(f"{argument}={value} is a moment, and a session is a date: give YYYY-MM-DD.")
         value = value.date()
-    if isinstance(value, dt.date):
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value, value
     match = _PERIOD.fullmatch(value) if isinstance(value, str) else None
     try:

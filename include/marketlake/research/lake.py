@@ -13,18 +13,17 @@ from numpy.typing import DTypeLike
 from marketlake.dataset_names import SECOND_BARS
 from marketlake.lake import Lake
 from marketlake.research import frames
-from marketlake.research.arguments import TAKEN, Day, Engine, Missing, Window, day, one_of
+from marketlake.research.arguments import TAKEN, Day, Engine, Missing, Window, day, days, one_of
 from marketlake.research.engines import ENGINES
 from marketlake.research.fill import Fill
 from marketlake.research.history import History
 from marketlake.research.lazily import SCANNED_BY, scan
 from marketlake.research.manifest import written
 from marketlake.research.opening import opened, source_of, summary
-from marketlake.research.question import Question, cut_of, subject_of
+from marketlake.research.question import Question, cut_of, grid_of, subject_of
 from marketlake.research.reading import bars_of, tensor_of
 from marketlake.research.sql import connect
 from marketlake.research.tensor import SessionTensor
-from marketlake.sessions import REGULAR_HOURS
 
 
 def open_lake(root: str | Path | None = None) -> ResearchLake:
@@ -117,8 +116,9 @@ class ResearchLake:
     ) -> Any:
         """The files of the same sessions, read when they are asked: a ``pyarrow.dataset.Dataset``, or a LazyFrame.
 
-        Their rows are as they lie, all hours, ``timestamp`` in Unix ms UTC, with a ``date`` by which whole files are
-        left out. A file that is replaced meanwhile is read as it is then. Arguments and errors as of ``bars``.
+        Their rows are as they lie, all hours, ``timestamp`` in Unix ms UTC, and a ``date`` that leaves out whole files.
+        A file that is replaced meanwhile is read as it is then, also with ``manifest`` and ``as_of``; Polars does not
+        hold pages against their checksums, as ``bars`` and Arrow do. Arguments and errors as of ``bars``.
 
         >>> lake.scan("2024-11-25", "2024-11-29").count_rows()
         1380
@@ -130,10 +130,11 @@ class ResearchLake:
     def duckdb(self) -> Any:
         """A DuckDB connection in memory, with a view for each dataset that is held, and two tables.
 
-        A view (``second_bars``, ``minute_bars``) reads the files when it is asked: ``time`` (timestamp with zone, the
-        start of the bar), ``session`` (date), and their columns, all hours. ``sessions``: ``session``, regular
-        ``open`` and ``close``, ``early_close``, from 2003-09-10 to today. ``certificates``: a row a session that is
-        held, when the connection was made. Raises EngineMissing without DuckDB.
+        A view (``second_bars``, ``minute_bars``) is of the sessions that were complete or suspect when the connection
+        was made: ``time`` (timestamp with zone, the start of the bar), ``session`` (date), and the columns of their
+        files, all hours. ``sessions``: ``session``, regular ``open`` and ``close``, ``early_close``, from 2003-09-10 to
+        today. ``certificates``: a row a session that had one. DuckDB does not hold pages against their checksums, as
+        ``bars`` does. Raises EngineMissing without DuckDB.
 
         >>> query = "select count(*) from second_bars join sessions using (session) where early_close"
         >>> lake.duckdb().sql(query).fetchall()
@@ -147,8 +148,8 @@ class ResearchLake:
         end: Day | None = None,
         ticker: str = "SPY",
         *,
-        fields: Sequence[str] = ("close", "volume"),
-        step: str = "1s",
+        fields: Sequence[str] | str = ("close", "volume"),
+        step: str | None = None,
         fill: Fill | Mapping[str, Fill] = "nan",
         closing_print: bool = False,
         dtype: DTypeLike = "float32",
@@ -160,16 +161,16 @@ class ResearchLake:
     ) -> SessionTensor:
         """Regular hours of the sessions as arrays, sessions × steps × fields: see ``SessionTensor``.
 
-        ``fields``: columns of numbers; ``step``: as ``frequency`` of ``bars``; ``fill``: what stands in a step in
-        which nothing traded, ``nan``, ``ffill`` (the last value of the session so far, never one from the future) or
-        ``zero``, one word or one by field. Files are read when ``values`` is first looked at. Other arguments and
-        errors as of ``bars``.
+        ``fields``: columns of numbers; ``step``: as ``frequency``, else the bars' own length; ``fill``: what stands in
+        a step in which nothing traded, ``nan``, ``ffill`` (the last value of the session so far, never one from the
+        future) or ``zero``, one word or one by field; ``dtype``: ``float32`` (shares to 16,777,216 are exact) or
+        ``float64``. Files are read when ``values`` is first looked at. Other arguments and errors as of ``bars``.
 
         >>> lake.tensor("2024-11-29", fields=["close"], step="1min", fill="ffill").values.shape
         (1, 210, 1)
         """
         question = Question(subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
-        cut = cut_of(question.subject, fields, REGULAR_HOURS, step, closing_print=closing_print)
+        cut = grid_of(question.subject, fields, step, closing_print=closing_print)
         return tensor_of(question.subject, question.chosen(start, end), cut, fill, dtype)
 
     def manifest(
@@ -195,8 +196,7 @@ class ResearchLake:
         210
         """
         question = Question(subject_of(self._lake, ticker, dataset), as_of, None, missing, states)
-        first, last = question.bounds(start, end)
-        return written(question.subject, first, last, question.chosen(start, end))
+        return written(question.subject, *days(start, end), question.chosen(start, end))
 
     def sessions(self, ticker: str = "SPY", *, dataset: str = SECOND_BARS) -> list[dt.date]:
         """The sessions that are held, complete or suspect, ascending: of each, ``bars`` gives rows. Reads footers.

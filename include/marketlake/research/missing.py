@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from marketlake import commands, settings
 from marketlake.errors import SessionsMissing
 from marketlake.partitions.certificate import State
-from marketlake.research.selection import UNPROVEN, Found, Subject
+from marketlake.research.selection import GONE, MISSING, UNPROVEN, UNREADABLE, Found, Subject
 
 RAISE, SKIP = "raise", "skip"
 _SPELLED_OUT = 20
+_TO_FETCH = (MISSING, UNPROVEN, UNREADABLE, State.PROVISIONAL)
 
 
 def tell(subject: Subject, lacking: Sequence[Found], expected: int, missing: str) -> None:
@@ -40,11 +41,10 @@ def require_rows(subject: Subject, gone: Sequence[dt.date]) -> None:
 
 
 def _text(subject: Subject, lacking: Sequence[Found], expected: int) -> str:
-    first, last = lacking[0].session, lacking[-1].session
     listed = _by_state(lacking)
     return (
         f"{subject.title}: {len(lacking)} of {expected} sessions cannot be given: {listed}."
-        f" {_remedy(subject, lacking, first, last)} missing='skip' gives the others, with this as a warning."
+        f" {_remedy(subject, lacking)}missing='skip' gives the others, with this as a warning."
     )
 
 
@@ -63,16 +63,19 @@ def _listed(words: Iterable[str]) -> str:
     return ", ".join(every[:_SPELLED_OUT]) + (f" and {more} more" if more > 0 else "")
 
 
-def _remedy(subject: Subject, lacking: Sequence[Found], first: dt.date, last: dt.date) -> str:
+def _remedy(subject: Subject, lacking: Sequence[Found]) -> str:
     """What to do about it: fetch what is not there, ask for what is."""
     words = []
-    if any(found.certificate is None or found.state == State.PROVISIONAL for found in lacking):
-        again = any(found.certificate is not None or found.state == UNPROVEN for found in lacking)
-        words.append(f"Fetch what is final:  {fetching(subject, first, last, again=again)}  .")
-    there = sorted({found.state for found in lacking if found.certificate is not None})
+    absent = [one for one in lacking if one.state in _TO_FETCH]
+    if absent:
+        again = any(one.state != MISSING for one in absent)
+        words.append(f"Fetch them:  {fetching(subject, absent[0].session, absent[-1].session, again=again)}  .")
+    there = sorted({str(one.state) for one in lacking if one.certificate is not None})
     if there:
-        words.append(f"To take what is held: states=(…, {', '.join(map(repr, map(str, there)))}).")
-    return " ".join(words)
+        words.append(f"To take what is held: states=(…, {', '.join(map(repr, there))}).")
+    if any(one.state == GONE for one in lacking):
+        words.append("Take revisions/ from a backup.")
+    return " ".join([*words, ""])
 
 
 def fetching(subject: Subject, first: dt.date, last: dt.date, *, again: bool) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from marketlake import commands, settings
 from marketlake.datasets import DATASETS
-from marketlake.errors import BadArgument
+from marketlake.errors import BadArgument, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
 from marketlake.partitions.lake_file import LAKE_FILE, recorded_kind
@@ -15,26 +15,37 @@ from marketlake.paths import expanded
 from marketlake.polygon.hosts import source_kind
 from marketlake.research.selection import Subject
 from marketlake.rows.bars import SECONDS
+from marketlake.settings import Settings
+
+_PREFIXES = {dataset.spec.prefix for dataset in DATASETS.values()} - {""}
 
 
 def opened(root: str | Path | None) -> Lake:
     """The lake below ``root``, from the current folder on; None: that of the settings. Raises BadArgument."""
     configured = settings.load()
     if root is not None:
-        folder = _folder(root)
-        storage = configured.storage.model_copy(update={"root": folder})
-        configured = configured.model_copy(update={"storage": storage})
+        configured = _at(configured, _folder(root))
     lake = Lake(configured)
     if not lake.storage.root.is_dir():
         raise BadArgument(f"root={str(lake.storage.root)!r} is no folder: {_remedy(root)}")
+    if lake.storage.root.name in _PREFIXES and _is_lake(Lake(_at(configured, lake.storage.root.parent))):
+        parent = str(lake.storage.root.parent)
+        raise BadArgument(f"root={str(lake.storage.root)!r} is a dataset's folder within a lake: give {parent!r}.")
     if not _is_lake(lake):
         raise BadArgument(f"root={str(lake.storage.root)!r} holds no lake, no {PROCESSED}/ in it: {_remedy(root)}")
     return lake
 
 
+def _at(configured: Settings, root: Path) -> Settings:
+    return configured.model_copy(update={"storage": configured.storage.model_copy(update={"root": root})})
+
+
 def source_of(lake: Lake) -> str:
     """Whose bars a lake holds: "the vendor", or the host that served them; "nobody" of an empty one."""
-    recorded = recorded_kind(lake.storage)
+    try:
+        recorded = recorded_kind(lake.storage)
+    except StorageError:
+        return f"nobody knows whom ({LAKE_FILE} cannot be read)"
     if recorded is not None:
         return recorded.source
     partitions = lake.store(SECONDS).partitions  # an earlier version wrote no lake.json, and had no other dataset
@@ -79,7 +90,6 @@ def _is_lake(lake: Lake) -> bool:
 
 def _remedy(root: str | Path | None) -> str:
     if root is None:
-        return (
-            f"fetch a session, with  {commands.fetching_any()}  , or name the folder of a lake, as in open_lake('.demo/data')."
-        )
+        command = commands.fetching_any()
+        return f"fetch a session, with  {command}  , or name the folder of a lake, as in open_lake('.demo/data')."
     return "give the folder in which processed/ lies, such as 'data', or nothing for the lake of the settings."

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from marketlake.datasets import DATASETS
 from marketlake.errors import BadArgument
 from marketlake.lake import Lake
@@ -16,7 +18,7 @@ from marketlake.research.arguments import days, moment, one_of, some_of
 from marketlake.research.frequency import length_ms
 from marketlake.research.manifest import Manifest, understood
 from marketlake.research.reading import SESSION, Cut
-from marketlake.research.selection import MISSING, Chosen, Found, Subject
+from marketlake.research.selection import MISSING, NOT_NOTED, Chosen, Found, Subject
 from marketlake.rows.bars import SECONDS
 from marketlake.sessions import REGULAR_HOURS, WINDOWS
 
@@ -26,7 +28,8 @@ _STATES = [str(state) for state in State]
 def subject_of(lake: Lake, ticker: str, dataset: str) -> Subject:
     """One ticker of one dataset. Raises BadArgument if there is no such dataset, or the lake holds nothing of it."""
     chosen = DATASETS[one_of("dataset", dataset, DATASETS)]
-    held = lake.store(chosen.spec).partitions.tickers()
+    every = [Subject(lake, chosen, name) for name in lake.store(chosen.spec).partitions.tickers()]
+    held = [one.ticker for one in every if one.store.partitions.present(one.ticker)]
     if not held:
         raise BadArgument(f"dataset={dataset!r}: the lake at {lake.storage.where} holds nothing of it yet.")
     return Subject(lake, chosen, one_of("ticker", ticker.upper() if isinstance(ticker, str) else ticker, held))
@@ -45,14 +48,32 @@ def cut_of(
     wanted = [name for name in names if name != "ticker"] if columns is None else columns
     bar_ms = subject.spec.bar_ms
     step_ms = None if frequency is None else length_ms("frequency", frequency, bar_ms)
+    _require_fit(closing_print, hours, bar_ms)
+    chosen = some_of("columns", wanted, [*names, SESSION])
+    return Cut(chosen, one_of("hours", hours, WINDOWS), bar_ms, step_ms, closing_print)
+
+
+def grid_of(subject: Subject, fields: Sequence[str] | str, step: str | None, *, closing_print: bool) -> Cut:
+    """Which columns of numbers, on steps of which length: None, the bars' own. Raises BadArgument."""
+    schema, bar_ms = subject.spec.rows.schema, subject.spec.bar_ms
+    numbers = [one.name for one in schema if one.name != "timestamp" and not pa.types.is_string(one.type)]
+    given = [fields] if isinstance(fields, str) else fields
+    names = some_of("fields", given, numbers)
+    if len(names) != len(given):
+        raise BadArgument(f"fields={given!r} names one twice: give each once.")
+    _require_fit(closing_print, REGULAR_HOURS, bar_ms)
+    step_ms = bar_ms if step is None else length_ms("step", step, bar_ms)
+    return Cut(names, REGULAR_HOURS, bar_ms, step_ms, closing_print)
+
+
+def _require_fit(closing_print: object, hours: str, bar_ms: int) -> None:
+    if not isinstance(closing_print, bool):
+        raise BadArgument(f"closing_print={closing_print!r} is neither True nor False.")
     if closing_print and (hours != REGULAR_HOURS or bar_ms != SECONDS.bar_ms):
         raise BadArgument(
             "closing_print=True is of second bars in regular hours: it folds the second in which those end into their"
             " last bar. Leave it out."
         )
-    return Cut(
-        some_of("columns", wanted, [*names, SESSION]), one_of("hours", hours, WINDOWS), bar_ms, step_ms, closing_print
-    )
 
 
 @dataclass(frozen=True)
@@ -65,14 +86,13 @@ class Question:
     missing: str = absence.RAISE
     states: Sequence[str] = ()
 
-    def bounds(self, start: object, end: object) -> tuple[dt.date, dt.date]:
-        """The first and the last date that were asked for."""
-        return days(start, end)
-
     def sessions(self, start: object, end: object) -> list[dt.date]:
         """The sessions of the range. Raises BadArgument if there is none."""
         first, last = days(start, end)
-        found = self.subject.lake.calendar.sessions(first, last)
+        calendar = self.subject.lake.calendar
+        if last > calendar.last:
+            raise BadArgument(f"{last} is past {calendar.last}, where the calendar ends: give an earlier end.")
+        found = calendar.sessions(first, last)
         if not found:
             raise BadArgument(f"start={start!s}: the exchange is closed on every day from {first} to {last}.")
         return found
@@ -105,10 +125,14 @@ class Question:
             raise BadArgument("as_of and manifest both say which rows are meant: give one of them.")
         manifest = understood(given)
         self._require_same_subject(manifest)
+        sessions = self.sessions(start, end)
         wanted = {one.session: one.content_hash for one in manifest.within(*days(start, end))}
+        absent = [Found(session, NOT_NOTED) for session in sessions if session not in wanted]
+        # It was made without them, and says so: whoever reads by it is told, and not kept from reading.
+        absence.tell(self.subject, absent, len(sessions), absence.SKIP)
         found = self.subject.find(list(wanted), lambda session: self.subject.with_content(session, wanted[session]))
         absence.require_rows(self.subject, [one.session for one in found if one.state == MISSING])
-        return [Chosen.of(one) for one in found]
+        return [Chosen.of(one, pinned=True) for one in found]
 
     def _require_same_subject(self, manifest: Manifest) -> None:
         for argument, asked, noted in (

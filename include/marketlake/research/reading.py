@@ -1,7 +1,8 @@
-"""Rows of chosen files, as one Arrow table: only the columns and the hours that were asked for."""
+"""Rows of chosen files: only the columns and the hours that were asked for."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,13 +69,25 @@ def bars_of(subject: Subject, chosen: Sequence[Chosen], cut: Cut, engine: str) -
     return as_asked(tables, schema_of(subject, cut), sum(one.certificate.rows for one in chosen), engine)
 
 
+@dataclass(frozen=True)
+class _ReadSession:
+    """How a tensor reads a session; it can be sent to another process."""
+
+    subject: Subject
+    chosen: Mapping[dt.date, Chosen]
+    cut: Cut
+
+    def __call__(self, session: dt.date, /) -> pa.Table:
+        return session_rows(self.subject, self.chosen[session], self.cut)
+
+
 def tensor_of(
     subject: Subject, chosen: Sequence[Chosen], cut: Cut, fill: Fill | Mapping[str, Fill], dtype: DTypeLike
 ) -> SessionTensor:
     """A tensor over the chosen files, which are read when it is looked at."""
     by_session = {one.session: one for one in chosen}
     return SessionTensor.of(
-        lambda session: session_rows(subject, by_session[session], cut),
+        _ReadSession(subject, by_session, cut),
         subject.lake.calendar.hours,
         list(by_session),
         cut.columns,
@@ -115,14 +128,20 @@ def _columns(subject: Subject, path: str, chosen: Chosen, columns: list[str]) ->
     file = subject.store.storage.open(path)
     if file is None:
         return None
+    key, wanted = subject.key(chosen.session), chosen.certificate.content_hash
     with file:
         try:
-            certificate, rows = certified_columns(file, columns)
+            certificate, rows = certified_columns(file, subject.spec.rows.schema.names if chosen.pinned else columns)
         except DamagedPartition as exc:
-            command = fetching(subject, chosen.session, chosen.session, again=True)
-            raise DamagedPartition(
-                f"{subject.key(chosen.session)}: {path} in {subject.store.storage.where}: {exc} With:  {command}"
-            ) from exc
-    if certificate is None or certificate.key != subject.key(chosen.session):
+            raise _damaged(subject, path, chosen, str(exc)) from exc
+    if certificate is None or certificate.key != key or certificate.content_hash != wanted:
         return None
-    return rows if certificate.content_hash == chosen.certificate.content_hash else None
+    if chosen.pinned and subject.spec.rows.content_hash(rows) != wanted:
+        raise _damaged(subject, path, chosen, "its rows are not those that its certificate is of. Fetch it again.")
+    return rows.select(columns)
+
+
+def _damaged(subject: Subject, path: str, chosen: Chosen, what: str) -> DamagedPartition:
+    command = fetching(subject, chosen.session, chosen.session, again=True)
+    where = f"{subject.key(chosen.session)}: {path} in {subject.store.storage.where}"
+    return DamagedPartition(f"{where}: {what} With:  {command}")

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from marketlake.datasets.dataset import Dataset, EmptyRule
+from marketlake.errors import NoSuchRevision, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
+from marketlake.partitions.layout import revision_path
 from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import is_final
 
-MISSING, UNPROVEN = "missing", "without a certificate"
-"""What a session is of which nothing is held, or a file that proves nothing."""
+MISSING, PENDING, UNPROVEN, UNREADABLE = "missing", "not final yet", "without a certificate", "unreadable"
+"""What a session is of which nothing is held, or nothing yet, or a file that proves nothing, or cannot be read."""
+
+NOT_YET, GONE, NOT_NOTED = "not held by then", "no longer kept", "not in the manifest"
+"""What a session is if it is asked for as it stood at a time, or by a manifest."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +38,22 @@ class Found:
 
 @dataclass(frozen=True)
 class Chosen:
-    """One session whose rows are read: the file they lie in, and its certificate."""
+    """One session whose rows are read: the file they lie in, and its certificate.
+
+    ``pinned``: the rows themselves are held against its hash, for which the whole file is read.
+    """
 
     session: dt.date
     path: str
     certificate: Certificate
+    pinned: bool = False
 
     @classmethod
-    def of(cls, found: Found) -> Chosen:
+    def of(cls, found: Found, *, pinned: bool = False) -> Chosen:
         """What was found, of which there is a certificate."""
         if found.certificate is None:
             raise ValueError(f"{found.session} is {found.state}")
-        return cls(found.session, found.path, found.certificate)
+        return cls(found.session, found.path, found.certificate, pinned)
 
 
 class Subject:
@@ -74,22 +83,25 @@ class Subject:
         """What ``processed/`` holds of a session. Only the footer is read."""
         key = self.key(session)
         path = self.store.partitions.path(key)
-        certificate = self.store.partitions.certificate(key)
+        try:
+            certificate = self.store.partitions.certificate(key)
+        except StorageError:  # a folder in its place, or no right to read it: of this session alone
+            return Found(session, UNREADABLE, path)
         if certificate is not None:
             return Found(session, certificate.state, path, certificate)
         return Found(session, UNPROVEN if self.store.storage.exists(path) else self._why_missing(session), path)
 
     def as_of(self, session: dt.date, at: dt.datetime) -> Found:
         """What ``processed/`` held of a session at a time, from its revisions."""
-        held, at_ms = self.held(session), at.timestamp() * 1000
-        if held.certificate is not None and held.certificate.published_at_ms <= at_ms:
-            return held
-        kept = self.store.revisions.kept_certificates(self.key(session))
-        stood = [(path, one) for path, one in kept if one is not None and one.published_at_ms <= at_ms]
-        if not stood:
-            return Found(session, MISSING)
-        path, certificate = stood[-1]
-        return Found(session, certificate.state, path, certificate)
+        key = self.key(session)
+        try:
+            stood = self.store.revisions.stood(key, at)
+        except NoSuchRevision:
+            return Found(session, GONE)
+        if stood is None or stood.certificate is None:
+            return Found(session, NOT_YET)
+        path = self.store.partitions.path(key) if stood.newest else revision_path(key, stood.number)
+        return Found(session, stood.certificate.state, path, stood.certificate)
 
     def with_content(self, session: dt.date, content_hash: str) -> Found:
         """The file whose rows have that hash, whether they are the newest or not; MISSING if there is none left."""
@@ -119,4 +131,4 @@ class Subject:
         return found.certificate is not None and (is_empty or found.state in states)
 
     def _why_missing(self, session: dt.date) -> str:
-        return MISSING if is_final(session, self.lake.now()) else "not final yet"
+        return MISSING if is_final(session, self.lake.now()) else PENDING

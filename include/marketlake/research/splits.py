@@ -94,7 +94,7 @@ def _period(name: str, day: object, pair: object) -> tuple[dt.date, dt.date]:
 
 def _not_a_pair(name: str, given: object) -> BadArgument:
     return BadArgument(
-        f"{name}={given!r} is not allowed: give (first, last) as dates or YYYY-MM-DD, or a list of such pairs."
+        f"{name}={given!r} is not allowed: give (first, last) as dates, months or years, or a list of such pairs."
     )
 
 

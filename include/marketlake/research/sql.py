@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
 
 from marketlake.lake import Lake
-from marketlake.partitions.layout import PROCESSED
 from marketlake.research import frames
+from marketlake.research.arguments import TAKEN
 from marketlake.research.arguments import engine as installed
 from marketlake.research.opening import subjects
-from marketlake.research.selection import Subject
+from marketlake.research.selection import Found, Subject
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
 
 
@@ -20,31 +21,44 @@ def connect(lake: Lake) -> Any:
     duckdb = installed("duckdb")
     connection = duckdb.connect()
     connection.execute(f"set timezone = '{NEW_YORK}'")
-    held = subjects(lake)
-    for subject in {subject.spec.name: subject for subject in held}.values():
-        _view(connection, subject)
-    last = lake.now().date()
-    hours = (lake.calendar.hours(session) for session in lake.calendar.sessions(FIRST_SESSION, last))
+    found = [(subject, _held(subject)) for subject in subjects(lake)]
+    for name in dict.fromkeys(subject.spec.name for subject, _ in found):
+        _view(connection, name, [one for one in found if one[0].spec.name == name])
+    hours = (lake.calendar.hours(day) for day in lake.calendar.sessions(FIRST_SESSION, lake.now().date()))
     _table(connection, "sessions", frames.calendar(hours))
-    if held:
-        _table(connection, "certificates", pd.concat(map(_certificates, held), ignore_index=True))
+    empty = frames.certificates([]).reset_index().assign(dataset="", ticker="")
+    _table(connection, "certificates", pd.concat([_certificates(*one) for one in found]) if found else empty)
     return connection
 
 
-def _certificates(subject: Subject) -> pd.DataFrame:
-    found = subject.find(sorted(subject.store.partitions.present(subject.ticker)))
+def _held(subject: Subject) -> list[Found]:
+    return subject.find(sorted(subject.store.partitions.present(subject.ticker)))
+
+
+def _certificates(subject: Subject, found: list[Found]) -> pd.DataFrame:
     frame = frames.certificates(found).reset_index()
     frame.insert(0, "ticker", subject.ticker)
     frame.insert(0, "dataset", subject.spec.name)
     return frame
 
 
-def _view(connection: Any, subject: Subject) -> None:
+def _view(connection: Any, name: str, parts: list[tuple[Subject, list[Found]]]) -> None:
     """The files of a dataset, with ``time`` (the start of the bar) and ``session`` before their columns."""
-    pattern = str(subject.file(f"{PROCESSED}/*/date=*/{subject.spec.rows.file_name}")).replace("'", "''")
-    files = f"read_parquet('{pattern}', hive_partitioning = true, hive_types = {{'date': date}})"
-    columns = "make_timestamptz(timestamp * 1000) as time, date as session, * exclude (date)"
-    connection.execute(f"create view {subject.spec.name} as select {columns} from {files}")  # noqa: S608 (our own words)
+    paths = [str(subject.file(one.path)) for subject, found in parts for one in found if subject.takes(one, TAKEN)]
+    if not paths:
+        return
+    columns = ", ".join(parts[0][0].spec.rows.schema.names)
+    # By the name of the file: a folder above the lake may be called date=... as well.
+    session = r"regexp_extract(filename, '.*/date=(\d{4}-\d\d-\d\d)/', 1)::date as session"
+    files = ", ".join(f"'{_as_pattern(path)}'" for path in paths)
+    rows = f"read_parquet([{files}], hive_partitioning = false, filename = true)"
+    selected = f"make_timestamptz(timestamp * 1000) as time, {session}, {columns}"
+    connection.execute(f"create view {name} as select {selected} from {rows}")  # noqa: S608 (names and paths of ours)
+
+
+def _as_pattern(path: str) -> str:
+    """A path for DuckDB, which takes every one for a pattern."""
+    return re.sub(r"([*?\[\\])", r"[\1]", path).replace("'", "''")
 
 
 def _table(connection: Any, name: str, frame: pd.DataFrame) -> None:

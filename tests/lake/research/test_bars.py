@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import NOW, a_client, needs_real_days, times_of
@@ -144,6 +149,7 @@ def test_an_early_close_ends_at_one(ground: Ground) -> None:
         (WEDNESDAY, None, 1),
         (dt.datetime(2024, 11, 27), None, 1),  # noqa: DTZ001 (as pandas gives a date)
         (pd.Timestamp("2024-11-27"), "2024-12-03", 4),
+        (pd.Timestamp("2024-11-27", tz="America/New_York"), np.datetime64("2024-12-03"), 4),
         ("2024-11-28", "2024-12-01", 1),  # a holiday, an early close and a weekend
         ("2024-12-02", "2024-12-03", 2),
     ],
@@ -191,8 +197,38 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"hours": "all", "closing_print": True},
         "closing_print=True is of second bars in",
     ),
+    "no truth": ({"closing_print": 3000}, "closing_print=3000 is neither True nor False."),
+    "past the calendar": ({"start": "2040"}, "where the calendar ends: give an earlier end."),
+    "no time at all": ({"start": pd.NaT}, "start=NaT is no date"),
     "both": ({"as_of": NOW, "manifest": {}}, "as_of and manifest both say which rows are meant"),
 }
+
+
+WRONG_OF_A_TENSOR: dict[str, tuple[dict[str, Any], str]] = {
+    "a field": (
+        {"fields": ["closee"]},
+        "fields='closee' is none of open, high, low, close, volume, vwap, transactions,",
+    ),
+    "a field of text": ({"fields": ["ticker"]}, "fields='ticker' is none of open"),
+    "a field twice": ({"fields": ["close", "close"]}, "fields=['close', 'close'] names one twice: give each once."),
+    "no fields": ({"fields": None}, "fields=None is no list of names"),
+    "a step": ({"step": 60}, "step=60 is no length of a bin"),
+    "a fill": ({"fill": "bfill"}, "fill='bfill' of close is not allowed: choose one of nan, ffill, zero."),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_OF_A_TENSOR)
+def test_a_wrong_argument_of_a_tensor_is_named_as_it_was_given(lake: ResearchLake, case: str) -> None:
+    wrong, words = WRONG_OF_A_TENSOR[case]
+    with pytest.raises(BadArgument, match=re.escape(words)):
+        lake.tensor(**{"start": "2024-11-27"} | wrong)
+
+
+def test_a_tensor_has_the_bars_own_steps_and_can_be_sent_to_another_process(lake: ResearchLake) -> None:
+    minutes = lake.tensor("2024-11-25", fields="close", dataset="minute_bars")
+    assert (minutes.shape, minutes.step_ms) == ((1, 390, 1), 60_000)
+    sent = pickle.loads(pickle.dumps(lake.tensor("2024-11-25")))
+    assert np.array_equal(sent.values, lake.tensor("2024-11-25").values, equal_nan=True)
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -212,7 +248,7 @@ def test_what_is_missing_is_named_session_by_session_with_what_fills_it(lake: Re
     )
     assert str(caught.value) == (
         "SPY: 4 of 10 sessions cannot be given: missing 2024-11-21, 2024-11-22, 2024-12-04, 2024-12-05."
-        f" Fetch what is final:  MARKETLAKE__STORAGE__ROOT={lake.root} make backfill FROM=2024-11-21 TO=2024-12-05  ."
+        f" Fetch them:  MARKETLAKE__STORAGE__ROOT={lake.root} make backfill FROM=2024-11-21 TO=2024-12-05  ."
         " missing='skip' gives the others, with this as a warning."
     )
 
@@ -278,17 +314,67 @@ def test_a_file_without_a_certificate_is_not_passed_over(ground: Ground) -> None
         ground.lake.bars("2024-11-26", "2024-11-29")
 
 
-def test_a_damaged_file_is_named_with_what_mends_it(ground: Ground) -> None:
-    path = ground.partition(WEDNESDAY)
+def flipped(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
-    data[1_000] ^= 1
+    data[at] ^= 1
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize("manifest", [False, True])
+def test_a_damaged_file_is_named_with_what_mends_it(ground: Ground, manifest: bool) -> None:
+    more = {"manifest": ground.lake.manifest("2024-11-26", "2024-11-29")} if manifest else {}
+    flipped(ground.partition(WEDNESDAY), 1_000)
     with pytest.raises(DamagedPartition) as caught:
-        ground.lake.bars("2024-11-26", "2024-11-29")
+        ground.lake.bars("2024-11-26", "2024-11-29", **more)
     assert str(caught.value).startswith("SPY 2024-11-27: processed/spy/date=2024-11-27/bars.parquet in ")
     assert "make backfill FROM=2024-11-27 TO=2024-11-27 REFETCH=1" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(ground.lake.bars("2024-11-26")) == 390
+
+
+def rewrite(path: Path, rows: pa.Table) -> None:
+    """Other rows under the certificate of the old ones, as a tool writes them that copies the metadata."""
+    pq.write_table(rows.replace_schema_metadata(pq.read_metadata(path).metadata), path)
+
+
+def test_rows_of_another_number_than_the_certificate_says_are_damage(ground: Ground) -> None:
+    path = ground.partition(WEDNESDAY)
+    rows = pq.read_table(path, partitioning=None)
+    for other in (rows.slice(0, 300), pa.concat_tables([rows, rows.slice(0, 50)])):
+        rewrite(path, other)
+        words = f"it has {other.num_rows} rows, its certificate is of 390"
+        for engine in ("pandas", "polars", "arrow"):
+            with pytest.raises(DamagedPartition, match=words):
+                ground.lake.bars(WEDNESDAY, engine=engine)  # type: ignore[arg-type]
+        with pytest.raises(DamagedPartition, match=words):
+            _ = ground.lake.tensor(WEDNESDAY).values
+
+
+def test_other_rows_under_the_same_certificate_are_no_rows_of_a_manifest(ground: Ground) -> None:
+    noted, path = ground.lake.manifest(WEDNESDAY), ground.partition(WEDNESDAY)
+    rows = pq.read_table(path, partitioning=None)
+    rewrite(path, rows.set_column(4, rows.schema.field(4), pc.multiply(rows["close"], 2.0)))
+    with pytest.raises(DamagedPartition, match="its rows are not those that its certificate is of"):
+        ground.lake.bars(WEDNESDAY, manifest=noted, columns=["volume"])
+
+
+@pytest.mark.parametrize("what", ["a folder", "a file of no byte", "half of it"])
+def test_one_file_that_is_none_does_not_keep_the_others_from_being_read(ground: Ground, what: str) -> None:
+    path = ground.partition(WEDNESDAY)
+    data = path.read_bytes()
+    path.unlink()
+    if what == "a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"" if what == "a file of no byte" else data[: len(data) // 2])
+    state = "unreadable" if what == "a folder" else "without a certificate"
+    with pytest.raises(SessionsMissing, match=f"{state} 2024-11-27. Fetch them: .* REFETCH=1"):
+        ground.lake.bars("2024-11-26", "2024-11-29")
+    with pytest.warns(UserWarning, match=state):
+        assert len(ground.lake.bars("2024-11-26", "2024-11-29", missing="skip")) == 600
+    assert ground.lake.coverage(WEDNESDAY)["state"].tolist() == [state]
+    assert ground.lake.sessions() == [one for one in MADE_UP if one != WEDNESDAY]
+    assert ground.lake.duckdb().sql("select count(*) from second_bars").fetchall() == [(2_160 - 390,)]
 
 
 def test_only_the_files_of_the_range_are_opened(lake: ResearchLake, monkeypatch: pytest.MonkeyPatch) -> None:

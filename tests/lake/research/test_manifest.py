@@ -85,7 +85,10 @@ def test_what_is_added_later_is_not_in_a_manifest(ground: Ground) -> None:
     with pytest.warns(UserWarning, match="2024-12-04"):
         noted = ground.lake.manifest("2024-12-02", "2024-12-04", missing="skip")
     ground.fetch(dt.date(2024, 12, 4))
-    assert len(ground.lake.bars("2024-12-02", "2024-12-04", manifest=noted)) == 780
+    with pytest.warns(UserWarning, match="1 of 3 sessions cannot be given: not in the manifest 2024-12-04"):
+        assert len(ground.lake.bars("2024-12-02", "2024-12-04", manifest=noted)) == 780
+    with pytest.raises(BadArgument, match="the exchange is closed on every day"):
+        ground.lake.bars("2024-12-01", manifest=noted | {"start": "2024-12-01"})
     assert len(ground.lake.bars("2024-12-02", "2024-12-04")) == 1_170
 
 
@@ -111,9 +114,43 @@ def test_as_of_reads_what_stood_at_a_time(ground: Ground) -> None:
     assert not after.equals(before)
     assert lake.bars(WEDNESDAY, as_of=LATER - dt.timedelta(seconds=1)).equals(before)
     assert lake.bars(WEDNESDAY, as_of=LATER).equals(after)
-    with pytest.raises(SessionsMissing, match="missing 2024-11-27"):
+    with pytest.raises(SessionsMissing, match="not held by then 2024-11-27. missing='skip' gives"):
         lake.bars(WEDNESDAY, as_of=NOW - dt.timedelta(seconds=1))
     assert lake.manifest(WEDNESDAY, as_of=NOW)["sessions"][0]["revision"] == 1
+
+
+@pytest.mark.parametrize("how", ["gone", "cut in half"])
+@pytest.mark.parametrize(
+    ("lost", "stood", "gone"),
+    [
+        ("revisions/spy/date=2024-11-27/rev=2.parquet", {1: None, 3: 3}, 2),  # of the first, nobody knows until when
+        ("processed/spy/date=2024-11-27/bars.parquet", {1: 1, 2: None}, 3),
+        ("revisions/spy/date=2024-11-27/rev=1.parquet", {2: 2, 3: 3}, 1),
+    ],
+)
+def test_what_stood_is_given_or_said_to_be_gone_but_never_another_revision(
+    ground: Ground, how: str, lost: str, stood: dict[int, int | None], gone: int
+) -> None:
+    times = {1: NOW, 2: LATER, 3: LATER + dt.timedelta(days=2)}
+    ground.revise(WEDNESDAY, at=times[2])
+    ground.fetch(WEDNESDAY, at=times[3])  # the rows of the first again
+    lake, shares = ground.lake, {1: 17_392_895, 2: 17_392_912, 3: 17_392_895}
+    for number, at in times.items():
+        assert lake.bars(WEDNESDAY, as_of=at)["volume"].sum() == shares[number]
+    file = ground.root / lost
+    file.write_bytes(file.read_bytes()[:2_000])
+    if how == "gone":
+        file.unlink()
+    for number in {**stood, gone: None}:
+        if stood.get(number):
+            assert lake.bars(WEDNESDAY, as_of=times[number])["volume"].sum() == shares[number]
+            rows = ground.written.revisions.read_as_of("SPY", WEDNESDAY, times[number])
+            assert sum(rows["volume"].to_pylist()) == shares[number]
+        else:
+            with pytest.raises(SessionsMissing, match="no longer kept 2024-11-27. Take revisions/ from a backup"):
+                lake.bars(WEDNESDAY, as_of=times[number])
+            with pytest.raises(NoSuchRevision, match="are no longer kept, or their file cannot be read"):
+                ground.written.revisions.read_as_of("SPY", WEDNESDAY, times[number])
 
 
 def test_revisions_and_what_they_changed_are_frames(ground: Ground) -> None:

@@ -54,11 +54,25 @@ def test_a_folder_that_is_no_lake_is_told(tmp_path: Path, made_up: Ground) -> No
         open_lake(7)  # type: ignore[arg-type]
 
 
+def test_a_dataset_within_a_lake_is_no_lake(ground: Ground) -> None:
+    ground.fetch(dt.date(2024, 11, 25), dataset=MINUTE_BARS)
+    words = f"/minute_bars' is a dataset's folder within a lake: give '{ground.root}'."
+    with pytest.raises(BadArgument, match=re.escape(words)):
+        open_lake(ground.root / "minute_bars")
+
+
+def test_a_lake_whose_own_file_is_broken_still_says_what_it_holds(ground: Ground) -> None:
+    (ground.root / "lake.json").write_text("{")
+    assert repr(ground.lake).startswith("<lake of nobody knows whom (lake.json cannot be read) at /")
+
+
 def test_without_the_lake_of_the_settings_the_command_that_fills_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "data"))
-    with pytest.raises(BadArgument, match=r"is no folder: fetch a session, with  make backfill FROM=... TO=...  , or name"):
+    with pytest.raises(
+        BadArgument, match=r"is no folder: fetch a session, with  make backfill FROM=... TO=...  , or name"
+    ):
         open_lake()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,8 +12,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
+from marketlake import open_lake
 from marketlake.errors import BadArgument, SessionsMissing
 from marketlake.research.lake import ResearchLake
+from marketlake.rows.bars import BARS
 from research_lake import Ground, ground, prepared
 
 __all__ = ["ground", "prepared"]
@@ -99,15 +103,45 @@ def test_duckdb_has_a_view_a_dataset_and_tables_of_sessions_and_certificates(gro
     assert set(rows(joined)) == {(True,)}
 
 
-def test_a_view_sees_what_is_fetched_later(ground: Ground) -> None:
+def test_a_view_is_of_what_was_complete_when_the_connection_was_made(ground: Ground) -> None:
     connection = ground.lake.duckdb()
     ground.fetch(dt.date(2024, 12, 4))
-    assert connection.sql("select count(*) from second_bars").fetchall() == [(2_550,)]
+    assert connection.sql("select count(*) from second_bars").fetchall() == [(2_160,)]
+    assert ground.lake.duckdb().sql("select count(*) from second_bars").fetchall() == [(2_550,)]
 
 
-def test_a_folder_with_a_quote_in_its_name_is_a_folder(ground: Ground) -> None:
-    odd = ground.root.parent / "it's a lake"
+def test_of_an_empty_lake_there_are_tables_of_sessions_and_certificates(tmp_path: Path) -> None:
+    (tmp_path / "processed").mkdir()
+    connection = open_lake(tmp_path).duckdb()
+    assert connection.sql("select count(*) from certificates").fetchall() == [(0,)]
+    assert connection.sql("select count(*) > 5000 from sessions").fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize(
+    "name", ["it's a lake", "date=2020-01-01", "key=value", "br[ac]ket", "st*r", "wh?t", "a%41 b#c", "zwölf"]
+)
+def test_a_folder_above_the_lake_may_have_any_name(ground: Ground, name: str) -> None:
+    odd = ground.root.parent / name / "lake"
+    odd.parent.mkdir()
+    for sibling in ("stZr", "whZt", "bra", "brc"):  # what the names would match as patterns
+        shutil.copytree(ground.root, ground.root.parent / sibling / "lake")
     ground.root.rename(odd)
-    from marketlake import open_lake
+    lake = open_lake(odd)
+    by_session = "select session, count(*) from second_bars group by session order by session"
+    assert lake.duckdb().sql(by_session).fetchall()[3] == (dt.date(2024, 11, 29), 210)
+    assert lake.duckdb().sql("select count(*) from second_bars").fetchall() == [(2_160,)]
+    columns = ["time", "session", *BARS.names]
+    assert lake.duckdb().sql("select * from second_bars limit 0").columns == columns
+    dates = lake.scan("2024-11-27", "2024-11-29").to_table()["date"].to_pylist()
+    assert (set(dates), len(dates)) == ({WEDNESDAY, dt.date(2024, 11, 29)}, 600)
+    frame = lake.scan("2024-11-27", "2024-11-29", engine="polars").collect()
+    assert (frame["date"].to_list(), frame.columns) == (sorted(dates), [*BARS.names, "date"])
 
-    assert open_lake(odd).duckdb().sql("select count(*) from second_bars").fetchall() == [(2_160,)]
+
+def test_a_scan_by_arrow_holds_pages_against_their_checksums(ground: Ground) -> None:
+    path = ground.partition(WEDNESDAY)
+    data = bytearray(path.read_bytes())
+    data[1_000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="CRC|checksum|crc"):
+        ground.lake.scan(WEDNESDAY).to_table()
