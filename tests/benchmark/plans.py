@@ -115,7 +115,7 @@ def filled(lake: Lake, url: str, folder: Path, first: dt.date, last: dt.date) ->
     rows = pq.read_table(file, partitioning=None).slice(0, 10)
     compression, level = lake.settings.storage.compression, lake.settings.storage.compression_level
     for day in days[:-1]:
-        dated = msgspec.structs.replace(certificate, session=day)
+        dated = msgspec.structs.replace(certificate, session=day, rows=rows.num_rows)
         path = lake.storage.path(kept_by(lake).partitions.path(spy(day)))
         path.parent.mkdir(parents=True)
         path.write_bytes(encoded(rows, dated, STOCK_BARS, compression, level))

@@ -35,7 +35,12 @@ class RowsOnAGrid:
 
     def __call__(self, grid: TensorGrid) -> TensorArrays:
         """See LoadArrays. Raises what ``rows`` raises: of several errors the earliest session's."""
-        arrays = TensorArrays(np.empty(grid.shape, grid.dtype), np.empty(grid.shape[:2], np.bool_))
+        sessions, steps, fields = grid.shape
+        # Each field of a session lies in one piece, since it is written so. In Arrow's memory: what reading has let go
+        # is taken again, where numpy's would come from the system, page by page.
+        room = np.frombuffer(pa.allocate_buffer(sessions * fields * steps * grid.dtype.itemsize), grid.dtype)
+        values = room.reshape(sessions, fields, steps).transpose(0, 2, 1)
+        arrays = TensorArrays(values, np.empty((sessions, steps), np.bool_))
 
         def place(position: int) -> None:
             _place(self._rows(grid.sessions[position]), grid, position, arrays)
