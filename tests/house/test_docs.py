@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -63,13 +64,20 @@ def spoken(path: Path) -> Iterator[str]:
 
 
 MESSAGES = re.findall(r"^\| `([^`]+)` \| ", section("Troubleshooting"), re.MULTILINE)
-SPOKEN = [text for path in CODE for text in spoken(path)] + [
-    " ".join((PROJECT / name).read_text().replace("\\\n", "").split()) for name in ("Makefile", "docker-compose.yaml")
-]
 OF_AIRFLOW = {"AlreadyRunningBackfill": "models/backfill.py"}
 """Errors that are Airflow's own, and the file that has each."""
 OF_SQLALCHEMY = "'dict' object has no attribute 'hex'"
 """How ``airflow dags test`` ends."""
+
+
+@cache
+def all_spoken() -> list[str]:
+    """Every text of the code. Not at import: that is a second in each process that collects tests."""
+    others = ((PROJECT / name).read_text() for name in ("Makefile", "docker-compose.yaml"))
+    return [
+        *(text for path in CODE for text in spoken(path)),
+        *(" ".join(text.replace("\\\n", "").split()) for text in others),
+    ]
 
 
 def commands_of(block: str) -> list[str]:
@@ -169,7 +177,7 @@ def test_every_other_variable_is_read_somewhere() -> None:
     table = section("Variables").rpartition("| variable |")[2]
     variables = set(re.findall(r"`([A-Z][A-Z_]+[A-Z])`", table))
     assert len(variables) == 14
-    assert {name for name in variables if not any(name in text for text in SPOKEN)} == set()
+    assert {name for name in variables if not any(name in text for text in all_spoken())} == set()
 
 
 @pytest.mark.parametrize("message", [message for message in MESSAGES if message != OF_SQLALCHEMY])
@@ -179,7 +187,7 @@ def test_every_message_of_the_troubleshooting_is_the_codes(message: str) -> None
         assert f"class {message}(" in file.read_text()
         return
     squeezed = " ".join(message.split())
-    assert any(squeezed in " ".join(text.split()) for text in SPOKEN)
+    assert any(squeezed in " ".join(text.split()) for text in all_spoken())
 
 
 def test_the_troubleshooting_has_its_messages() -> None:

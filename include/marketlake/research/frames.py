@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from marketlake.partitions.certificate import Certificate
@@ -43,11 +44,14 @@ def revisions(found: Sequence[Revision]) -> pd.DataFrame:
 
 def calendar(hours: Iterable[SessionHours]) -> pd.DataFrame:
     """The exchange's sessions: regular open and close in New York time, and whether it closes early."""
-    rows = [
-        (pd.Timestamp(one.session), _time(one.regular_start_ms), _time(one.regular_end_ms), one.early_close)
-        for one in hours
-    ]
-    return pd.DataFrame(rows, columns=["session", "open", "close", "early_close"])
+    every = list(hours)
+    columns = {
+        "session": pd.DatetimeIndex([one.session for one in every]).as_unit("s"),
+        "open": _times([one.regular_start_ms for one in every]),
+        "close": _times([one.regular_end_ms for one in every]),
+        "early_close": [one.early_close for one in every],
+    }
+    return pd.DataFrame(columns)
 
 
 _FIELDS: dict[str, Callable[[Certificate], Any]] = {
@@ -76,6 +80,10 @@ def _fields(certificate: Certificate) -> dict[str, Any]:
 
 def _time(at_ms: int, zone: str = str(NEW_YORK)) -> pd.Timestamp:
     return pd.Timestamp(at_ms, unit="ms", tz="UTC").as_unit("ms").tz_convert(zone)
+
+
+def _times(at_ms: Sequence[int]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(np.array(at_ms, "datetime64[ms]")).tz_localize("UTC").tz_convert(str(NEW_YORK))
 
 
 def _sessions(found: Sequence[Found]) -> pd.DatetimeIndex:
