@@ -88,7 +88,8 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
     assert rows(rig, "select count(*) from asset_event") == [(6,)]
 
 
-def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig) -> None:
+def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig, migrated: Path) -> None:
+    rig.with_database(migrated)
     rig.simulator.faults.set("*", [{"fault": "slow", "times": 0}])
     running = rig.start_backfill("2024-01-02", "2024-01-18")
     output = running.stdout
@@ -116,7 +117,8 @@ def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig)
     assert rows(rig, "select state, count(*) from task_instance group by 1") == [("skipped", 24), ("success", 24)]
 
 
-def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig) -> None:
+def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig, migrated: Path) -> None:
+    rig.with_database(migrated)
     rig.extra["MARKETLAKE__SCHEDULE__CATCH_UP_SESSIONS"] = "2"
     rig.extra["AIRFLOW__API__PORT"] = str(free_port())
     up = rig.make("up")

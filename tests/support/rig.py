@@ -107,7 +107,8 @@ class Rig:
         with home_of(self) as home:
             home.claim()
             shutil.copy(migrated / "airflow.db", home.folder)
-            text = (migrated / "airflow.cfg").read_text().replace(str(migrated), str(home.folder))
+            folder = str(home.folder).replace("%", "%%")  # as Airflow's file of settings has it
+            text = (migrated / "airflow.cfg").read_text().replace(str(migrated), folder)
             (home.folder / "airflow.cfg").touch(mode=0o600)
             (home.folder / "airflow.cfg").write_text(text)
             Migration(home.folder, home.environment).note()
