@@ -191,6 +191,8 @@ def _next_steps(stage: DemoFolder, spec: DatasetSpec, api: AirflowApi, home: Hom
         f"  .venv/bin/python -c \"import pandas as pd; print(pd.read_parquet('{data}').groupby('date').close.last())\"",
         f"  .venv/bin/python -c \"import pyarrow.parquet as pq; print(pq.read_metadata('{data}/date=2025-11-28/"
         "bars.parquet').metadata[b'marketlake.certificate'].decode())\"",
+        "look at it in a notebook:",
+        "  make notebook",
         "look at it in Airflow's UI:",
     ]
     if keep:
