@@ -98,6 +98,7 @@ def test_a_demo_survives_a_kill_and_an_interrupt_and_ends_complete(rig: Rig) -> 
     assert done.returncode == 0, done.stdout
     assert re.search(r"SPY 2025-11-25  FAILED  InvalidBars: .* without a single bar", done.stdout)
     assert "SPY 2025-11-25  success" in done.stdout
+    assert "look at it in a notebook:\n  make notebook\n" in done.stdout
     assert all(KEY not in str(process.environ()) for process in left(rig))
     table = re.findall(r"^(\d{4}-\d\d-\d\d) \w{3} +([\d,]+) +\d+  (\w+) +(\d+) ", done.stdout, re.MULTILINE)
     assert [(session, state, tries) for session, _, state, tries in table] == [
