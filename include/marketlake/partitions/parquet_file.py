@@ -50,7 +50,7 @@ def certified_columns(file: BinaryIO, columns: list[str]) -> tuple[Certificate |
     Only those columns are read; each page is held against its checksum.
     """
     try:
-        opened = _opened(pa.PythonFile(file))
+        opened = _opened(file)
         metadata = opened.metadata.metadata or {}
         certificate = Certificate.decode(metadata[CERTIFICATE_KEY]) if CERTIFICATE_KEY in metadata else None
         if certificate is not None and certificate.rows != opened.metadata.num_rows:
@@ -70,7 +70,7 @@ def table_in(data: bytes) -> pa.Table:
         raise _no_table(exc) from exc
 
 
-def _opened(source: pa.NativeFile) -> pq.ParquetFile:
+def _opened(source: BinaryIO | pa.NativeFile) -> pq.ParquetFile:
     """To be read in this thread alone: a process that ends while a thread of Arrow holds its file is aborted by C++."""
     return pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
 

@@ -71,10 +71,16 @@ class LocalStorage:
                 return None
 
     def open(self, key: str) -> BinaryIO | None:
-        """One file to read parts of; None if it does not exist."""
+        """One file to read parts of; None if it does not exist.
+
+        Arrow's own file: threads that read from Python's wait for each other at every column.
+        """
+        import pyarrow as pa  # which parsing a DAG file must not load
+
         with as_storage_error("read", self.path(key)):
             try:
-                return self.path(key).open("rb")
+                file: BinaryIO = pa.OSFile(os.fsencode(self.path(key)))
+                return file
             except FileNotFoundError:
                 return None
 
