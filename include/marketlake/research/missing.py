@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from marketlake import commands, settings
 from marketlake.errors import SessionsMissing
 from marketlake.partitions.certificate import State
-from marketlake.research.selection import GONE, MISSING, UNPROVEN, UNREADABLE, Found, Subject
+from marketlake.research.selection import GONE, MISSING, NOT_NOTED, UNPROVEN, UNREADABLE, Found, Subject
 
 RAISE, SKIP = "raise", "skip"
 _SPELLED_OUT = 20
@@ -41,11 +41,10 @@ def require_rows(subject: Subject, gone: Sequence[dt.date]) -> None:
 
 
 def _text(subject: Subject, lacking: Sequence[Found], expected: int) -> str:
-    listed = _by_state(lacking)
-    return (
-        f"{subject.title}: {len(lacking)} of {expected} sessions cannot be given: {listed}."
-        f" {_remedy(subject, lacking)}missing='skip' gives the others, with this as a warning."
-    )
+    told = f"{subject.title}: {len(lacking)} of {expected} sessions cannot be given: {_by_state(lacking)}."
+    if all(found.state == NOT_NOTED for found in lacking):
+        return f"{told} Make a manifest anew if they are to be in it."
+    return f"{told} {_remedy(subject, lacking)}missing='skip' gives the others, with this as a warning."
 
 
 def _by_state(lacking: Sequence[Found]) -> str:
