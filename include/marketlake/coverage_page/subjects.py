@@ -46,9 +46,28 @@ def subject_named(lake: Lake, dataset: str | None, ticker: str | None) -> Subjec
     name = known[0].dataset if dataset is None else one_of("dataset", dataset, DATASETS)
     tickers = [entry.ticker for entry in known if entry.dataset == name]
     if not tickers:
-        raise BadArgument(f"dataset={name!r}: neither the settings nor the lake at {lake.storage.where} have a ticker.")
+        raise _nothing(lake, name)
     chosen = tickers[0] if ticker is None else one_of("ticker", ticker.upper(), tickers)
     return Subject(lake, DATASETS[name], chosen)
+
+
+def subjects_named(lake: Lake, dataset: str | None, ticker: str | None) -> list[Subject]:
+    """Every one that can be shown, or those of a dataset, or of a ticker. Raises BadArgument if there is none."""
+    known = subjects_of(lake).subjects
+    datasets = [one_of("dataset", dataset, DATASETS)] if dataset else list(DATASETS)
+    tickers = sorted({entry.ticker for entry in known if entry.dataset in datasets})
+    if not tickers:
+        raise _nothing(lake, datasets[0])
+    chosen = [one_of("ticker", ticker, tickers)] if ticker else tickers
+    return [Subject(lake, DATASETS[entry.dataset], entry.ticker) for entry in known
+            if entry.dataset in datasets and entry.ticker in chosen]  # fmt: skip
+
+
+def _nothing(lake: Lake, dataset: str) -> BadArgument:
+    return BadArgument(
+        f"dataset={dataset!r}: neither the settings nor the lake at {lake.storage.where} have a ticker of it. Give"
+        f" datasets.{dataset}.tickers one."
+    )
 
 
 def _entries(lake: Lake, dataset: str) -> Iterable[SubjectEntry]:
