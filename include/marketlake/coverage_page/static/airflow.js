@@ -14,6 +14,11 @@ export function isFramed() {
   return airflowAround() !== null;
 }
 
+/** The address to come back to: of Airflow's page around this one, else of this one. */
+export function outerAddress() {
+  return (airflowAround() ?? document).location.href;
+}
+
 /**
  * A link that leaves this page. Airflow's frame may not navigate the page around it, but it is of the same origin: so the
  * click is made out there.

@@ -92,10 +92,10 @@ export class Attention {
     const newest = run[0]?.session;
     const oldest = run.at(-1)?.session;
     if (!newest || !oldest) return element("li");
-    const reason = newest.reasons.join("; ");
-    const exact = reason && reason !== kind ? reason : null;
     if (run.length === 1) {
-      return element("li", { class: exact && "wide" }, this.#link(newest.date), exact && element("span", {}, ` ${exact}`));
+      const { text, wide } = beyondKind(newest, kind);
+      return element("li", { class: wide && "wide", title: newest.reasons.join("; ") || null },
+        this.#link(newest.date), text && element("span", {}, ` ${text}`));
     }
     return element("li", { class: "wide" }, this.#link(oldest.date), " to ", this.#link(newest.date),
       element("span", {}, `, ${sessionsWords(run.length)}`));
@@ -109,6 +109,22 @@ export class Attention {
 
 /** @typedef {{ session: Session, place: number }} Placed a session and its place among all */
 
+const NUMBERS = /\d[\d,.:-]*\d|\d/g;
+
+/**
+ * What the reasons of a session say beyond their kind: the one number in it, or else all of them.
+ *
+ * @param {Session} session
+ * @param {string} kind
+ */
+function beyondKind({ reasons }, kind) {
+  const reason = reasons.join("; ");
+  if (reason === kind) return { text: "", wide: false };
+  const numbers = reason.match(NUMBERS) ?? [];
+  const one = reasons.length === 1 && numbers.length === 1;
+  return { text: one ? numbers[0] : reason, wide: !one };
+}
+
 /**
  * Reasons that differ only in their numbers are of one kind.
  *
@@ -119,7 +135,7 @@ function byReason(newest_first) {
   /** @type {Map<string, Placed[]>} */
   const kinds = new Map();
   for (const placed of newest_first) {
-    const kind = (placed.session.reasons[0] ?? "").replace(/\d[\d,.:-]*\d|\d/g, "…");
+    const kind = (placed.session.reasons[0] ?? "").replace(NUMBERS, "…");
     const others = kinds.get(kind);
     if (others) others.push(placed);
     else kinds.set(kind, [placed]);

@@ -37,6 +37,7 @@ export class Calendar {
 
   /** @param {MeasureName | null} by null: by state */
   colourBy(by) {
+    if (by === this.#by) return;
     this.#by = by;
     this.#colour();
   }
@@ -141,5 +142,5 @@ function monthNames() {
   const names = MONTHS.map((name) =>
     element("div", { role: "columnheader", class: "month-name", "aria-label": name }, name.slice(0, 3)));
   return element("div", { role: "row", class: "months" },
-    element("div", { role: "columnheader", class: "year-name", "aria-label": "Year" }), ...names);
+    element("div", { role: "columnheader", class: "year-name" }, "Year"), ...names);
 }

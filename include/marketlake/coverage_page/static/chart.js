@@ -20,7 +20,7 @@ export class Chart {
   /**
    * @param {HTMLElement} host
    * @param {Day} day
-   * @param {Span} span shown at first
+   * @param {Span} span shown at first; its bars are still to be drawn
    * @param {{ moved: (span: Span) => void, pointed: (index: number | null) => void }} listener
    */
   constructor(host, day, span, listener) {
@@ -41,11 +41,6 @@ export class Chart {
 
   get bars() {
     return this.#bars;
-  }
-
-  /** As many candles as the chart's width can show apart. */
-  get most() {
-    return Math.min(1500, Math.max(200, Math.floor(this.plot.over.clientWidth / 2)));
   }
 
   /** @param {Bars} bars */

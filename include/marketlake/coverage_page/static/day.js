@@ -22,6 +22,8 @@ export class DayView {
   #day = null;
   /** @type {DayChart | null} */
   #chart = null;
+  /** @type {HTMLButtonElement | null} */
+  #fetchButton = null;
   /** Counts the days asked for: an answer about an earlier one is stale. */
   #turn = 0;
 
@@ -55,6 +57,16 @@ export class DayView {
 
   redraw() {
     this.#chart?.redraw();
+  }
+
+  /** @param {((date: string) => void) | null} fetch null: this reader may not fetch the session (again) */
+  allowFetch(fetch) {
+    this.handlers.fetch = fetch;
+    this.#offerFetch();
+  }
+
+  #offerFetch() {
+    if (this.#fetchButton) this.#fetchButton.hidden = this.handlers.fetch === null || this.#day?.state === "running";
   }
 
   #clear() {
@@ -91,17 +103,17 @@ export class DayView {
 
   /** @param {Day} day */
   #head(day) {
-    const { fetch } = this.handlers;
+    this.#fetchButton = button("Fetch this session", () => this.handlers.fetch?.(day.date), { class: "small", id: "fetch-day" });
+    this.#offerFetch();
     return element("header", { class: "day-head" },
       this.#backLink(),
       element("h2", { id: "day-title", tabindex: -1 }, day.title),
       element("span", { class: "badge", id: "day-state" },
         element("span", { class: `swatch state-${day.state}`, "aria-hidden": "true" }), STATE_WORDS[day.state]),
       day.early_close ? element("span", { class: "quiet" }, "early close") : null,
+      this.#fetchButton,
       element("nav", { "aria-label": "Sessions" },
-        this.#step("Previous session", day.previous, "previous"), this.#step("Next session", day.next, "next")),
-      fetch && day.state !== "running"
-        ? button("Fetch this session", () => fetch(day.date), { class: "small", id: "fetch-day" }) : null);
+        this.#step("← Previous session", day.previous, "previous"), this.#step("Next session →", day.next, "next")));
   }
 
   #backLink() {

@@ -6,6 +6,7 @@ import { clockWords, countWords, priceWords, widthWords } from "./words.js";
 /** @import { Bars, Day, Span } from "./types" */
 
 const ASK_AFTER_MS = 140;
+const MOST_CANDLES = 1500;
 
 /** The chart of a day with its buttons, its readout and its legend; asks for the bars of what is looked at. */
 export class DayChart {
@@ -23,23 +24,28 @@ export class DayChart {
     this.readout = element("p", { class: "readout", "aria-hidden": "true" });
     this.width = element("span", { class: "width", id: "chart-width", role: "status" });
     this.message = element("p", { class: "chart-message", role: "status", hidden: true });
-    host.replaceChildren(this.#toolbar(), this.readout, this.message, this.plot, this.#legend());
+    this.toolbar = this.#toolbar();
+    this.legend = this.#legend();
+    host.replaceChildren(this.toolbar, this.readout, this.message, this.plot, this.legend);
   }
 
+  /** Without a bar over the whole day, words stand in the place of the chart. */
   async open() {
-    if (!this.day.readable || this.day.revisions.length === 0) {
-      this.#say(this.day.reasons[0] ?? "No bars of this session are held.");
+    const { extended_start_ms: start_ms, extended_end_ms: end_ms } = this.day.hours;
+    const bars = await this.#ask({ start_ms, end_ms });
+    if (!bars) return;
+    if (bars.times_ms.length === 0) {
+      this.#say(this.day.reasons[0] ?? "There are no bars of this session.");
       return;
     }
     // uPlot is only fetched when the first day is opened.
     const { Chart } = await import("./chart.js");
     if (!this.plot.isConnected) return;
-    const { extended_start_ms, extended_end_ms } = this.day.hours;
-    this.#chart = new Chart(this.plot, this.day, { start_ms: extended_start_ms, end_ms: extended_end_ms }, {
-      moved: () => this.#askSoon(),
+    this.#chart = new Chart(this.plot, this.day, { start_ms, end_ms }, {
+      moved: (span) => this.#askSoon(span),
       pointed: (index) => this.#read(index),
     });
-    await this.#ask();
+    this.#draw(this.#chart, bars);
   }
 
   redraw() {
@@ -53,35 +59,43 @@ export class DayChart {
     this.#chart = null;
   }
 
-  #askSoon() {
+  /** @param {Span} span */
+  #askSoon(span) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#ask(), ASK_AFTER_MS);
+    this.#timer = setTimeout(() => {
+      void this.#ask(span).then((bars) => { if (bars && this.#chart) this.#draw(this.#chart, bars); });
+    }, ASK_AFTER_MS);
   }
 
-  async #ask() {
-    const chart = this.#chart;
-    if (!chart) return;
+  /** @param {Span} span @returns {Promise<Bars | null>} null: refused, or nobody waits for them any more */
+  async #ask(span) {
     this.#asking?.abort();
     const asking = new AbortController();
     this.#asking = asking;
+    // As many candles as can be told apart, and never more than the server would be asked for at most.
+    const most = Math.min(MOST_CANDLES, Math.max(150, Math.floor(this.plot.clientWidth / 4)));
     try {
-      const bars = await getBars(this.day, { ...chart.span, most: chart.most }, asking.signal);
-      if (asking.signal.aborted) return;
-      chart.draw(bars);
-      this.#describe(bars);
-      this.message.hidden = true;
+      const bars = await getBars(this.day, { ...span, most }, asking.signal);
+      return asking.signal.aborted ? null : bars;
     } catch (error) {
-      if (asking.signal.aborted) return;
+      if (asking.signal.aborted) return null;
       if (!(error instanceof ApiError)) throw error;
       this.#say(error.message);
+      return null;
     }
+  }
+
+  /** @param {Chart} chart @param {Bars} bars */
+  #draw(chart, bars) {
+    chart.draw(bars);
+    this.#describe(bars);
   }
 
   /** In the place of the chart. @param {string} text */
   #say(text) {
     this.message.textContent = text;
     this.message.hidden = false;
-    this.plot.hidden = true;
+    for (const part of [this.plot, this.toolbar, this.legend, this.readout]) part.hidden = true;
   }
 
   /** @param {Bars} bars */

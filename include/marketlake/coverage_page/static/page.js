@@ -1,6 +1,6 @@
 import { Action } from "./action.js";
 import { addressOf, readAddress } from "./address.js";
-import { isFramed, outerLink } from "./airflow.js";
+import { isFramed, outerAddress, outerLink } from "./airflow.js";
 import { ApiError, getRunState, getSubjects } from "./api.js";
 import { Attention } from "./attention.js";
 import { Calendar } from "./calendar.js";
@@ -164,6 +164,7 @@ class Page {
     const { dataset, ticker, by } = this.#address;
     const subjects = this.#subjects;
     fillSubjectChooser(selectOf("dataset"), selectOf("ticker"), subjects, { dataset: dataset ?? "", ticker: ticker ?? "" });
+    byId("by-label").hidden = this.#address.date !== null;
     fillMeasureChooser(selectOf("by"), by, (measure) => this.#go({ ...this.#address, by: measure }));
     byId("outside").replaceChildren(...(isFramed() ? [outerLink(addressOf(this.#address), "Open on its own page")] : []));
   }
@@ -180,9 +181,7 @@ class Page {
       ? (/** @type {Session[]} */ sessions, /** @type {string} */ what) => this.action.propose(coverage, sessions, what)
       : null;
     this.attention.handlers.fetch = fetch;
-    this.day.handlers.fetch = fetch && ((date) => {
-      fetch(coverage.sessions.filter((session) => session.date === date), date);
-    });
+    this.day.allowFetch(fetch && ((date) => fetch(coverage.sessions.filter((session) => session.date === date), date)));
     this.calendar.show(coverage);
     drawSummary(byId("summary"), coverage);
     this.#drawLegend();
@@ -242,7 +241,7 @@ class Page {
   /** @param {ApiError} error */
   #failed(error) {
     if (error.status === 401) {
-      this.#notify("You are no longer logged in. ", outerLink(window.parent.location.href, "Log in again"));
+      this.#notify("You are no longer logged in. ", outerLink(outerAddress(), "Log in again"));
     } else if (error.status === 0) {
       this.#notify("The server cannot be reached, trying again.");
     } else {

@@ -6,6 +6,7 @@ export class Progress {
   #now = new Map();
   /** @type {Set<string>} */
   #seenRunning = new Set();
+  #over = false;
   #ended = false;
 
   /**
@@ -29,9 +30,16 @@ export class Progress {
     }
   }
 
-  /** The run is over: what is not under way now is settled, also where nothing changed. @param {string} state */
+  /**
+   * If the run is over, what is not under way is settled, also where nothing changed. The coverage may be older than this
+   * answer, so only the second such answer counts.
+   *
+   * @param {string} state
+   */
   runIs(state) {
-    this.#ended = state === "success" || state === "failed";
+    const over = state === "success" || state === "failed";
+    this.#ended = over && this.#over;
+    this.#over = over;
   }
 
   get total() {

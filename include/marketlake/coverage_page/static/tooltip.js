@@ -10,8 +10,8 @@ export class Tooltip {
   constructor(calendar) {
     this.calendar = calendar;
     this.box = element("div", { class: "tooltip", role: "tooltip", id: "tooltip", hidden: true });
-    document.body.append(this.box);
     const { grid } = calendar;
+    grid.after(this.box);
     grid.addEventListener("pointerover", (event) => this.#show(event.target));
     grid.addEventListener("pointerleave", () => this.hide());
     grid.addEventListener("focusin", (event) => {
