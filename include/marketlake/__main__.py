@@ -1,4 +1,4 @@
-"""``python -m marketlake verify``: what can be said of a lake on this machine, without any call to the API."""
+"""``python -m marketlake verify | coverage``: what can be said of a lake on this machine, without a call to the API."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import datetime as dt
 import sys
 import time
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
 from marketlake import commands, settings
 from marketlake.console import COMPLETE, INCOMPLETE, run_command, say
+from marketlake.coverage.index import CoverageIndex
+from marketlake.coverage_page.calendar import calendar_of
+from marketlake.coverage_page.standalone import standalone_page
+from marketlake.coverage_page.subjects import subjects_named
+from marketlake.coverage_page.terminal import table_of
 from marketlake.dataset_names import title
 from marketlake.datasets import DATASETS, dataset_named
 from marketlake.datasets.dataset import Dataset
@@ -40,7 +46,29 @@ def _arguments() -> argparse.Namespace:
     verifying.add_argument("--from", dest="first", type=_date, metavar="D", help="default: the first partition")
     verifying.add_argument("--to", dest="last", type=_date, metavar="D", help="default: the last partition")
     verifying.add_argument("--json", dest="json_file", type=Path, metavar="FILE", help="write the findings there, too")
+    looking = commands.add_parser("coverage", help="say which sessions are held, and in which state")
+    looking.add_argument("--dataset", help="this one only, instead of every dataset of settings and lake")
+    looking.add_argument("--ticker", type=str.upper, help="this one only, instead of every ticker")
+    looking.add_argument("--json", dest="json_file", type=Path, metavar="FILE", help="write every session there, too")
+    looking.add_argument("--html", dest="html_file", type=Path, metavar="FILE", help="write a calendar there, a page")
     return parser.parse_args()
+
+
+def _coverage(given: argparse.Namespace) -> int:
+    """Look, and say. What is missing is no failure of the looking."""
+    lake = Lake(settings.load(), now=system_clock)
+    calendars = [
+        calendar_of(subject, CoverageIndex(lake, subject.spec, subject.ticker, keep=True).look(), {})
+        for subject in subjects_named(lake, given.dataset, given.ticker)
+    ]
+    for line in chain.from_iterable(table_of(calendar) for calendar in calendars):
+        say(line)
+    if given.json_file is not None:
+        by_name = {f"{calendar.dataset} {calendar.ticker}": calendar for calendar in calendars}
+        _write(given.json_file, "--json", _as_json(calendars[0] if len(calendars) == 1 else by_name))
+    if given.html_file is not None:
+        _write(given.html_file, "--html", standalone_page(calendars).encode())
+    return COMPLETE
 
 
 def _verify(given: argparse.Namespace) -> int:
@@ -52,7 +80,7 @@ def _verify(given: argparse.Namespace) -> int:
         _show(verification, lake, dataset, time.monotonic() - started)
         done.append(verification)
     if given.json_file is not None:
-        _write(given.json_file, done)
+        _write(given.json_file, "--json", _as_json(_together(done)))
     return INCOMPLETE if any(verification.findings for verification in done) else COMPLETE
 
 
@@ -102,11 +130,15 @@ def _summary(done: Verification, where: str, seconds: float) -> str:
     )
 
 
-def _write(path: Path, done: list[Verification]) -> None:
+def _as_json(what: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(what)) + b"\n"
+
+
+def _write(path: Path, option: str, data: bytes) -> None:
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(_together(done))) + b"\n")
+        path.write_bytes(data)
     except OSError as exc:
-        raise StorageError(f"cannot write {path}: {exc.strerror or exc}. Name another file with --json.") from exc
+        raise StorageError(f"cannot write {path}: {exc.strerror or exc}. Name another file with {option}.") from exc
 
 
 def _together(done: list[Verification]) -> Verification | dict[str, Verification]:
@@ -114,9 +146,14 @@ def _together(done: list[Verification]) -> Verification | dict[str, Verification
     return done[0] if len(done) == 1 else {verification.dataset: verification for verification in done}
 
 
+def _run() -> int:
+    given = _arguments()
+    return _verify(given) if given.command == "verify" else _coverage(given)
+
+
 def main() -> int:
     """Run one command."""
-    return run_command(lambda: _verify(_arguments()))
+    return run_command(_run)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from marketlake.errors import NotASession, NotFinal
+from marketlake.holidays import CLOSED, holiday_names
 
 FIRST_SESSION = dt.date(2003, 9, 10)
 NEW_YORK = ZoneInfo("America/New_York")
@@ -22,6 +23,8 @@ FINAL_AT = dt.time(11, 0)
 # Zones differ from UTC by whole hours, half hours, and in Nepal and the Chatham Islands by three quarters of one.
 _MIDNIGHT_MINUTES = frozenset({0, 15, 30})
 _NEXT_DATE_FROM = dt.time(11, 0)
+
+_SATURDAY = 5
 
 FULL_DAY_MS = 23_400_000
 """Regular hours of a day without an early close: 6.5 hours."""
@@ -140,6 +143,13 @@ class SessionCalendar:
         within = days[bisect_left(days, start) : bisect_right(days, end)]
         return [day for day in within if day not in self._closures]
 
+    def closings(self, start: dt.date, end: dt.date) -> dict[dt.date, str]:
+        """Every weekday without a session from ``start`` to ``end``, both included, and why, ascending."""
+        open_days, names = set(self.sessions(start, end)), holiday_names(FIRST_SESSION.year, self.last.year)
+        days = (start + dt.timedelta(days=number) for number in range((end - start).days + 1))
+        closed = (day for day in days if day.weekday() < _SATURDAY and day not in open_days)
+        return {day: names.get(day, CLOSED) for day in closed}
+
     @property
     def last(self) -> dt.date:
         """The last date of the calendar: the end of the year after ``today``."""
@@ -148,6 +158,11 @@ class SessionCalendar:
     def is_session(self, day: dt.date) -> bool:
         """Whether the exchange traded on that date."""
         return day in self._schedule.regular_ms and day not in self._closures
+
+    def closes_early(self, session: dt.date) -> bool:
+        """Whether regular hours of a session are shorter than on a full day; False of any other date."""
+        opens_ms, closes_ms = self._schedule.regular_ms.get(session, (0, FULL_DAY_MS))
+        return closes_ms - opens_ms < FULL_DAY_MS
 
     def next_session(self, day: dt.date) -> dt.date | None:
         """The first session on or after ``day``; None past the end of the calendar."""

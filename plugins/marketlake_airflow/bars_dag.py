@@ -16,6 +16,12 @@ from marketlake_airflow.session_dag import asset_of, session_dag
 PARAMS = {
     "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
     "end_date": Param(None, type=["null", "string"], format="date", description="Last date, included"),
+    "sessions": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "format": "date"},
+        description="Exactly these dates, in the place of the two above",
+    ),
     "refetch": Param(False, type="boolean", description="Fetch what is there already, too"),
     "source": Param("api", enum=["api", "raw"], description="raw: rebuild from the stored pages, no API call"),
     "allow_provisional": Param(False, type="boolean", description="Also a session that is not final yet"),

@@ -24,6 +24,7 @@ from marketlake.lake import Lake, system_clock
 from marketlake.partitions.certificate import Certificate
 from marketlake.rows.spec import DatasetSpec
 from marketlake.sessions import date_meant
+from marketlake_airflow.failure_reason import reason_kept
 from marketlake_airflow.hook import PolygonHook
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ _log = logging.getLogger(__name__)
 
 def plan_sessions(dataset: str, ticker: str, context: Mapping[str, Any]) -> list[str]:
     """The run's dates."""
-    return _kept_plan(dataset, ticker, context, lambda lake: _plan(lake, DATASETS[dataset].spec, ticker, context))
+    with reason_kept(context):
+        return _kept_plan(dataset, ticker, context, lambda lake: _plan(lake, DATASETS[dataset].spec, ticker, context))
 
 
 def plan_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> list[str]:
@@ -74,6 +76,7 @@ def _plan(lake: Lake, spec: DatasetSpec, ticker: str, context: Mapping[str, Any]
             ticker,
             start=_date(params["start_date"]),
             end=_date(params["end_date"]),
+            sessions=[dt.date.fromisoformat(day) for day in params["sessions"] or ()],
             logical_date=logical_date,
             refetch=params["refetch"],
             source=Source(params["source"]),
@@ -96,6 +99,13 @@ def ingest_session(
     name: str, ticker: str, session: str, asset: Asset, context: Mapping[str, Any]
 ) -> dict[str, str | int | list[str]]:
     """Ingest one session and tell the asset's readers: one event a date, also when no row changed."""
+    with reason_kept(context):
+        return _ingest_session(name, ticker, session, asset, context)
+
+
+def _ingest_session(
+    name: str, ticker: str, session: str, asset: Asset, context: Mapping[str, Any]
+) -> dict[str, str | int | list[str]]:
     configured, dataset, params = settings.load(), DATASETS[name], context["params"]
     lake, key = Lake(configured, now=system_clock), dataset.spec.key(ticker, dt.date.fromisoformat(session))
     provisional = params["allow_provisional"]

@@ -93,7 +93,7 @@ def plan(url: str, folder: Path, first: dt.date, last: dt.date, runs: int) -> li
         planned = scheduled_plan(lake, SECOND_BARS.spec, TICKER, last)
         took_s.append(time.perf_counter() - started_s)
         assert planned == [last], planned
-        assert counting.calls["folders_with"] == 1
+        assert counting.calls["stamps"] == 1
         assert counting.calls["folders"] + counting.calls["exists"] == 0, counting.calls
         started_s = time.perf_counter()
         assert len(list((folder / "processed").glob("*/date=*/bars.parquet"))) == sessions

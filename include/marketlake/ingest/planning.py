@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import logging
+from collections.abc import Sequence
 
 from marketlake import commands
 from marketlake.coverage.coverage import Coverage
@@ -69,6 +70,7 @@ def manual_plan(
     *,
     start: dt.date | None,
     end: dt.date | None,
+    sessions: Sequence[dt.date],
     logical_date: dt.date | None,
     refetch: bool,
     source: Source,
@@ -76,10 +78,37 @@ def manual_plan(
 ) -> list[dt.date]:
     """The sessions a person asked for, ascending: without ``refetch``, only what is missing.
 
-    Dates that are not final yet are left out, with a warning, unless ``allow_provisional``. Raises
-    SettingsError if no date was given, or end is before start; NotASession if none is in range.
+    ``sessions`` are exactly those, and each must be one that can be fetched; of the dates from ``start`` to ``end``,
+    those that are not final yet are left out, with a warning, unless ``allow_provisional``. Raises SettingsError if no
+    date was given, several ways of giving some, or end before start; NotASession if none is in range.
     """
-    first, last = _date_range(lake, start, end, logical_date, allow_provisional)
+    if sessions:
+        asked = _named(lake, sessions, start or end, allow_provisional)
+        span = f"{len(asked)} that were named"
+    else:
+        first, last = _date_range(lake, start, end, logical_date, allow_provisional)
+        asked = _within(lake, spec.title(ticker), first, last, allow_provisional)
+        span = f"{len(asked)} sessions from {first} to {last}"
+    wanted = asked if refetch or source is Source.RAW else Coverage(lake, spec, ticker).unfinished(asked)
+    _log.info("%s: %d of %s are to be fetched", spec.title(ticker), len(wanted), span)
+    return wanted
+
+
+def _named(lake: Lake, sessions: Sequence[dt.date], bound: dt.date | None, allow_provisional: bool) -> list[dt.date]:
+    """Sessions that were given one by one, ascending. Raises NotASession, NotFinal or SettingsError for any other."""
+    if bound is not None:
+        raise SettingsError("sessions together with start_date or end_date: give one or the other.")
+    wanted = sorted(set(sessions))
+    for day in wanted:
+        lake.calendar.hours(day)
+        if not lake.settings.history.includes(day):
+            raise SettingsError(_outside(lake, day))
+        lake.calendar.require_final(day, lake.now(), allow_provisional=allow_provisional)
+    return wanted
+
+
+def _within(lake: Lake, title: str, first: dt.date, last: dt.date, allow_provisional: bool) -> list[dt.date]:
+    """The sessions from ``first`` to ``last`` that can be fetched. Raises NotASession or NotFinal without any."""
     in_range = lake.calendar.sessions(first, last)
     sessions = [day for day in in_range if lake.settings.history.includes(day)]
     if not sessions:
@@ -90,7 +119,7 @@ def manual_plan(
     if len(sessions) < len(in_range):
         _log.warning(
             "%s: %d of %d sessions from %s to %s are left out%s",
-            spec.title(ticker), len(in_range) - len(sessions), len(in_range), first, last, _history(lake),
+            title, len(in_range) - len(sessions), len(in_range), first, last, _history(lake),
         )  # fmt: skip
     ready = [day for day in sessions if _may_fetch(lake, day, allow_provisional)]
     if len(ready) < len(sessions):
@@ -99,12 +128,7 @@ def manual_plan(
         )
     if not ready:
         lake.calendar.require_final(sessions[0], lake.now(), allow_provisional=allow_provisional)
-    wanted = ready if refetch or source is Source.RAW else Coverage(lake, spec, ticker).unfinished(ready)
-    _log.info(
-        "%s: %d of %d sessions from %s to %s are to be fetched",
-        spec.title(ticker), len(wanted), len(ready), first, last,
-    )  # fmt: skip
-    return wanted
+    return ready
 
 
 def _date_range(

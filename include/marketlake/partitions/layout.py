@@ -51,6 +51,11 @@ def audit_path(ticker: str) -> str:
     return f"audit/{ticker.lower()}/audit.json"
 
 
+def index_path(ticker: str) -> str:
+    """What the footers of a ticker's partitions said, to be made anew at any time."""
+    return f"index/{ticker.lower()}.json"
+
+
 def locate(path: str, file_name: str) -> Place | None:
     """Ticker and session of a path below ``processed/``; None if it is no partition's."""
     folder, _, name = path.rpartition("/")

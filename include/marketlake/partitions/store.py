@@ -24,7 +24,7 @@ from marketlake.partitions.layout import (
 from marketlake.partitions.parquet_file import certificate_in, encoded, rows_in
 from marketlake.partitions.seal import Seal, seal_of
 from marketlake.rows.spec import DatasetSpec, PartitionKey
-from marketlake.storage.storage import Seen, Storage, Writer
+from marketlake.storage.storage import Seen, Stamp, Storage, Writer
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,13 @@ class PartitionStore:
 
     def present(self, ticker: str) -> set[dt.date]:
         """The sessions that have a partition file. One listing, of which an object store gives 1,000 keys a call."""
-        return _sessions(ticker, self._storage.folders_with(ticker_folder(ticker), self._rows.file_name))
+        return set(self.stamps(ticker))
+
+    def stamps(self, ticker: str) -> dict[dt.date, Stamp]:
+        """The sessions that have a partition file, and its stamp. One listing; the files are not opened."""
+        listed = self._storage.stamps(ticker_folder(ticker), self._rows.file_name)
+        places = {place_of(f"{ticker.lower()}/{folder}"): stamp for folder, stamp in listed.items()}
+        return {place[1]: stamp for place, stamp in places.items() if place is not None}
 
     def certificate(self, key: PartitionKey) -> Certificate | None:
         """The certificate in a partition's footer, if it is of this key; else None.

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from marketlake.errors import LakeBusy, StorageError
 from marketlake.storage.disk_errors import as_storage_error
 from marketlake.storage.local_writer import STAGING, LocalWriter, seen_as
-from marketlake.storage.storage import Seen, checked_key
+from marketlake.storage.storage import Seen, Stamp, checked_key
 
 _LOCKS = "locks"
 # Of 3,000 footers on two cores, one reader takes 0.9 s and eight half of that.
@@ -32,13 +32,16 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return False
 
 
-def _holds(folder: os.DirEntry[str], name: str) -> bool:
-    """Whether a file of that name lies in a folder. Raises StorageError if that cannot be seen."""
+def _stamp(folder: os.DirEntry[str], name: str) -> Stamp | None:
+    """Of a file of that name in a folder; None without one. Raises StorageError if that cannot be seen."""
     path = f"{folder.path}/{name}"  # no Path: there may be thousands
     try:
-        return stat.S_ISREG(os.stat(path).st_mode)
+        file = os.stat(path)
+        # The time of the last change cannot be set back, as that of the last writing can.
+        version = f"{file.st_size:x}-{file.st_mtime_ns:x}-{file.st_ctime_ns:x}-{file.st_ino:x}"
+        return Stamp(file.st_size, version) if stat.S_ISREG(file.st_mode) else None
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return None
     except OSError:
         with as_storage_error("read", Path(path)):
             raise
@@ -101,9 +104,10 @@ class LocalStorage:
         """The names of the folders directly under ``prefix``, sorted; none if it does not exist."""
         return sorted(entry.name for entry in self._entries(prefix) if entry.is_dir())
 
-    def folders_with(self, prefix: str, name: str) -> list[str]:
-        """The names of those folders directly under ``prefix`` that hold a file ``name``, sorted."""
-        return sorted(entry.name for entry in self._entries(prefix) if _holds(entry, name))
+    def stamps(self, prefix: str, name: str) -> dict[str, Stamp]:
+        """Of each folder directly under ``prefix`` that holds a file ``name``: that file's stamp."""
+        found = ((entry.name, _stamp(entry, name)) for entry in self._entries(prefix))
+        return {folder: stamp for folder, stamp in found if stamp is not None}
 
     def files(self, prefix: str) -> list[str]:
         """The names of the files directly under ``prefix``, sorted; none if it does not exist."""

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from marketlake.errors import Overtaken
+
+
+class Stamp(NamedTuple):
+    """What a listing says of an object: how large it is, and a text that is another once it has been written again."""
+
+    size_bytes: int
+    version: str
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,8 @@ class Storage(Protocol):
     def folders(self, prefix: str) -> list[str]:
         """The names of the folders directly under ``prefix``, sorted; none if it does not exist."""
 
-    def folders_with(self, prefix: str, name: str) -> list[str]:
-        """The names of those folders directly under ``prefix`` that hold a file ``name``, from one listing."""
+    def stamps(self, prefix: str, name: str) -> dict[str, Stamp]:
+        """Of each folder directly under ``prefix`` that holds a file ``name``: that file's stamp. From one listing."""
 
     def files(self, prefix: str) -> list[str]:
         """The names of the files directly under ``prefix``, sorted; none if it does not exist."""

@@ -245,7 +245,8 @@ def test_planner_coverage_and_backfill_know_what_is_held_of_it(
     def planned() -> tuple[list[dt.date], list[dt.date]]:
         by_hand = manual_plan(
             short, dataset.spec, "SPY",
-            start=DAY, end=DAY, logical_date=None, refetch=False, source=Source.API, allow_provisional=False,
+            start=DAY, end=DAY, sessions=(), logical_date=None,
+            refetch=False, source=Source.API, allow_provisional=False,
         )  # fmt: skip
         return by_hand, scheduled_plan(short, dataset.spec, "SPY", NEXT_DAY)
 

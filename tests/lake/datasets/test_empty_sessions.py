@@ -252,7 +252,8 @@ def test_an_empty_session_is_finished_for_coverage_planner_and_backfill(
     assert (
         manual_plan(
             empty, dataset.spec, "SPY",
-            start=DAY, end=DAY, logical_date=None, refetch=False, source=Source.API, allow_provisional=False,
+            start=DAY, end=DAY, sessions=(), logical_date=None,
+            refetch=False, source=Source.API, allow_provisional=False,
         )
         == []
     )  # fmt: skip

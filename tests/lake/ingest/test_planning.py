@@ -141,6 +141,7 @@ def manual(lake: Lake, **given: Any) -> list[dt.date]:
     asked: dict[str, Any] = {
         "start": None,
         "end": None,
+        "sessions": (),
         "logical_date": None,
         "refetch": False,
         "source": Source.API,

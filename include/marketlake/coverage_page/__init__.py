@@ -1,0 +1,1 @@
+"""The coverage page: what a lake holds, to look at."""

@@ -1,0 +1,73 @@
+"""Bars to draw: folded to a width at which a window has few enough of them, and the stretches without any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from marketlake.errors import BadArgument
+from marketlake.research.frequency import Bins, fold, within
+from marketlake.sessions import SessionHours
+
+WIDTHS_S = (1, 5, 15, 30, 60, 300)
+LEAST, MOST = 300, 2_000
+"""At least a whole day at the largest width; at most more candles than a screen has columns."""
+
+_GAP_S, _GAP_BARS = 60, 5
+_COLUMNS = {
+    "times_ms": "timestamp",
+    **{name: name for name in ("open", "high", "low", "close", "vwap")},
+    "volume": "volume_exact",
+}
+
+
+class Candles(msgspec.Struct, frozen=True):
+    """Bars of one width, a column each. Times are Unix ms UTC, the start of a bar; a bar without a trade is absent.
+
+    ``gaps``: stretches of regular hours without a bar, half-open, of at least a minute and five bars.
+    """
+
+    width_s: int
+    start_ms: int
+    end_ms: int
+    times_ms: list[int]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume: list[float]
+    vwap: list[float | None]
+    gaps: list[tuple[int, int]]
+
+
+def candles(rows: pa.Table, hours: SessionHours, bar_ms: int, window_ms: tuple[int, int], most: int) -> Candles:
+    """The bars of a window of one session, at most ``most`` of them. Raises BadArgument for an impossible window."""
+    start_ms, end_ms = max(window_ms[0], hours.day_start_ms), min(window_ms[1], hours.day_end_ms)
+    if start_ms >= end_ms:
+        raise BadArgument(f"start_ms={window_ms[0]} is not before end_ms={window_ms[1]} within the New York day.")
+    width_ms = _width_ms(end_ms - start_ms, bar_ms, most)
+    bins = Bins(width_ms, hours.regular_start_ms, hours.day_start_ms, hours.day_end_ms)
+    first_ms, last_ms = (int(start) for start in bins.starts_ms(np.array([start_ms, end_ms - 1])))
+    shown = fold(within(rows, first_ms, last_ms + width_ms).drop(["ticker"]), bins)  # whole candles, also at the ends
+    columns: dict[str, Any] = {field: shown.column(name).to_pylist() for field, name in _COLUMNS.items()}
+    gaps = [gap for gap in gaps_in(rows, hours, bar_ms) if gap[0] < end_ms and gap[1] > start_ms]
+    return Candles(width_s=width_ms // 1000, start_ms=start_ms, end_ms=end_ms, gaps=gaps, **columns)
+
+
+def gaps_in(rows: pa.Table, hours: SessionHours, bar_ms: int) -> list[tuple[int, int]]:
+    """The stretches of regular hours in which no bar begins, that are long enough to be worth a mark."""
+    first_ms, end_ms = hours.regular_start_ms, hours.regular_end_ms
+    starts = within(rows, first_ms, end_ms).column("timestamp").to_numpy()
+    marks = np.concatenate([[first_ms - bar_ms], starts, [end_ms]])
+    long = np.flatnonzero(np.diff(marks) - bar_ms >= max(_GAP_S * 1000, _GAP_BARS * bar_ms))
+    return [(int(marks[number]) + bar_ms, int(marks[number + 1])) for number in long]
+
+
+def _width_ms(window_ms: int, bar_ms: int, most: int) -> int:
+    if not LEAST <= most <= MOST:
+        raise BadArgument(f"most={most} is no number of candles: give {LEAST} to {MOST}.")
+    fitting = [width_s * 1000 for width_s in WIDTHS_S if width_s * 1000 % bar_ms == 0]
+    return next((width for width in fitting if -(-window_ms // width) <= most), fitting[-1])

@@ -1,0 +1,1 @@
+"""The coverage page in Airflow's API server, and in no other process."""

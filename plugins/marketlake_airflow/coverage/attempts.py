@@ -1,0 +1,185 @@
+"""What Airflow's database says of a DAG's sessions: which are under way, which failed last and why, and how long one
+takes. For the API server, which alone may look into the database.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from airflow.utils.state import DagRunState, TaskInstanceState
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.orm import Session
+
+from marketlake.coverage_page.attempts import FAILED, RUNNING, Attempt, Run, TaskLine
+from marketlake.sessions import date_meant
+from marketlake_airflow.failure_reason import REASON_KEY
+
+PLAN, INGEST = "plan_sessions", "ingest_session"
+_FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
+_OVER = (TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED, TaskInstanceState.REMOVED)
+_UNDER_WAY = (DagRunState.QUEUED, DagRunState.RUNNING)
+_MEASURED = 50
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A task instance that did not succeed, and the dates that it is of."""
+
+    sessions: Sequence[dt.date]
+    attempt: Attempt
+    queued_ms: int
+
+
+def attempts_of(database: Session, dag_id: str) -> dict[dt.date, Attempt]:
+    """Of each session that is under way, or whose last attempt failed: that attempt."""
+    last: dict[dt.date, _Found] = {}
+    for found in sorted(_unsuccessful(database, dag_id), key=lambda one: one.queued_ms):
+        last.update(dict.fromkeys(found.sessions, found))
+    attempts = {session: found.attempt for session, found in last.items()}
+    if not any(attempt.run.state == FAILED for attempt in attempts.values()):
+        return attempts
+    succeeded = _last_successes(database, dag_id)
+    return {
+        session: attempt
+        for session, attempt in attempts.items()
+        if attempt.run.state == RUNNING or attempt.ended_ms > succeeded.get(session, 0)
+    }
+
+
+def last_task(database: Session, dag_id: str, session: dt.date) -> TaskLine | None:
+    """The task that last fetched a session, whatever came of it; None if none ever began."""
+    query = (
+        select(TaskInstance.run_id, TaskInstance.map_index, TaskInstance.state, TaskInstance.try_number,
+               TaskInstance.end_date)
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == INGEST)
+        .where(TaskInstance._rendered_map_index == str(session))  # the label as it is stored, without its fallback
+        .order_by(TaskInstance.start_date.desc())
+        .limit(1)
+    )  # fmt: skip
+    row = database.execute(query).first()
+    if row is None:
+        return None
+    path = _path(dag_id, row.run_id, INGEST, row.map_index)
+    return TaskLine(str(row.state or "none"), row.try_number, path, _ms(row.end_date) or None)
+
+
+def seconds_a_session(database: Session, dag_id: str) -> float | None:
+    """How long the task of one session took lately, in the middle of fifty; None if none has succeeded."""
+    query = (
+        select(TaskInstance.duration)
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == INGEST)
+        .where(TaskInstance.state == TaskInstanceState.SUCCESS, TaskInstance.duration.is_not(None))
+        .order_by(TaskInstance.end_date.desc())
+        .limit(_MEASURED)
+    )
+    durations = [float(duration) for duration in database.scalars(query) if duration is not None]
+    return statistics.median(durations) if durations else None
+
+
+def _unsuccessful(database: Session, dag_id: str) -> Iterator[_Found]:
+    rows = database.execute(_instances(dag_id)).all()
+    plans = _plans(database, dag_id, {row.run_id for row in rows if row.task_id == INGEST and not row.label})
+    reasons = _reasons(database, dag_id, {row.run_id for row in rows if row.state in _FAILED})
+    for row in rows:
+        state = _state(row)
+        sessions = _sessions(row, plans) if state else []
+        if state and sessions:
+            run = Run(state, row.run_id, _path(dag_id, row.run_id, row.task_id, row.map_index))
+            attempt = Attempt(run, _ms(row.end_date), _reason(row, reasons))
+            yield _Found(sessions, attempt, _ms(row.queued_at))
+
+
+def _instances(dag_id: str) -> Select[Any]:
+    """Every instance of the plan and of the sessions that neither succeeded nor was left out."""
+    return (
+        select(
+            TaskInstance.task_id, TaskInstance.run_id, TaskInstance.map_index, TaskInstance.state,
+            TaskInstance.end_date, TaskInstance._rendered_map_index.label("label"),
+            DagRun.state.label("run_state"), DagRun.run_type, DagRun.conf, DagRun.logical_date, DagRun.queued_at,
+        )
+        .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id.in_((PLAN, INGEST)))
+        .where(TaskInstance.state.is_(None) | TaskInstance.state.not_in(_OVER))
+    )  # fmt: skip
+
+
+def _state(row: Row[Any]) -> str | None:
+    """Whether an instance failed or is under way; None if it will not run any more, or is one of very many that wait.
+
+    A backfill may have thousands of runs that are queued: those are not under way yet.
+    """
+    if row.state in _FAILED:
+        return FAILED
+    is_waiting = row.run_type == "backfill" and row.run_state == DagRunState.QUEUED
+    return RUNNING if row.run_state in _UNDER_WAY and not is_waiting else None
+
+
+def _sessions(row: Row[Any], plans: Mapping[str, Sequence[str]]) -> list[dt.date]:
+    """The dates of an instance: of one session its label or its place in the plan; of a plan what the run is of."""
+    if row.task_id == INGEST:
+        plan = plans.get(row.run_id, ())
+        label = row.label or (plan[row.map_index] if 0 <= row.map_index < len(plan) else None)
+        return [dt.date.fromisoformat(label)] if label else []
+    asked = (row.conf or {}).get("sessions")
+    if asked:
+        return [dt.date.fromisoformat(day) for day in asked]
+    return [date_meant(row.logical_date)] if row.run_type == "backfill" and row.logical_date else []
+
+
+def _plans(database: Session, dag_id: str, run_ids: Iterable[str]) -> dict[str, Sequence[str]]:
+    """The dates of each run's plan, in the order in which tasks are mapped over them."""
+    return {run_id: value or () for run_id, _, _, value in _xcoms(database, dag_id, PLAN, "return_value", run_ids)}
+
+
+def _reasons(database: Session, dag_id: str, run_ids: set[str]) -> dict[tuple[str, str, int], str]:
+    """What failed instances left behind, by run, task and map index."""
+    return {
+        (run_id, task_id, map_index): str(value)
+        for task in (PLAN, INGEST)
+        for run_id, task_id, map_index, value in _xcoms(database, dag_id, task, REASON_KEY, run_ids)
+    }
+
+
+def _reason(row: Row[Any], reasons: Mapping[tuple[str, str, int], str]) -> str:
+    reason = reasons.get((row.run_id, row.task_id, row.map_index), "")
+    return f"the plan of its run failed: {reason}" if reason and row.task_id == PLAN else reason
+
+
+def _xcoms(database: Session, dag_id: str, task_id: str, key: str, run_ids: Iterable[str]) -> Sequence[Row[Any]]:
+    wanted = sorted(run_ids)
+    if not wanted:
+        return []
+    query = select(XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.value)
+    of_runs = XComModel.run_id.in_(wanted)
+    return database.execute(
+        query.where(XComModel.dag_id == dag_id, XComModel.task_id == task_id, XComModel.key == key, of_runs)
+    ).all()
+
+
+def _last_successes(database: Session, dag_id: str) -> dict[dt.date, int]:
+    """When each session was last fetched with success, Unix ms UTC."""
+    query = (
+        select(TaskInstance._rendered_map_index.label("label"), func.max(TaskInstance.end_date).label("ended"))
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == INGEST)
+        .where(TaskInstance.state == TaskInstanceState.SUCCESS)
+        .group_by(TaskInstance._rendered_map_index)
+    )
+    return {dt.date.fromisoformat(row.label): _ms(row.ended) for row in database.execute(query) if row.label}
+
+
+def _path(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """Where Airflow's UI shows a task instance, below its root."""
+    mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
+    return f"dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/{task_id}{mapped}"
+
+
+def _ms(moment: dt.datetime | None) -> int:
+    return int(moment.timestamp() * 1000) if moment else 0

@@ -1,0 +1,35 @@
+"""What the API answers, for OpenAPI: schemas of the structs that it sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from marketlake.coverage_page.calendar import CoverageCalendar
+from marketlake.coverage_page.candles import Candles
+from marketlake.coverage_page.day import Day, RevisionList
+from marketlake.coverage_page.difference import Difference
+from marketlake.coverage_page.subjects import SubjectList
+from marketlake.partitions.certificate import Certificate
+
+_SENT = (SubjectList, CoverageCalendar, Day, Candles, RevisionList, Difference, Certificate)
+_TEMPLATE = "#/components/schemas/{name}"
+_ERRORS = {401: "not logged in", 403: "no right to see the DAG", 404: "no such dataset, ticker, date or revision"}
+
+
+def answers(sent: type, *more: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route that sends such a struct, beside those that every route has."""
+    schema = {"$ref": _TEMPLATE.format(name=sent.__name__)}
+    good = {200: {"description": "as JSON", "content": {"application/json": {"schema": schema}}}}
+    return {**good, **{code: {"description": text} for code, text in [*_ERRORS.items(), *more]}}
+
+
+def openapi(app: FastAPI, root: str) -> dict[str, Any]:
+    """The description of the whole API. ``root``: the path under which it is served."""
+    described = get_openapi(title=app.title, version="1", description=app.description, routes=app.routes)
+    _, schemas = msgspec.json.schema_components(_SENT, ref_template=_TEMPLATE)
+    described.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+    return {**described, "servers": [{"url": root}]}
