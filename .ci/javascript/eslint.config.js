@@ -15,7 +15,7 @@ export default [
     languageOptions: { ecmaVersion: 2022, sourceType: "module", globals: globals.browser },
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {
-      "complexity": ["error", 10], // as in Python
+      "complexity": ["error", { max: 15, variant: "modified" }], // 10 in Python, where && and ?. are not counted
       "consistent-return": "error",
       "eqeqeq": "error",
       "no-console": "error",
