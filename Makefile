@@ -20,6 +20,10 @@ UV := $(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python
 COMPILE := $(VENV)/bin/uv pip compile --quiet --upgrade --universal \
 	--python-version 3.11 --generate-hashes --no-header --no-annotate
 RUN := $(VENV)/bin/python -m local_airflow
+SCRIPTS := .ci/javascript
+TOOLS := $(SCRIPTS)/node_modules
+# What ESLint needs. Not asked before a target wants it: it takes a moment.
+NODE_FITS = command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b >= 19 ? 0 : 1)' 2>/dev/null
 
 # An environment whose Python is gone is made anew; one that was moved with its checkout is completed.
 ifneq ($(wildcard $(VENV)/.uv),)
@@ -42,7 +46,8 @@ $(foreach flag,REFETCH KEEP DEMO,$(if $(filter-out 0 1 no yes false true,$($(fla
 $(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar sign, which the programs that install \
   packages take for a variable: move or rename it))
 
-.PHONY: help demo backfill dates verify up down airflow notebook env test bench check audit-dependencies lock readme
+.PHONY: help demo backfill dates verify up down airflow notebook env test bench check check-scripts script-tools \
+	audit-dependencies lock readme
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -74,17 +79,30 @@ notebook: $(VENV)/.notebook ## [ARGS=--no-browser]: JupyterLab with a first look
 env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
 	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo)
 
-test: $(VENV)/.development ## [JOBS=3 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
+test: $(VENV)/.development script-tools ## [JOBS=3 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
 	@env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5 --cov --cov-report=term $(ARGS)
 
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
 	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins:$$here/tests/support" "$$here/$(VENV)/bin/python" -m benchmark $(CASES)
 
-check: $(VENV)/.development ## format, lint, types, import rules
+check: $(VENV)/.development ## format, lint, types, import rules; with Node, the page's scripts too
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@PYTHONPATH=plugins $(VENV)/bin/lint-imports --no-logo
+	@$(MAKE) --no-print-directory check-scripts
+
+check-scripts: script-tools
+	@if $(NODE_FITS); then \
+		$(TOOLS)/.bin/eslint --config $(SCRIPTS)/eslint.config.js --max-warnings 0 --no-error-on-unmatched-pattern $(SCRIPTS) include && \
+		$(TOOLS)/.bin/tsc --project $(SCRIPTS); \
+	else \
+		echo "the scripts of the coverage page were not checked: install Node 20.19 or newer with npm (apt-get install npm, or from nodejs.org)" >&2; \
+		[ -z "$$CI" ]; \
+	fi
+
+script-tools: # what looks at the page's scripts, and axe for the tests in a browser: where there is Node
+	@if $(NODE_FITS); then $(MAKE) -s --no-print-directory $(TOOLS)/.installed; fi
 
 audit-dependencies: $(VENV)/.development ## look the locked packages up among known vulnerabilities, where that can be reached
 	@$(VENV)/bin/python .ci/audit_dependencies.py
@@ -96,6 +114,7 @@ lock: $(VENV)/.development ## resolve the dependencies anew and pin them with ha
 	@$(COMPILE) pyproject.toml --extra airflow -o requirements.txt
 	@$(COMPILE) pyproject.toml --extra airflow --group dev -c requirements.txt -o .ci/requirements-dev.txt
 	@$(COMPILE) --group notebook -c requirements.txt -c .ci/requirements-dev.txt -o .ci/requirements-notebook.txt
+	@if $(NODE_FITS); then npm update --silent --package-lock-only --prefix $(SCRIPTS); fi
 
 $(VENV)/.uv: .ci/requirements-uv.txt
 	@[ -w . ] || { echo "$$(pwd -P) cannot be written: clone the repository to where you may write." >&2; exit 1; }
@@ -120,4 +139,9 @@ $(VENV)/.development: $(VENV)/.runtime .ci/requirements-dev.txt
 $(VENV)/.notebook: $(VENV)/.runtime .ci/requirements-notebook.txt
 	@echo "installing JupyterLab into $(VENV) ..."
 	@$(call install,$(UV) --compile-bytecode --require-hashes -r .ci/requirements-notebook.txt)
+	@rm -f $(LOG); touch $@
+
+$(TOOLS)/.installed: $(SCRIPTS)/package.json $(SCRIPTS)/package-lock.json
+	@echo "installing what looks at the page's scripts ..."
+	@$(call install,npm ci --prefix $(SCRIPTS))
 	@rm -f $(LOG); touch $@

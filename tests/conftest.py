@@ -15,6 +15,7 @@ import pytest
 import requests
 from filelock import FileLock
 
+from browser import skip_or_fail
 from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.lake import Lake
@@ -57,9 +58,17 @@ class RecordedElseSparse:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with much of Airflow in them come first, then long ones, so that the last one to end is short."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
     of_airflow = Counter(item.path for item in items if item.get_closest_marker("airflow"))
     in_all = Counter(item.path for item in items)
     items.sort(key=lambda item: (-of_airflow[item.path], -in_all[item.path]))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser"):
+        skip_or_fail()  # before anything is set up for it
 
 
 def forget_the_machine(patched: pytest.MonkeyPatch) -> None:

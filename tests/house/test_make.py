@@ -18,7 +18,7 @@ TOOLS = ("make", "sh", "awk", "grep", "cut", "tr", "rm", "touch", "cat", "mkdir"
 def checkout(tmp_path: Path) -> Path:
     """The files that an installation reads, in a folder with a space, without an environment."""
     folder = tmp_path / "a checkout"
-    shutil.copytree(PROJECT / ".ci", folder / ".ci")
+    shutil.copytree(PROJECT / ".ci", folder / ".ci", ignore=shutil.ignore_patterns("node_modules"))
     for name in ("Makefile", "requirements.txt", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder)
     return folder
@@ -51,6 +51,24 @@ def python_that_says(folder: Path, version: str) -> Path:
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$2"\n')
     path.chmod(0o755)
     return path
+
+
+def with_node(folder: Path, version: str) -> str:
+    """A PATH with a Node that takes itself for some version, and an npm whose checkers are pleased with everything."""
+    path = Path(without_python(folder))
+    node = shutil.which("node")
+    if not node:
+        pytest.skip("Node is absent")
+    programs = {
+        "node": f"exec \"{node}\" -e \"Object.defineProperty(process.versions, 'node', {{value: '{version}'}}); $2\"",
+        "npm": 'echo "$@" >>asked-of-npm; mkdir -p "$3/node_modules/.bin"; cd "$3/node_modules/.bin"\n'
+        "for one in eslint tsc; do printf '#!/bin/sh\\necho \"$0\"\\n' >$one; done; chmod +x *",
+    }
+    (path / "chmod").symlink_to(str(shutil.which("chmod")))
+    for name, text in programs.items():
+        (path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (path / name).chmod(0o755)
+    return str(path)
 
 
 def pretended(folder: Path, runtime_of: str, *, python: bool = True) -> Path:
@@ -140,6 +158,33 @@ def test_what_the_notebook_needs_is_installed_by_itself_and_once(checkout: Path)
         make(checkout, ".venv/.notebook")
         (asked,) = told.read_text().splitlines()
     assert "--require-hashes -r .ci/requirements-notebook.txt" in asked
+
+
+NOT_CHECKED = (
+    "the scripts of the coverage page were not checked: install Node 20.19 or newer with npm (apt-get install npm, or"
+    " from nodejs.org)\n"
+)
+
+
+@pytest.mark.parametrize("version", [None, "18.20.4", "20.18.9"])
+def test_without_a_fit_node_a_line_says_what_was_not_checked_and_ci_fails(checkout: Path, version: str | None) -> None:
+    folder = checkout.parent / "bin"
+    path = with_node(folder, version) if version else without_python(folder)
+    done = make(checkout, "check-scripts", PATH=path, CI="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", NOT_CHECKED)
+    done = make(checkout, "check-scripts", PATH=path, CI="true")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(NOT_CHECKED)
+
+
+@pytest.mark.parametrize("version", ["20.19.0", "22.1.0"])
+def test_with_node_the_checkers_of_scripts_are_installed_once_and_asked(checkout: Path, version: str) -> None:
+    path = with_node(checkout.parent / "bin", version)
+    for _ in range(2):
+        done = make(checkout, "check-scripts", PATH=path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [Path(line).name for line in done.stdout.splitlines()][-2:] == ["eslint", "tsc"]
+    assert (checkout / "asked-of-npm").read_text() == "ci --prefix .ci/javascript\n"
 
 
 @pytest.mark.parametrize(("moved", "installs"), [(False, 0), (True, 2)])
