@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 
 import pytest
 
@@ -153,3 +154,47 @@ def test_the_last_sessions_are_as_many_as_asked_for() -> None:
     assert CALENDAR.last_sessions(D(2013, 10, 8), 3) == [D(2013, 10, 4), D(2013, 10, 7), D(2013, 10, 8)]
     assert len(CALENDAR.last_sessions(D(2026, 11, 20), 1000)) == 1000
     assert CALENDAR.last_sessions(D(2013, 10, 8), 0) == []
+
+
+def test_weekdays_without_a_session_have_a_name() -> None:
+    closings = SessionCalendar(dt.date(2026, 11, 20)).closings(dt.date(2024, 12, 20), dt.date(2025, 1, 31))
+    assert closings == {
+        dt.date(2024, 12, 25): "Christmas Day",
+        dt.date(2025, 1, 1): "New Year's Day",
+        dt.date(2025, 1, 9): "Mourning for President Carter",
+        dt.date(2025, 1, 20): "Martin Luther King Jr. Day",
+    }
+
+
+def test_every_closing_since_the_first_session_has_a_name_of_its_own() -> None:
+    calendar = SessionCalendar(dt.date(2026, 11, 20))
+    closings = calendar.closings(dt.date(2003, 9, 10), dt.date(2026, 12, 31))
+    assert Counter(closings.values()) == {
+        "New Year's Day": 20,
+        "Martin Luther King Jr. Day": 23,
+        "Washington's Birthday": 23,
+        "Good Friday": 23,
+        "Memorial Day": 23,
+        "Juneteenth": 5,
+        "Independence Day": 23,
+        "Labor Day": 23,
+        "Thanksgiving Day": 24,
+        "Christmas Day": 24,
+        "Hurricane Sandy": 2,
+        "Mourning for President Reagan": 1,
+        "Mourning for President Ford": 1,
+        "Mourning for President G. H. W. Bush": 1,
+        "Mourning for President Carter": 1,
+    }
+
+
+def test_a_closure_of_the_settings_is_closed_without_a_name() -> None:
+    day = dt.date(2026, 6, 3)
+    calendar = SessionCalendar(dt.date(2026, 11, 20), [day])
+    assert calendar.closings(day, day) == {day: "Closed"}
+
+
+def test_an_early_close_is_known_without_its_hours() -> None:
+    calendar = SessionCalendar(dt.date(2026, 11, 20))
+    days = [dt.date(2024, 11, 27), dt.date(2024, 11, 28), dt.date(2024, 11, 29)]
+    assert [calendar.closes_early(day) for day in days] == [False, False, True]

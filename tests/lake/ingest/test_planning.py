@@ -165,6 +165,12 @@ WEEK = {"start": D(2013, 10, 5), "end": D(2013, 10, 9)}
         ({"start": D(2026, 11, 19), "end": D(2027, 1, 1)}, [D(2026, 11, 19)]),
         ({"start": D(2026, 11, 19), "allow_provisional": True}, [D(2026, 11, 19), D(2026, 11, 20)]),
         ({**WEEK, "logical_date": D(2020, 1, 2)}, [D(2013, 10, 7), D(2013, 10, 9)]),
+        ({"sessions": [D(2013, 10, 9), D(2013, 10, 1), D(2013, 10, 9)]}, [D(2013, 10, 1), D(2013, 10, 9)]),
+        ({"sessions": [D(2013, 10, 9), D(2013, 10, 8)]}, [D(2013, 10, 9)]),
+        ({"sessions": [D(2013, 10, 9), D(2013, 10, 8)], "refetch": True}, [D(2013, 10, 8), D(2013, 10, 9)]),
+        ({"sessions": [D(2013, 10, 8)], "source": Source.RAW}, [D(2013, 10, 8)]),
+        ({"sessions": [D(2013, 10, 9)], "logical_date": D(2020, 1, 2)}, [D(2013, 10, 9)]),
+        ({"sessions": [D(2026, 11, 20)], "allow_provisional": True}, [D(2026, 11, 20)]),
     ],
 )
 def test_a_manual_run_takes_what_was_asked_for(lake: Lake, given: dict[str, Any], planned: list[dt.date]) -> None:
@@ -181,6 +187,10 @@ def test_a_manual_run_takes_what_was_asked_for(lake: Lake, given: dict[str, Any]
         ({"logical_date": D(2013, 10, 6)}, NotASession, "no session of the New York Stock Exchange from 2013-10-06"),
         ({"start": D(2026, 11, 20), "end": D(2026, 11, 20)}, NotFinal, "not final before"),
         ({"start": D(2026, 11, 23), "allow_provisional": True, "end": D(2026, 11, 23)}, NotFinal, "has not begun"),
+        ({"sessions": [D(2013, 10, 9)], "start": D(2013, 10, 9)}, SettingsError, "sessions together with start_date"),
+        ({"sessions": [D(2013, 10, 9)], "end": D(2013, 10, 9)}, SettingsError, "give one or the other"),
+        ({"sessions": [D(2013, 10, 9), D(2013, 10, 6)]}, NotASession, "2013-10-06 is no session"),
+        ({"sessions": [D(2013, 10, 9), D(2026, 11, 20)]}, NotFinal, "2026-11-20 is not final before"),
     ],
 )
 def test_a_manual_run_that_cannot_be_fails_in_one_line(
@@ -208,6 +218,13 @@ def test_what_lies_outside_the_history_is_said(
         "SPY: 5 of 7 sessions from 2013-10-01 to 2013-10-09 are left out (the lake's history: 2013-10-08 to today)"
         in caplog.text
     )
+
+
+def test_a_session_by_name_outside_the_history_is_refused(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
+    monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", "2013-10-08")
+    own = Lake(settings.load(), now=lake.now)
+    with pytest.raises(SettingsError, match="2013-10-07 is outside the lake's history"):
+        manual(own, sessions=[D(2013, 10, 7), D(2013, 10, 8)])
 
 
 def test_a_stray_name_among_the_partitions_is_no_session(lake: Lake) -> None:
