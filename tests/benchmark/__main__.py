@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark import one_session, plans, research, sizes, through_airflow, vendor
+from benchmark import coverage, one_session, plans, research, sizes, through_airflow, vendor
 from benchmark.dense_days import BARS
 from benchmark.figures import Figure, table
 from marketlake.sessions import SessionCalendar
@@ -29,7 +29,7 @@ _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 
 def main() -> int:
     """Run the cases that were asked for, or all."""
-    cases = ("cpu", "memory", "sizes", "parse", "plan", "research", "postgres", "sqlite", "plain")
+    cases = ("cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "postgres", "sqlite", "plain")
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
     parser.add_argument("--json", type=Path, default=_PROJECT / "data" / "benchmark.json")
@@ -67,6 +67,7 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
             "parse": lambda at: plans.parse(at, runs=3),
             "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),
+            "coverage": lambda at: coverage.coverage(url, at, *_TWENTY_YEARS, runs=5),
             "research": lambda at: [
                 *research.research(url, at / "a year", dense[:_YEAR], tensor_days=60, runs=5),
                 *research.one_session(url, at / "ten years", *_TEN_YEARS, runs=5),

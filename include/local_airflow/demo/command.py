@@ -199,6 +199,7 @@ def _next_steps(stage: DemoFolder, spec: DatasetSpec, api: AirflowApi, home: Hom
         lines.append(
             f"  {api.base_url}/dags/{dag_id(spec.name, TICKER)}  user {home.user}, password in {home.passwords_file}"
         )
+        lines.append(f"  {api.base_url}/coverage/?dataset={spec.name}&ticker={TICKER}  which sessions it holds")
         lines.append("  it stays up until  make down  or the next  make demo")
     else:
         lines.append("  make demo KEEP=1")

@@ -13,8 +13,8 @@ from marketlake.research.frequency import Bins, fold, within
 from marketlake.sessions import SessionHours
 
 WIDTHS_S = (1, 5, 15, 30, 60, 300)
-LEAST, MOST = 300, 2_000
-"""At least a whole day at the largest width; at most more candles than a screen has columns."""
+MOST = 2_000
+"""More candles than any screen has columns."""
 
 _GAP_S, _GAP_BARS = 60, 5
 _COLUMNS = {
@@ -44,7 +44,10 @@ class Candles(msgspec.Struct, frozen=True):
 
 
 def candles(rows: pa.Table, hours: SessionHours, bar_ms: int, window_ms: tuple[int, int], most: int) -> Candles:
-    """The bars of a window of one session, at most ``most`` of them. Raises BadArgument for an impossible window."""
+    """The bars of a window of one session, at most ``most`` of them, or as few as the largest width makes of them.
+
+    Raises BadArgument for an impossible window.
+    """
     start_ms, end_ms = max(window_ms[0], hours.day_start_ms), min(window_ms[1], hours.day_end_ms)
     if start_ms >= end_ms:
         raise BadArgument(f"start_ms={window_ms[0]} is not before end_ms={window_ms[1]} within the New York day.")
@@ -67,7 +70,7 @@ def gaps_in(rows: pa.Table, hours: SessionHours, bar_ms: int) -> list[tuple[int,
 
 
 def _width_ms(window_ms: int, bar_ms: int, most: int) -> int:
-    if not LEAST <= most <= MOST:
-        raise BadArgument(f"most={most} is no number of candles: give {LEAST} to {MOST}.")
+    if not 1 <= most <= MOST:
+        raise BadArgument(f"most={most} is no number of candles: give 1 to {MOST}.")
     fitting = [width_s * 1000 for width_s in WIDTHS_S if width_s * 1000 % bar_ms == 0]
     return next((width for width in fitting if -(-window_ms // width) <= most), fitting[-1])

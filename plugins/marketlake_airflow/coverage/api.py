@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from marketlake import settings
 from marketlake.coverage_page.calendar import Action, CoverageCalendar, calendar_of
-from marketlake.coverage_page.candles import LEAST, MOST, Candles, candles
+from marketlake.coverage_page.candles import MOST, Candles, candles
 from marketlake.coverage_page.day import Day, RevisionList, bars_of, certificate_of, day_of, hours_of, revisions_of
 from marketlake.coverage_page.difference import Difference, difference
 from marketlake.coverage_page.subjects import SubjectList, subject_named, subjects_of
@@ -99,7 +99,7 @@ def bars(
     *,
     start_ms: Annotated[int | None, Query(description="Unix ms UTC; default: the day's start")] = None,
     end_ms: Annotated[int | None, Query(description="Unix ms UTC; default: the day's end")] = None,
-    most: Annotated[int, Query(description=f"so many candles at most, {LEAST} to {MOST}")] = 1_500,
+    most: Annotated[int, Query(description=f"so many candles at most, 1 to {MOST}")] = 1_500,
     revision: Annotated[int | None, Query(description="default: the newest")] = None,
 ) -> Response:
     """The bars of a window of a session, folded until there are few enough."""

@@ -1,0 +1,109 @@
+import { airflowLink } from "./airflow.js";
+import { ApiError, triggerRun } from "./api.js";
+import { button, element } from "./element.js";
+import { bytesWords, countWords, durationWords, sessionsWords } from "./words.js";
+/** @import { ActionCosts, Coverage, Session } from "./types" */
+
+const MOST_SESSIONS = 5_000;
+
+/** The dialog that says what fetching costs, and triggers the dataset's DAG for exactly the chosen sessions. */
+export class Action {
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {(dag_id: string, run_id: string, sessions: Session[]) => void} triggered
+   */
+  constructor(dialog, triggered) {
+    this.dialog = dialog;
+    this.triggered = triggered;
+  }
+
+  /**
+   * @param {Coverage} coverage
+   * @param {Session[]} sessions ascending
+   * @param {string} what such as "missing sessions"
+   */
+  propose(coverage, sessions, what) {
+    const { action } = coverage;
+    if (!action || sessions.length === 0) return;
+    const tooMany = sessions.length > MOST_SESSIONS;
+    const close = button(tooMany ? "Close" : "Cancel", () => this.dialog.close(), { class: "secondary" });
+    const answer = element("p", { class: "answer", role: "status" });
+    const buttons = element("div", { class: "buttons" }, close);
+    const fetch = button(`Fetch ${sessionsWords(sessions.length)}`, () => {
+      fetch.disabled = true;
+      void this.#trigger(coverage, sessions, answer).then((accepted) => {
+        fetch.disabled = accepted;
+        if (!accepted) return;
+        fetch.remove();
+        close.textContent = "Close";
+        close.focus();
+      });
+    }, { class: "primary" });
+    if (!tooMany) buttons.append(fetch);
+    this.dialog.replaceChildren(
+      element("h2", { id: "action-title" }, `Fetch ${what}`),
+      tooMany ? refusal(sessions.length) : costs(sessions, action),
+      answer, buttons);
+    this.dialog.showModal();
+  }
+
+  /** @param {Coverage} coverage @param {Session[]} sessions @param {HTMLElement} answer @returns {Promise<boolean>} */
+  async #trigger({ dag_id }, sessions, answer) {
+    answer.className = "answer";
+    answer.textContent = "Asking Airflow for a run.";
+    try {
+      const run_id = await triggerRun(dag_id, {
+        sessions: sessions.map((session) => session.date),
+        refetch: sessions.some(isHeld),
+      });
+      const path = `dags/${encodeURIComponent(dag_id)}/runs/${encodeURIComponent(run_id)}`;
+      answer.replaceChildren("Triggered: ", airflowLink(path, run_id), ". The calendar follows it.");
+      this.triggered(dag_id, run_id, sessions);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      answer.className = "answer error";
+      answer.textContent = error.status === 403
+        ? `Airflow refused: you may not trigger ${dag_id}. ${error.message}`
+        : `Nothing was triggered: ${error.message}`;
+      return false;
+    }
+  }
+}
+
+/** @param {Session} session */
+function isHeld(session) {
+  return session.rows !== null || ["complete", "suspect", "provisional", "empty"].includes(session.state);
+}
+
+/** @param {number} count */
+function refusal(count) {
+  return element("p", {}, `These are ${sessionsWords(count)}; a run takes at most ${countWords(MOST_SESSIONS)}. `
+    + "Select fewer, or fetch the whole stretch with a backfill: on this machine with ",
+    element("code", {}, "make backfill FROM=… TO=…"), ", or from the DAG's page under Trigger, Backfill.");
+}
+
+/** @param {Session[]} sessions @param {ActionCosts} action */
+function costs(sessions, action) {
+  const count = sessions.length;
+  const held = sessions.filter(isHeld).length;
+  const requests = count * action.requests_a_session;
+  const limited_s = action.requests_per_minute ? (requests / action.requests_per_minute) * 60 : 0;
+  const seconds = Math.max(limited_s, count * action.seconds_a_session);
+  const first = sessions[0]?.date;
+  const last = sessions.at(-1)?.date;
+  const limit = action.requests_per_minute
+    ? `the plan allows ${countWords(action.requests_per_minute)} requests a minute`
+    : "the plan has no limit of requests";
+  return element("dl", { class: "costs" },
+    ...row("Sessions", countWords(count), count === 1 ? String(first) : `${first} to ${last}`),
+    ...row("Held already", countWords(held), held ? "will be fetched again; their revisions are kept" : "none"),
+    ...row("Requests", `about ${countWords(requests)}`, limit),
+    ...row("Transfer", `about ${bytesWords(count * action.bytes_a_session)}`, ""),
+    ...row("Time", `about ${durationWords(seconds)}`, `${countWords(action.sessions_in_flight)} sessions at a time`));
+}
+
+/** @param {string} name @param {string} value @param {string} rest */
+function row(name, value, rest) {
+  return [element("dt", {}, name), element("dd", {}, element("b", {}, value), rest && element("span", {}, rest))];
+}

@@ -1,0 +1,29 @@
+import { measureNamed } from "./measures.js";
+/** @import { Address } from "./types" */
+
+/** @returns {Address} */
+export function readAddress() {
+  const query = new URLSearchParams(location.search);
+  return {
+    dataset: query.get("dataset"),
+    ticker: query.get("ticker"),
+    dag_id: query.get("dag_id"),
+    date: query.get("date"),
+    by: measureNamed(query.get("by")),
+  };
+}
+
+/**
+ * The address that shows this again, to anyone.
+ *
+ * @param {Address} address
+ * @returns {string} relative to the page
+ */
+export function addressOf(address) {
+  const query = new URLSearchParams();
+  for (const name of /** @type {const} */ (["dataset", "ticker", "date", "by"])) {
+    const value = address[name];
+    if (value) query.set(name, value);
+  }
+  return `?${query}`;
+}

@@ -1,0 +1,159 @@
+import { ApiError, getDay } from "./api.js";
+import { certificateSections } from "./certificate.js";
+import { DayChart } from "./day_chart.js";
+import { button, element } from "./element.js";
+import { Revisions } from "./revisions.js";
+import { STATE_WORDS } from "./words.js";
+/** @import { Day } from "./types" */
+
+/**
+ * @typedef {object} DayHandlers
+ * @property {(date: string) => string} address of another day's link
+ * @property {() => string} calendarAddress
+ * @property {(date: string) => void} go to another day
+ * @property {() => void} back to the calendar
+ * @property {((date: string) => void) | null} fetch the session (again); null: this reader may not
+ * @property {(day: Day) => void} shown
+ */
+
+/** The view of one day; it replaces the calendar, which stays in the document. */
+export class DayView {
+  /** @type {Day | null} */
+  #day = null;
+  /** @type {DayChart | null} */
+  #chart = null;
+  /** @type {HTMLButtonElement | null} */
+  #fetchButton = null;
+  /** Counts the days asked for: an answer about an earlier one is stale. */
+  #turn = 0;
+
+  /** @param {HTMLElement} host @param {DayHandlers} handlers */
+  constructor(host, handlers) {
+    this.host = host;
+    this.handlers = handlers;
+    document.addEventListener("keydown", (event) => this.#pressed(event));
+  }
+
+  /** @param {{ dataset: string, ticker: string, date: string }} which */
+  async show(which) {
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.host.hidden = false;
+    try {
+      const day = await getDay(which);
+      if (turn === this.#turn) await this.#draw(day);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (turn === this.#turn) this.#drawFailure(which.date, error);
+    }
+  }
+
+  hide() {
+    this.#turn += 1;
+    this.#clear();
+    this.host.hidden = true;
+    this.host.replaceChildren();
+  }
+
+  redraw() {
+    this.#chart?.redraw();
+  }
+
+  /** @param {((date: string) => void) | null} fetch null: this reader may not fetch the session (again) */
+  allowFetch(fetch) {
+    this.handlers.fetch = fetch;
+    this.#offerFetch();
+  }
+
+  #offerFetch() {
+    if (this.#fetchButton) this.#fetchButton.hidden = this.handlers.fetch === null || this.#day?.state === "running";
+  }
+
+  #clear() {
+    this.#chart?.destroy();
+    this.#chart = null;
+    this.#day = null;
+  }
+
+  /** @param {Day} day */
+  async #draw(day) {
+    const moved = this.#day?.date !== day.date;
+    this.#clear();
+    this.#day = day;
+    const chartPlace = element("div", { class: "chart", id: "chart" });
+    const changed = element("div", { class: "changed", id: "difference" });
+    const revisions = new Revisions(day, changed);
+    const aside = element("aside", { class: "day-aside", "aria-label": "What is known about the session" },
+      reasonBlock(day), ...insertAfterChecks(certificateSections(day), revisions.section));
+    this.host.replaceChildren(this.#head(day),
+      element("div", { class: "day-body" }, element("div", { class: "day-main" }, chartPlace, changed), aside));
+    if (moved) this.host.querySelector("h2")?.focus({ preventScroll: true });
+    this.handlers.shown(day);
+    this.#chart = new DayChart(chartPlace, day);
+    await this.#chart.open();
+  }
+
+  /** @param {string} date @param {ApiError} error */
+  #drawFailure(date, error) {
+    this.#clear();
+    this.host.replaceChildren(
+      element("header", { class: "day-head" }, this.#backLink(), element("h2", { tabindex: -1 }, date)),
+      element("p", { class: "notice", role: "alert", id: "day-message" }, error.message));
+  }
+
+  /** @param {Day} day */
+  #head(day) {
+    this.#fetchButton = button("Fetch this session", () => this.handlers.fetch?.(day.date), { class: "small", id: "fetch-day" });
+    this.#offerFetch();
+    return element("header", { class: "day-head" },
+      this.#backLink(),
+      element("h2", { id: "day-title", tabindex: -1 }, day.title),
+      element("span", { class: "badge", id: "day-state" },
+        element("span", { class: `swatch state-${day.state}`, "aria-hidden": "true" }), STATE_WORDS[day.state]),
+      day.early_close ? element("span", { class: "quiet" }, "early close") : null,
+      this.#fetchButton,
+      element("nav", { "aria-label": "Sessions" },
+        this.#step("← Previous session", day.previous, "previous"), this.#step("Next session →", day.next, "next")));
+  }
+
+  #backLink() {
+    const link = element("a", { href: this.handlers.calendarAddress(), id: "back" }, "Calendar");
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      this.handlers.back();
+    });
+    return link;
+  }
+
+  /** @param {string} text @param {string | null} date @param {string} name */
+  #step(text, date, name) {
+    if (!date) return element("span", { class: "quiet", id: name }, text);
+    return element("a", { class: "day-link", id: name, href: this.handlers.address(date), rel: name === "next" ? "next" : "prev" },
+      text);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #pressed(event) {
+    if (this.host.hidden || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target instanceof Element && event.target.closest("input, select, textarea, dialog, .scroll")) return;
+    if (event.key === "Escape") this.handlers.back();
+    else if (event.key === "ArrowLeft" && this.#day?.previous) this.handlers.go(this.#day.previous);
+    else if (event.key === "ArrowRight" && this.#day?.next) this.handlers.go(this.#day.next);
+    else return;
+    event.preventDefault();
+  }
+}
+
+/** @param {Day} day */
+function reasonBlock(day) {
+  if (day.reasons.length === 0) return null;
+  return element("div", { class: "notice", id: "day-reasons" }, ...day.reasons.map((line) => element("p", {}, line)));
+}
+
+/** The revisions stand below what was compared. @param {HTMLElement[]} sections @param {HTMLElement | null} revisions */
+function insertAfterChecks(sections, revisions) {
+  if (!revisions) return sections;
+  const at = sections.findIndex(({ id }) => id === "day-pages" || id === "day-task");
+  return at < 0 ? [...sections, revisions] : [...sections.slice(0, at), revisions, ...sections.slice(at)];
+}
