@@ -16,12 +16,21 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 SOURCES = [path for folder in ("include", "plugins", "dags") for path in (PROJECT / folder).rglob("*.py")]
+PAGE = PROJECT / "include" / "marketlake" / "coverage_page" / "static"
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     lengths = {path.relative_to(PROJECT): len(path.read_text().splitlines()) for path in SOURCES}
     assert {path: length for path, length in lengths.items() if length > 280} == {}
     assert median(length for path, length in lengths.items() if path.name != "__init__.py") <= 110
+
+
+def test_the_pages_own_files_are_no_longer() -> None:
+    """What others wrote is in a folder of its own, and looked at in ``test_scripts.py``."""
+    lengths = {path.name: len(path.read_text().splitlines()) for path in PAGE.iterdir() if path.is_file()}
+    assert {"page.html", "page.css", "page.js"} <= lengths.keys()
+    assert {name: length for name, length in lengths.items() if length > 280} == {}
+    assert median(length for name, length in lengths.items() if name.endswith(".js")) <= 110
 
 
 def test_functions_are_small() -> None:

@@ -13,6 +13,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 SCRIPTS = PROJECT / ".ci" / "javascript"
 TOOLS = SCRIPTS / "node_modules"
+STATIC = PROJECT / "include" / "marketlake" / "coverage_page" / "static"
 needs_tools = pytest.mark.skipif(
     not (TOOLS / ".installed").exists() and not os.environ.get("CI"), reason="needs Node 20.19 or newer with npm"
 )
@@ -89,3 +90,24 @@ def test_typescript_holds_scripts_against_their_jsdoc(tmp_path: Path, source: st
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode == 0) is (told == "")
     assert told in done.stdout
+
+
+@needs_tools
+def test_every_script_of_the_page_is_looked_at() -> None:
+    own = {path for path in STATIC.rglob("*.js") if "vendor" not in path.parts}
+    assert STATIC / "page.js" in own
+    lint = [TOOLS / ".bin" / "eslint", "--config", SCRIPTS / "eslint.config.js", "--format", "json", "include"]
+    linted = subprocess.run(lint, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False).stdout
+    assert {Path(one["filePath"]) for one in json.loads(linted)} == own
+    held = [TOOLS / ".bin" / "tsc", "--project", SCRIPTS, "--listFilesOnly"]
+    listed = subprocess.run(held, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert {Path(line) for line in listed.splitlines() if line.endswith(".js")} == {*own, SCRIPTS / "eslint.config.js"}
+
+
+@needs_tools
+def test_what_others_wrote_is_what_the_lock_names_byte_for_byte() -> None:
+    """So that its version and its digest stand in the lock."""
+    published = {path.read_bytes() for path in (TOOLS / "uplot").rglob("*") if path.is_file()}
+    vendored = [path for path in (STATIC / "vendor").rglob("*") if path.is_file() and path.suffix != ".md"]
+    assert {"LICENSE", "uPlot.esm.js", "uPlot.min.css"} <= {path.name for path in vendored}
+    assert [path.name for path in vendored if path.read_bytes() not in published] == []

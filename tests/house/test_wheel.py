@@ -24,6 +24,8 @@ from seconds import spy
 
 NAME = "spy-options-intelligence-platform"
 FRIDAY = dt.date(2024, 11, 29)
+PAGE = PROJECT / "include" / "marketlake" / "coverage_page"
+VENDORED = [f"vendor/uplot/{name}" for name in ("LICENSE", "uPlot.esm.js", "uPlot.min.css")]
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +91,14 @@ def run(python: Path, folder: Path, *arguments: str, **variables: str) -> subpro
 def test_the_wheel_holds_the_packages_the_defaults_and_nothing_else(wheel: Path) -> None:
     include = PROJECT / "include"
     code = {str(path.relative_to(include)) for path in include.rglob("*.py")}
+    page = {str(path.relative_to(include)) for path in (PAGE / "static").rglob("*") if path.is_file()}
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
         defaults = archive.read("marketlake/settings/settings.yaml")
-    assert held == code | {"marketlake/py.typed", "marketlake/settings/settings.yaml"}
+    assert held == code | page | {"marketlake/py.typed", "marketlake/settings/settings.yaml"}
     assert {"airflow_local_settings.py", "local_airflow/server/sqlite_turns.py", "marketlake/__main__.py"} < held
+    static = "marketlake/coverage_page/static/"
+    assert {f"{static}{name}" for name in ("page.html", "page.js", "page.css", *VENDORED)} < held
     assert {name for name in held if "/" not in name} == {"airflow_local_settings.py"}
     assert defaults == (include / "settings.yaml").read_bytes()
 
