@@ -97,7 +97,7 @@ function costs(sessions, action) {
     : "the plan has no limit of requests";
   return element("dl", { class: "costs" },
     ...row("Sessions", countWords(count), count === 1 ? String(first) : `${first} to ${last}`),
-    ...row("Held already", countWords(held), held ? "will be fetched again; their revisions are kept" : "none"),
+    ...row("Held already", countWords(held), held ? "will be fetched again; their revisions are kept" : ""),
     ...row("Requests", `about ${countWords(requests)}`, limit),
     ...row("Transfer", `about ${bytesWords(count * action.bytes_a_session)}`, ""),
     ...row("Time", `about ${durationWords(seconds)}`, `${countWords(action.sessions_in_flight)} sessions at a time`));

@@ -135,14 +135,19 @@ export class DayView {
 
   /** @param {KeyboardEvent} event */
   #pressed(event) {
-    if (this.host.hidden || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target instanceof Element && event.target.closest("input, select, textarea, dialog, .scroll")) return;
+    if (this.host.hidden || isMeantElsewhere(event)) return;
     if (event.key === "Escape") this.handlers.back();
     else if (event.key === "ArrowLeft" && this.#day?.previous) this.handlers.go(this.#day.previous);
     else if (event.key === "ArrowRight" && this.#day?.next) this.handlers.go(this.#day.next);
     else return;
     event.preventDefault();
   }
+}
+
+/** Browser shortcuts, and keys for what has a use of its own for them. @param {KeyboardEvent} event */
+function isMeantElsewhere(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return true;
+  return event.target instanceof Element && event.target.closest("input, select, textarea, dialog, .scroll") !== null;
 }
 
 /** @param {Day} day */

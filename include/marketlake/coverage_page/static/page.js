@@ -6,17 +6,17 @@ import { Attention } from "./attention.js";
 import { Calendar } from "./calendar.js";
 import { fillMeasureChooser, fillSubjectChooser } from "./chooser.js";
 import { DayView } from "./day.js";
-import { button, byId, element } from "./element.js";
+import { byId } from "./element.js";
 import { Feed } from "./feed.js";
 import { Keyboard, KEYBOARD_HELP, SELECTION_HELP } from "./keyboard.js";
 import { drawLegend } from "./legend.js";
 import { Progress } from "./progress.js";
 import { drawProgress } from "./progress_line.js";
 import { Selection } from "./selection.js";
+import { drawSelectionBar } from "./selection_bar.js";
 import { drawSummary } from "./summary.js";
 import { followTheme } from "./theme.js";
 import { Tooltip } from "./tooltip.js";
-import { sessionsWords } from "./words.js";
 /** @import { Address, Coverage, Session, Subject } from "./types" */
 
 const TRY_AGAIN_MS = 5_000;
@@ -66,17 +66,27 @@ class Page {
   }
 
   async start() {
-    try {
-      this.#subjects = (await getSubjects()).subjects;
-      this.#notify(null);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.#failed(error);
-      if (error.status === 0) setTimeout(() => void this.start(), TRY_AGAIN_MS);
-      return;
-    }
-    this.#show(this.#resolved(readAddress()));
+    // An address that names its subject need not wait for the list of subjects.
+    const complete = this.#address.dataset !== null && this.#address.ticker !== null;
+    if (complete) this.#show(this.#address);
+    await this.#loadSubjects();
+    if (complete) this.#drawChoosers();
+    else this.#show(this.#resolved(readAddress()));
     history.replaceState(null, "", addressOf(this.#address));
+  }
+
+  async #loadSubjects() {
+    for (let failed = false; ; failed = true) {
+      try {
+        this.#subjects = (await getSubjects()).subjects;
+        if (failed) this.#notify(null);
+        return;
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.#failed(error);
+        await new Promise((resolve) => { setTimeout(resolve, TRY_AGAIN_MS); });
+      }
+    }
   }
 
   #listen() {
@@ -224,18 +234,10 @@ class Page {
   }
 
   #drawSelection() {
-    const bar = byId("selection");
     const { sessions } = this.selection;
     const { fetch } = this.attention.handlers;
-    bar.hidden = sessions.length === 0;
-    if (bar.hidden) return;
-    const first = sessions[0]?.date;
-    const last = sessions.at(-1)?.date;
-    bar.replaceChildren(
-      element("span", { role: "status" }, element("b", {}, `${sessionsWords(sessions.length)} selected`),
-        `: ${first === last ? first : `${first} to ${last}`}`),
-      ...(fetch ? [button("Fetch them", () => fetch(sessions, "selected sessions"), { class: "primary", id: "fetch-selected" })] : []),
-      button("Clear", () => this.selection.clear(), { class: "secondary" }));
+    drawSelectionBar(byId("selection"), sessions, fetch && (() => fetch(sessions, "selected sessions")),
+      () => this.selection.clear());
   }
 
   /** @param {ApiError} error */
@@ -252,6 +254,9 @@ class Page {
 
   /** @param {string | null} text null: nothing to say @param {...Node} rest */
   #notify(text, ...rest) {
+    // An alert is read out whenever it is set: once is enough.
+    if (text !== null && !byId("notice").hidden && byId("notice").dataset.now === text) return;
+    byId("notice").dataset.now = text ?? "";
     byId("notice").hidden = text === null;
     byId("notice").replaceChildren(text ?? "", ...rest);
   }
