@@ -24,7 +24,7 @@ from marketlake.partitions.revisions import Revision
 from marketlake.partitions.store import HeldPartition
 from marketlake.quality.comparison import ShortMinute
 from marketlake.research.selection import Subject
-from marketlake.sessions import EXTENDED_HOURS, SessionHours
+from marketlake.sessions import EXTENDED_HOURS, FIRST_SESSION, SessionHours
 
 
 class Hours(msgspec.Struct, frozen=True):
@@ -150,6 +150,8 @@ def hours_of(subject: Subject, session: dt.date) -> SessionHours:
     calendar = subject.lake.calendar
     if calendar.is_session(session):
         return calendar.hours(session)
+    if not FIRST_SESSION <= session <= calendar.last:
+        raise NotASession(f"{session}: the calendar of sessions is from {FIRST_SESSION} to {calendar.last}.")
     why = calendar.closings(session, session).get(session, "a weekend")
     raise NotASession(f"{session:%A, %-d %B %Y} is no session of the New York Stock Exchange: {why}.")
 

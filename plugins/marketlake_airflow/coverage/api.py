@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -50,10 +52,10 @@ def _subject(
 
 
 def _session(date: Annotated[str, Query(description="a session, YYYY-MM-DD")]) -> dt.date:
-    try:
-        return dt.date.fromisoformat(date)
-    except ValueError:
-        raise BadArgument(f"date={date[:40]!r} is no date: write it as YYYY-MM-DD.") from None
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", date):  # Python takes more forms than anybody expects here
+        with suppress(ValueError):
+            return dt.date.fromisoformat(date)
+    raise BadArgument(f"date={date[:40]!r} is no date: write it as YYYY-MM-DD.")
 
 
 AskedSubject = Annotated[Subject, Depends(_subject)]

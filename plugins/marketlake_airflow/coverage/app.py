@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from marketlake.coverage_page.static_files import static_files
@@ -25,7 +26,7 @@ _HEADERS = {
     "Cache-Control": "private, no-cache",
 }
 _NOT_THERE = (BadArgument, NotASession, NoSuchRevision)
-_LOGGED_OUT = 401
+_LOGGED_OUT, _MALFORMED = 401, 422
 _FILES = static_files()
 
 app = FastAPI(
@@ -73,6 +74,13 @@ def refused(request: Request, error: HTTPException) -> Response:
     if error.status_code == _LOGGED_OUT and is_page:
         return HTMLResponse(_log_in_page(request), _LOGGED_OUT)
     return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+
+
+@app.exception_handler(RequestValidationError)
+def malformed(_: Request, error: RequestValidationError) -> Response:
+    """What is no number, or is left out, in one line like every other refusal."""
+    lines = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
+    return JSONResponse({"detail": "; ".join(lines)}, _MALFORMED)
 
 
 @app.exception_handler(MarketLakeError)

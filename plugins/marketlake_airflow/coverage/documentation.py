@@ -17,7 +17,12 @@ from marketlake.partitions.certificate import Certificate
 
 _SENT = (SubjectList, CoverageCalendar, Day, Candles, RevisionList, Difference, Certificate)
 _TEMPLATE = "#/components/schemas/{name}"
-_ERRORS = {401: "not logged in", 403: "no right to see the DAG", 404: "no such dataset, ticker, date or revision"}
+_ERRORS = {
+    401: "not logged in",
+    403: "no right to see the DAG",
+    404: "no such dataset, ticker, date or revision",
+    422: "a parameter is left out, or is no number",
+}
 
 
 def answers(sent: type, *more: tuple[int, str]) -> dict[int | str, dict[str, Any]]:

@@ -63,7 +63,7 @@ def test_a_session_that_is_not_held_is_shown_without_evidence(ground: Ground) ->
     [
         (dt.date(2024, 11, 28), "Thursday, 28 November 2024 is no session of the .* Exchange: Thanksgiving Day"),
         (dt.date(2024, 11, 30), "Saturday, 30 November 2024 is no session of the .* Exchange: a weekend"),
-        (dt.date(2003, 9, 9), "is no session"),
+        (dt.date(2003, 9, 9), "2003-09-09: the calendar of sessions is from 2003-09-10 to 2027-12-31"),
     ],
 )
 def test_a_date_that_is_no_session_is_told_what_it_is(ground: Ground, date: dt.date, words: str) -> None:
