@@ -43,7 +43,9 @@ def drawn(calendar: CoverageCalendar, runs: int) -> list[Figure]:
 @contextmanager
 def _served(calendar: CoverageCalendar) -> Iterator[str]:
     """The page's files and one answer, by Python's own server: slower than Airflow's."""
-    entry = SubjectEntry(calendar.dataset, calendar.ticker, calendar.dag_id, calendar.title, held=True, configured=True)
+    entry = SubjectEntry(
+        calendar.dataset, calendar.ticker, calendar.dag_id, "an audit", calendar.title, held=True, configured=True
+    )
     files = {f"/coverage/static/{name}": file for name, file in static_files().items()}
     answers = {"subjects": SubjectList([entry], "a lake", "nobody"), "coverage": calendar}
     files |= {

@@ -446,7 +446,8 @@ assert plugins_manager.get_timetables_plugins()
 plugins, errors = plugins_manager._get_plugins()
 assert not errors, errors
 assert [one for one in plugins if one.name == "marketlake"], plugins
-print(sorted(name for name in sys.modules if name.startswith(("marketlake.coverage_page", "marketlake_airflow.coverage"))))
+ours = ("marketlake.coverage_page", "marketlake_airflow.coverage")
+print(sorted(name for name in sys.modules if name.startswith(ours)))
 """
 
 

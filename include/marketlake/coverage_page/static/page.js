@@ -72,6 +72,8 @@ class Page {
     await this.#loadSubjects();
     if (complete) this.#drawChoosers();
     else this.#show(this.#resolved(readAddress()));
+    const { dag_id } = readAddress(); // of the tab that every DAG of this Airflow has, whatever it does
+    if (dag_id && !this.#subjectOf(dag_id)) this.#notify(`${dag_id} fetches nothing into this lake, which holds:`);
     history.replaceState(null, "", addressOf(this.#address));
   }
 
@@ -115,12 +117,17 @@ class Page {
     this.#open(String(new URL(link.href).searchParams.get("date")));
   }
 
+  /** What a DAG fetches, or looks at again. @param {string | null} dag_id */
+  #subjectOf(dag_id) {
+    return this.#subjects.find((subject) => [subject.dag_id, subject.audit_dag_id].includes(dag_id ?? ""));
+  }
+
   /** Fills in what the address leaves open. @param {Address} address @returns {Address} */
   #resolved(address) {
-    const of_dag = this.#subjects.find((subject) => subject.dag_id === address.dag_id);
+    const of_dag = this.#subjectOf(address.dag_id);
     const dataset = address.dataset ?? of_dag?.dataset
       ?? (this.#subjects.find((subject) => subject.dataset === "second_bars") ?? this.#subjects[0])?.dataset ?? null;
-    const ticker = address.ticker ?? this.#subjects.find((subject) => subject.dataset === dataset)?.ticker ?? null;
+    const ticker = address.ticker ?? of_dag?.ticker ?? this.#subjects.find((subject) => subject.dataset === dataset)?.ticker ?? null;
     return { ...address, dataset, ticker, dag_id: null };
   }
 
