@@ -35,6 +35,7 @@ from marketlake_airflow.coverage.rights import may_see, may_trigger
 api = APIRouter(prefix="/api")
 
 _DATASET = "default: the first that the settings have a ticker of"
+_BETWEEN_SESSIONS_S = 0.5  # Airflow starts about two tasks a second, however fast they are: docs/performance.md
 _UNREADABLE = (409, "its file cannot be read, or is not what was certified")
 
 
@@ -151,7 +152,7 @@ def _action(subject: Subject, allowed: bool, database: Session) -> Action | None
         bytes_a_session=cost.bytes,
         requests_per_minute=configured.api.requests_per_minute,
         sessions_in_flight=in_flight,
-        seconds_a_session=None if seconds is None else round(seconds / in_flight, 3),
+        seconds_a_session=None if seconds is None else round(max(seconds / in_flight, _BETWEEN_SESSIONS_S), 3),
     )
 
 

@@ -5,6 +5,8 @@ import { bytesWords, countWords, durationWords, sessionsWords } from "./words.js
 /** @import { ActionCosts, Coverage, Session } from "./types" */
 
 const MOST_SESSIONS = 5_000;
+/** Until the scheduler has made the run and its plan. */
+const BEGINNING_S = 10;
 
 /** The dialog that says what fetching costs, and triggers the dataset's DAG for exactly the chosen sessions. */
 export class Action {
@@ -89,18 +91,21 @@ function costs(sessions, action) {
   const held = sessions.filter(isHeld).length;
   const requests = count * action.requests_a_session;
   const limited_s = action.requests_per_minute ? (requests / action.requests_per_minute) * 60 : 0;
-  const seconds = Math.max(limited_s, count * action.seconds_a_session);
+  const fetching_s = count * (action.seconds_a_session ?? 0);
+  const time = action.seconds_a_session === null && !limited_s
+    ? "not known before a first session was fetched"
+    : `about ${durationWords(BEGINNING_S + Math.max(limited_s, fetching_s))}`;
   const first = sessions[0]?.date;
   const last = sessions.at(-1)?.date;
   const limit = action.requests_per_minute
-    ? `the plan allows ${countWords(action.requests_per_minute)} requests a minute`
-    : "the plan has no limit of requests";
+    ? `at most ${countWords(action.requests_per_minute)} a minute`
+    : "no limit of requests is set";
   return element("dl", { class: "costs" },
     ...row("Sessions", countWords(count), count === 1 ? String(first) : `${first} to ${last}`),
     ...row("Held already", countWords(held), held ? "will be fetched again; their revisions are kept" : ""),
     ...row("Requests", `about ${countWords(requests)}`, limit),
     ...row("Transfer", `about ${bytesWords(count * action.bytes_a_session)}`, ""),
-    ...row("Time", `about ${durationWords(seconds)}`, `${countWords(action.sessions_in_flight)} sessions at a time`));
+    ...row("Time", time, `${countWords(action.sessions_in_flight)} sessions at a time`));
 }
 
 /** @param {string} name @param {string} value @param {string} rest */

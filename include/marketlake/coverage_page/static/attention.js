@@ -3,6 +3,7 @@ import { countWords, sessionsWords } from "./words.js";
 /** @import { Coverage, Session, SessionState } from "./types" */
 
 const SHOWN_AT_FIRST = 10;
+const LONGEST_KIND = 160;
 /** From this many on, consecutive sessions with the same reason are one line. */
 const RUN_OF_SESSIONS = 3;
 
@@ -72,7 +73,7 @@ export class Attention {
   #reason(key, kind, newest_first) {
     const lines = runsOf(newest_first).map((run) => this.#line(run, kind));
     const list = element("ul", {}, ...lines);
-    const block = element("div", { class: "reason" }, kind ? element("p", {}, kind) : null, list);
+    const block = element("div", { class: "reason" }, kind ? element("p", {}, shortened(kind)) : null, list);
     if (lines.length > SHOWN_AT_FIRST && !this.#unfolded.has(key)) {
       const folded = lines.slice(SHOWN_AT_FIRST);
       folded.forEach((line) => line.remove());
@@ -93,8 +94,8 @@ export class Attention {
     const oldest = run.at(-1)?.session;
     if (!newest || !oldest) return element("li");
     if (run.length === 1) {
-      const { text, wide } = beyondKind(newest, kind);
-      return element("li", { class: wide && "wide", title: newest.reasons.join("; ") || null },
+      const text = beyondKind(newest, kind);
+      return element("li", { title: newest.reasons.join("; ") || null },
         this.#link(newest.date), text && element("span", {}, ` ${text}`));
     }
     return element("li", { class: "wide" }, this.#link(oldest.date), " to ", this.#link(newest.date),
@@ -111,18 +112,21 @@ export class Attention {
 
 const NUMBERS = /\d[\d,.:-]*\d|\d/g;
 
+/** What stands above a list of days; the whole of it is told of each of them. @param {string} kind */
+function shortened(kind) {
+  return kind.length > LONGEST_KIND ? `${kind.slice(0, LONGEST_KIND)}…` : kind;
+}
+
 /**
- * What the reasons of a session say beyond their kind: the one number in it, or else all of them.
+ * What the reason of a session says beyond its kind, if that is one number.
  *
  * @param {Session} session
  * @param {string} kind
  */
 function beyondKind({ reasons }, kind) {
   const reason = reasons.join("; ");
-  if (reason === kind) return { text: "", wide: false };
-  const numbers = reason.match(NUMBERS) ?? [];
-  const one = reasons.length === 1 && numbers.length === 1;
-  return { text: one ? numbers[0] : reason, wide: !one };
+  const numbers = reason === kind ? [] : reason.match(NUMBERS) ?? [];
+  return reasons.length === 1 && numbers.length === 1 ? numbers[0] : "";
 }
 
 /**

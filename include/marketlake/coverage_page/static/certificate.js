@@ -67,10 +67,11 @@ function comparison(compared) {
 function pageTable({ pages }) {
   const rows = pages.map((page) => element("tr", {},
     element("th", { scope: "row" }, page.listing, page.note ? element("small", {}, page.note) : null),
+    element("td", {}, page.revision === null ? "" : countWords(page.revision)),
     element("td", {}, countWords(page.pages)),
     element("td", {}, bytesWords(page.bytes)),
     element("td", {}, page.fetched_at_ms === null ? "" : momentWords(page.fetched_at_ms))));
-  const heads = ["Listing", "Pages", "Size", "Fetched"].map((name) => element("th", { scope: "col" }, name));
+  const heads = ["Listing", "Revision", "Pages", "Size", "Fetched"].map((name) => element("th", { scope: "col" }, name));
   return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
 }
 

@@ -42,7 +42,7 @@ export interface ActionCosts {
   may_trigger: boolean;
   requests_a_session: number;
   bytes_a_session: number;
-  seconds_a_session: number;
+  seconds_a_session: number | null;
   requests_per_minute: number | null;
   sessions_in_flight: number;
 }
