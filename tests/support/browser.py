@@ -82,7 +82,7 @@ class Troubles:
 
     def _request(self, request: Request) -> None:
         where = urlsplit(request.url)
-        if where.scheme not in {"about", "blob", "data"} and where.hostname not in _HERE:
+        if where.scheme not in {"about", "blob", "data", "file"} and where.hostname not in _HERE:
             self.lines.append(f"left this machine: {request.url}")
 
 

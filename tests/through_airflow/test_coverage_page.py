@@ -1,13 +1,13 @@
-"""The coverage page in a real Airflow, over a lake of two years with sessions in every state; and as a file."""
+"""The coverage page in a real Airflow, over a lake of two years with sessions in every state."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
+import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,99 +15,27 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-import two_years
-from browser import browser, new_page, page, troubles
+from browser import Troubles, axe, browser, new_page, page, screenshot, troubles
+from calendar_page import FELL, HERE, ROSE, calendar, cell, cells, counted, dates, day, drawn, focused, watched
+from coverage_rig import admin, api, fail, nobody, password, rig, vera
 from local_airflow.server.api import AirflowApi
-from research_lake import a_ground
-from rig import Rig, airflow_of, ended, home_of, trigger
-from two_years import CORRUPT, MISSING, PROVISIONAL, REVISED, SUSPECT, TO_FAIL
+from rig import Rig, ended, instances
+from touched import MARKUP, hostile, made, put, restored
+from two_years import CORRUPT, FIRST, MISSING, PROVISIONAL, REVISED, SUSPECT, TO_FAIL
 from visitor import Visitor
 
 if TYPE_CHECKING:
-    pass
+    from playwright.sync_api import Page
 
-__all__ = ["browser", "new_page", "page", "troubles"]  # fixtures
+__all__ = ["admin", "api", "browser", "new_page", "nobody", "page", "rig", "troubles", "vera"]  # fixtures
 pytestmark = pytest.mark.airflow
 
-VARIABLES = {
-    "MARKETLAKE__HISTORY__START_DATE": "2024-11-25",
-    "MARKETLAKE__HISTORY__END_DATE": "2026-11-19",
-    "MARKETLAKE__TICKERS": '["SPY", "QQQ"]',  # of the second one nothing is held, but by the test that fetches it
-    "MARKETLAKE__SCHEDULE__ENABLED": "false",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,vera:viewer",
-}
-HERE = "coverage/?dataset=second_bars&ticker=SPY"
 STATES = {"complete": 489, "suspect": 2, "provisional": 1, "missing": 3, "failed": 3}
-DAYS, CLOSED = 725, 227
+DAYS = 725
+CELLS = STATES | {"closed": 227}
 PLAIN = "2025-04-01"
 EVERY_ROUTE = ["subjects", "coverage", "day", "bars", "certificate", "revisions", "difference"]
 OF_A_DAY = EVERY_ROUTE[2:]
-MARKUP = '<img src="x" onerror="alert(1)">'
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Rig]:
-    folder = tmp_path_factory.mktemp("coverage page")
-    with a_ground(folder / "lake") as ground:
-        two_years.fill(ground)
-        yield Rig(folder, ground.simulator, VARIABLES).with_database(migrated)
-
-
-@pytest.fixture(scope="module")
-def api(rig: Rig) -> Iterator[AirflowApi]:
-    """Up, and the sessions that are to have failed have."""
-    for day in TO_FAIL:
-        fail(rig, str(day))
-    with airflow_of(rig) as up:
-        assert ended(up, trigger(up, sessions=[str(day) for day in TO_FAIL])) == "failed"
-        rig.simulator.faults.clear()
-        yield up
-
-
-@pytest.fixture(scope="module")
-def admin(rig: Rig, api: AirflowApi) -> Visitor:
-    return a_visitor(rig, api, "admin")
-
-
-@pytest.fixture(scope="module")
-def vera(rig: Rig, api: AirflowApi) -> Visitor:
-    """A viewer."""
-    return a_visitor(rig, api, "vera")
-
-
-@pytest.fixture(scope="module")
-def nobody(api: AirflowApi) -> Visitor:
-    return Visitor(api.base_url)
-
-
-def a_visitor(rig: Rig, api: AirflowApi, name: str) -> Visitor:
-    return Visitor.logged_in(api.base_url, name, password(rig, name))
-
-
-def password(rig: Rig, name: str) -> str:
-    with home_of(rig) as home:
-        return str(json.loads(home.passwords_file.read_text())[name])
-
-
-def fail(rig: Rig, day: str) -> None:
-    rig.simulator.faults.set(day, [{"fault": "low_above_open", "times": 0}])
-
-
-def put(path: Path, data: bytes) -> None:
-    """In one act, as everything arrives in a lake."""
-    arriving = path.with_name("arriving")
-    arriving.write_bytes(data)
-    arriving.replace(path)
-
-
-@contextmanager
-def restored(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, which are there again after the block."""
-    data = path.read_bytes()
-    try:
-        yield data
-    finally:
-        put(path, data)
 
 
 # Who may look
@@ -159,9 +87,7 @@ NOT_THERE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("asked", "says"), NOT_THERE, ids=lambda value: next(iter(value.values()), "") if isinstance(value, dict) else ""
-)
+@pytest.mark.parametrize(("asked", "says"), NOT_THERE)
 def test_what_is_not_there_is_refused_with_a_line(vera: Visitor, asked: dict[str, str], says: str) -> None:
     for route in OF_A_DAY:
         assert vera.refused(route, **{"date": PLAIN, "old": 1, "new": 2} | asked) == (404, says)
@@ -191,12 +117,17 @@ def test_nothing_is_changed_through_the_api(admin: Visitor) -> None:
 
 def test_the_api_is_described_with_the_schema_of_every_answer(vera: Visitor) -> None:
     described = vera.get("openapi.json")
+    schemas = described["components"]["schemas"]
     assert described["servers"] == [{"url": "/coverage"}]
     assert sorted(described["paths"]) == sorted(f"/api/{name}" for name in EVERY_ROUTE)
-    for of_path in described["paths"].values():
-        schema = of_path["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
-        assert described["components"]["schemas"][schema.rpartition("/")[2]]["properties"]
-        assert {"401", "403", "404", "422"} < of_path["get"]["responses"].keys()
+    for name in EVERY_ROUTE:
+        answers = described["paths"][f"/api/{name}"]["get"]["responses"]
+        assert answers.keys() >= {"200", "401", "403", "404", "422"}
+        (shown,) = answers["200"]["content"]["application/json"]["schema"].values()
+        said = vera.get(name, date=str(REVISED[1]), old=1, new=2)
+        assert schemas[shown.removeprefix("#/components/schemas/")]["properties"].keys() == said.keys()
+    pointed = set(re.findall('"#/components/schemas/([^"]*)"', json.dumps(described)))
+    assert pointed <= schemas.keys()
 
 
 # What is held
@@ -224,22 +155,22 @@ def test_the_states_are_those_of_the_partitions_and_of_the_tasks_that_failed(rig
 
 
 def test_a_failed_session_has_its_reason_and_its_task(vera: Visitor) -> None:
-    for number, day in enumerate(TO_FAIL):
-        (reason,) = vera.reasons(str(day))
-        assert reason.startswith(f"InvalidBars: SPY {day}: refused: low_above_open in 1 bar, first ")
-        task = vera.get("day", date=str(day))["task"]
+    for number, session in enumerate(map(str, TO_FAIL)):
+        (reason,) = vera.reasons(session)
+        assert reason.startswith(f"InvalidBars: SPY {session}: refused: low_above_open in 1 bar, first ")
+        task = vera.get("day", date=session)["task"]
         assert (task["state"], task["try_number"]) == ("failed", 1)
         assert task["path"].endswith(f"/tasks/ingest_session/mapped/{number}")
 
 
 def test_of_a_damaged_file_the_reason_is_said_and_nothing_else(vera: Visitor) -> None:
-    day = str(CORRUPT)
+    session = str(CORRUPT)
     reasons = ["no certificate of this session can be read from its file, which is damaged or not of this lake"]
-    assert (vera.states()[day], vera.reasons(day)) == ("failed", reasons)
-    shown = vera.get("day", date=day)
+    assert (vera.states()[session], vera.reasons(session)) == ("failed", reasons)
+    shown = vera.get("day", date=session)
     assert (shown["readable"], shown["state"], shown["reasons"], shown["words"]) == (False, "failed", reasons, [])
     for route in ("bars", "certificate"):
-        assert vera.refused(route, date=day) == (
+        assert vera.refused(route, date=session) == (
             409,
             "SPY 2026-01-05: what lies in its file is not what was certified: bytes have changed since it was written."
             " Fetch it again, or take the file from a backup.",
@@ -287,3 +218,317 @@ def test_the_difference_of_two_revisions_is_the_rows_that_the_vendor_changed(ver
     assert {row["change"] for row in found["rows"]} == {"changed"}
     revisions = vera.get("revisions", date=str(REVISED[1]))["revisions"]
     assert [(one["revision"], one["newest"], one["rows"]) for one in revisions] == [(1, False, 390), (2, True, 390)]
+
+
+# In the browser
+
+
+def test_logging_in_leads_back_to_the_address(rig: Rig, nobody: Visitor, page: Page, troubles: Troubles) -> None:
+    page.goto(f"{nobody.root}/{HERE}&by=volume")
+    page.get_by_role("link", name="Log in to Airflow").click()
+    page.get_by_label("Username").fill("vera")
+    page.locator("input[type=password]").fill(password(rig, "vera"))
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**/{HERE}&by=volume")
+    cells(page).first.wait_for()
+    (only,) = troubles.expected("status of 401")
+    assert only.endswith(f"{nobody.root}/{HERE}&by=volume")
+
+
+def test_every_day_is_a_cell_and_nothing_else_is(vera: Visitor, page: Page) -> None:
+    vera.opens(page, "coverage/")
+    assert counted(page) == CELLS
+    page.wait_for_url(f"**/{HERE}")  # the first ticker's second bars, without being asked
+    assert dates(cells(page)) == [str(FIRST + dt.timedelta(days=number)) for number in range(DAYS)]
+    assert page.locator("[data-date]:not([role=gridcell])").count() == 0
+    assert page.locator("#summary").inner_text().split("\n")[:2] == ["Sessions complete", "489 of 498"]
+    assert dates(page.locator("[data-date].early")) == [
+        "2024-11-29", "2024-12-24", "2025-07-03", "2025-11-28", "2025-12-24",
+    ]  # fmt: skip
+
+
+def test_hovering_a_holiday_says_its_name(vera: Visitor, page: Page) -> None:
+    calendar(vera, page)
+    for session, says in {
+        "2025-11-27": "Thursday, 27 November 2025\nclosed, Thanksgiving Day",
+        "2025-11-28": "Friday, 28 November 2025\ncomplete\nearly close\n210 bars",
+    }.items():
+        cell(page, session).hover()
+        assert page.get_by_role("tooltip").inner_text() == says
+        assert cell(page, session).get_attribute("aria-label") == says.replace("\n", ": ", 1).replace("\n", ", ")
+
+
+def test_sessions_that_need_attention_are_links_newest_first(vera: Visitor, page: Page) -> None:
+    calendar(vera, page)
+    listed = {
+        state: page.locator(f"[data-group={state}] a").all_inner_texts()
+        for state in ("failed", "missing", "suspect", "provisional")
+    }
+    assert listed == {
+        "failed": [str(CORRUPT), *(str(day) for day in reversed(TO_FAIL))],
+        "missing": [str(day) for day in reversed(MISSING)],
+        "suspect": [str(day) for day in reversed(SUSPECT)],
+        "provisional": [str(day) for day in PROVISIONAL],
+    }
+
+
+def test_inside_airflow_it_is_found_from_the_nav_and_from_a_dag_and_follows_the_theme(
+    vera: Visitor, page: Page
+) -> None:
+    framed = page.frame_locator("iframe")
+    vera.opens(page, "dags/spy_second_bars")
+    page.get_by_role("link", name="Coverage").click()
+    page.wait_for_url("**/dags/spy_second_bars/plugin/coverage_of_dag")
+    assert counted(framed) == CELLS
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Coverage").click()
+    page.wait_for_url("**/plugin/coverage/coverage/")
+    cells(framed).first.wait_for()
+    for theme, surface in {"Dark Mode": "rgb(21, 23, 27)", "Light Mode": "rgb(255, 255, 255)"}.items():
+        page.get_by_role("button", name="User").click()
+        page.get_by_role("menuitem", name="Appearance").click()
+        page.get_by_role("menuitemradio", name=theme).click()
+        framed.locator(f"html[data-theme={theme.partition(' ')[0].lower()}]").wait_for()
+        assert framed.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") == surface
+
+
+def test_a_click_opens_the_day_a_drag_zooms_keys_step_and_the_address_brings_it_back(vera: Visitor, page: Page) -> None:
+    calendar(vera, page)
+    with page.expect_response("**/api/bars?*") as answered:
+        cell(page, "2025-06-02").click()
+    page.wait_for_url(f"**/{HERE}&date=2025-06-02")
+    whole = answered.value.json()
+    page.locator("#chart-width", has_text="5 min candles").wait_for()
+    assert drawn(page) == [ROSE, FELL]
+    assert (whole["width_s"], len(whole["times_ms"]), sum(whole["volume"])) == (300, 78, 16960014)
+
+    box = page.locator("#chart .u-over").bounding_box()
+    assert box
+    with page.expect_response("**/api/bars?*") as answered:
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 100, steps=4)
+        page.mouse.up()
+    part = answered.value.json()
+    assert whole["start_ms"] < part["start_ms"] < part["end_ms"] < whole["end_ms"]
+    assert part["end_ms"] - part["start_ms"] == pytest.approx(96 * 60_000, rel=0.02)  # a tenth of sixteen hours
+    page.locator("#chart-width", has_text="30 s candles").wait_for()
+
+    for key, session in {"ArrowRight": "Tuesday, 3 June 2025", "ArrowLeft": "Monday, 2 June 2025"}.items():
+        page.keyboard.press(key)
+        page.get_by_role("heading", name=session).wait_for()
+    page.reload()
+    page.get_by_role("heading", name="Monday, 2 June 2025").wait_for()
+    page.locator("#chart-width", has_text="5 min candles").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_url(f"**/{HERE}")
+    assert cells(page).count() == DAYS
+
+
+def test_of_two_revisions_that_are_chosen_the_rows_that_changed_are_shown(vera: Visitor, page: Page) -> None:
+    day(vera, page, REVISED[1])
+    page.get_by_label("Revision 1 as the new one").check()
+    page.get_by_label("Revision 2 as the old one").check()
+    page.get_by_role("button", name="Show the rows that changed").click()
+    changed = page.get_by_role("table", name="Rows that differ, revisions 2 and 1")
+    changed.wait_for()
+    rows = changed.locator("tbody tr").all_inner_texts()
+    assert len(rows) == 17
+    assert rows[0].split("\t")[:2] == ["09:30:00", "changed"]
+    assert rows[0].split("\t")[10:12] == ["33,776", "33,775"]
+
+
+def test_a_suspect_day_says_why_and_marks_the_minutes_that_are_missing(vera: Visitor, page: Page) -> None:
+    day(vera, page, SUSPECT[0])
+    assert page.locator("#day-state").inner_text() == "suspect"
+    assert page.locator("#day-reasons").inner_text().startswith("minutes that traded without one second: 10, at 10:30")
+    assert "missing minutes: 10" in page.get_by_role("list", name="Marks of the chart").inner_text().split("\n")
+    assert "1 gap" in str(page.locator("#chart .plot").get_attribute("aria-label"))
+    assert "10 minutes have a minute bar" in page.locator("#day-compared").inner_text()
+
+
+def test_of_a_damaged_day_the_reason_stands_in_the_place_of_the_chart_and_the_rest_works(
+    vera: Visitor, page: Page
+) -> None:
+    day(vera, page, CORRUPT)
+    assert page.locator("#day-state").inner_text() == "failed"
+    assert "damaged or not of this lake" in page.locator("#day-reasons").inner_text()
+    assert page.locator(".chart-message").inner_text() == page.locator("#day-reasons").inner_text()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("heading", name="Tuesday, 6 January 2026").wait_for()
+    page.locator("#chart canvas").wait_for()
+    page.keyboard.press("Escape")
+    assert counted(page) == CELLS
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("&date=2025-12-25", "Thursday, 25 December 2025 is no session of the New York Stock Exchange: Christmas Day."),
+        (f"&date={MARKUP}", "is no date: write it as YYYY-MM-DD."),
+        ("&ticker=../../etc", "is none of SPY, QQQ."),
+    ],
+)
+def test_an_address_of_nothing_is_answered_in_words(
+    vera: Visitor, page: Page, troubles: Troubles, address: str, says: str
+) -> None:
+    vera.opens(page, f"coverage/?dataset=second_bars{address}")
+    page.get_by_text(says).first.wait_for()
+    assert page.locator("img").count() == 0
+    troubles.expected("status of 404")
+
+
+def test_nothing_of_the_lake_reaches_the_page_as_markup(rig: Rig, vera: Visitor, page: Page) -> None:
+    with hostile(rig.partition(PLAIN)), made(rig.lake / "processed" / MARKUP):
+        day(vera, page, PLAIN)
+        assert page.locator("#day-reasons").inner_text() == f"accepted by quality.accept: {MARKUP}"
+        page.get_by_role("link", name="Calendar").click()
+        page.locator(f"[data-group=suspect] :text-is('{PLAIN}')").wait_for()
+        cell(page, PLAIN).hover()
+        assert MARKUP in page.get_by_role("tooltip").inner_text()
+        page.get_by_role("combobox", name="Ticker").select_option(MARKUP.upper())
+        page.locator("#what-first:not([hidden])").wait_for()
+        assert page.locator("img, style, script:not([src])").count() == 0
+
+
+def test_of_a_lake_without_a_session_the_page_says_what_to_do_first(vera: Visitor, page: Page) -> None:
+    calendar(vera, page, "coverage/?dataset=second_bars&ticker=QQQ")
+    assert counted(page) == {"missing": 498, "closed": 227}
+    assert page.locator("#what-first").inner_text() == (
+        "Nothing is held yet. Put a key into .env, then fetch the first sessions: "
+        "make backfill FROM=2026-11-13 TO=2026-11-19"
+    )
+
+
+def test_the_cells_follow_a_lake_that_is_being_filled(rig: Rig, vera: Visitor, page: Page) -> None:
+    path = rig.partition(PLAIN)
+    page.clock.install()
+    with restored(path) as data:
+        path.unlink()
+        calendar(vera, page)
+        assert cell(page, PLAIN).get_attribute("data-state") == "missing"
+        put(path, data)
+        page.clock.run_for(15_000)
+        cell(page, PLAIN, "complete").wait_for()
+        assert page.locator("#summary").inner_text().split("\n")[1] == "489 of 498"
+
+
+def test_by_the_keyboard_alone_a_day_is_found_opened_left_and_selected(vera: Visitor, page: Page) -> None:
+    calendar(vera, page)
+    assert cells(page).and_(page.locator("[tabindex='0']")).count() == 1
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        if focused(page):
+            break
+    assert focused(page) == "2026-11-19"
+    for key, session in {
+        "Control+Home": "2024-11-25", "ArrowDown": "2024-11-26", "ArrowRight": "2024-12-03",
+        "PageDown": "2025-01-03", "ArrowUp": "2025-01-02",
+    }.items():  # fmt: skip
+        page.keyboard.press(key)
+        assert focused(page) == session
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Thursday, 2 January 2025").wait_for()
+    page.keyboard.press("Escape")
+    assert focused(page) == "2025-01-02"
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowDown")
+    assert page.locator("#selection b").inner_text() == "2 sessions selected"
+    page.keyboard.press("Escape")
+    assert page.locator("#selection").is_hidden()
+
+
+def test_a_viewer_is_offered_nothing_to_fetch(vera: Visitor, page: Page) -> None:
+    calendar(vera, page)
+    cell(page, MISSING[0]).click(modifiers=["Control"])
+    page.locator("#selection", has_text="1 session selected").wait_for()
+    assert page.get_by_role("button", name="Fetch").count() == 0
+    with page.expect_response("**/api/coverage?*"):  # which says whether there is anything to offer
+        day(vera, page, MISSING[0])
+    assert page.get_by_role("button", name="Fetch").count() == 0
+
+
+def test_nobody_is_kept_out_by_how_they_see(admin: Visitor, new_page: Callable[..., Page]) -> None:
+    for theme in ("light", "dark"):
+        page = new_page(color_scheme=theme)
+        calendar(admin, page)
+        assert axe(page) == []
+        screenshot(page, f"coverage-calendar-{theme}")
+        page.get_by_role("button", name="Fetch all: 3 sessions, missing").click()
+        assert axe(page) == []
+        screenshot(page, f"coverage-dialog-{theme}")
+        day(admin, page, REVISED[1])
+        assert axe(page) == []
+        screenshot(page, f"coverage-day-{theme}", full_page=True)
+        page.get_by_role("button", name="Fetch this session").wait_for()
+
+
+# The action
+
+QQQ = "coverage/?dataset=second_bars&ticker=QQQ"
+CHOSEN = ["2025-09-09", "2025-09-10", "2025-09-11"]
+
+
+@pytest.fixture
+def nothing_of_qqq(rig: Rig) -> Iterator[None]:
+    yield
+    rig.simulator.faults.clear()
+    for folder in rig.lake.rglob("qqq"):
+        shutil.rmtree(folder)
+
+
+def fetched(api: AirflowApi, page: Page, *, says: dict[str, str]) -> dict[tuple[str, int], tuple[str, str | None]]:
+    """Fetch what is selected, after the dialog has said what it takes; the run's task instances, once it has ended."""
+    page.get_by_role("button", name="Fetch them").click()
+    dialog = page.get_by_role("dialog")
+    terms = zip(dialog.locator("dt").all_inner_texts(), dialog.locator("dd b").all_inner_texts(), strict=True)
+    assert {name: value for name, value in terms if name in says} == says
+    dialog.get_by_role("button", name="Fetch 3 sessions").click()
+    run_id = dialog.get_by_role("link").inner_text()
+    dialog.get_by_role("button", name="Close").click()
+    ended(api, run_id, dag="qqq_second_bars")
+    page.locator("#progress", has_text="3 of 3 sessions").wait_for()
+    return instances(api, run_id, dag="qqq_second_bars")
+
+
+@pytest.mark.usefixtures("nothing_of_qqq")
+def test_sessions_that_are_chosen_are_fetched_and_their_cells_follow(
+    rig: Rig, api: AirflowApi, admin: Visitor, page: Page
+) -> None:
+    fail(rig, CHOSEN[1])
+    calendar(admin, page, QQQ)
+    cell(page, CHOSEN[0]).hover()
+    page.mouse.down()
+    cell(page, CHOSEN[2]).hover()
+    page.mouse.up()
+    seen = watched(page, CHOSEN)
+    done = fetched(api, page, says={"Sessions": "3", "Held already": "0", "Requests": "about 9"})
+    assert done == {
+        ("plan_sessions", -1): ("success", None),
+        ("ingest_session", 0): ("success", CHOSEN[0]),
+        ("ingest_session", 1): ("failed", CHOSEN[1]),
+        ("ingest_session", 2): ("success", CHOSEN[2]),
+        ("dates_ended", -1): ("success", None),
+        ("report", -1): ("failed", None),
+    }
+    assert seen() == {
+        CHOSEN[0]: ["running", "complete"],
+        CHOSEN[1]: ["running", "failed"],
+        CHOSEN[2]: ["running", "complete"],
+    }
+    assert "2025-09-10 failed: InvalidBars: QQQ 2025-09-10: refused" in page.locator("#progress").inner_text()
+
+    rig.simulator.faults.clear()
+    again = [CHOSEN[0], CHOSEN[1], "2025-09-12"]  # held, failed, missing
+    for session in again:
+        cell(page, session).click(modifiers=["Control"])
+    seen = watched(page, again)
+    done = fetched(api, page, says={"Sessions": "3", "Held already": "1", "Requests": "about 9"})
+    assert Counter(task for task, _ in done) == {
+        "plan_sessions": 1, "ingest_session": 3, "dates_ended": 1, "report": 1,
+    }  # fmt: skip
+    assert {state for state, _ in done.values()} == {"success"}
+    assert seen() == {session: ["running", "complete"] for session in again}
+    assert counted(page) == {"complete": 4, "missing": 494, "closed": 227}
+    held = sorted(path.parent.name for path in (rig.lake / "processed" / "qqq").rglob("*.parquet"))
+    assert held == [f"date={session}" for session in [*CHOSEN, "2025-09-12"]]

@@ -126,8 +126,9 @@ def _sessions(row: Row[Any], plans: Mapping[str, Sequence[str]]) -> list[dt.date
     """The dates of an instance: of one session its label or its place in the plan; of a plan what the run is of."""
     if row.task_id == INGEST:
         plan = plans.get(row.run_id, ())
-        label = row.label or (plan[row.map_index] if 0 <= row.map_index < len(plan) else None)
-        return [dt.date.fromisoformat(label)] if label else []
+        # Between the end of its plan and the scheduler's next look a run has one instance, which is of all its dates.
+        own = plan if row.map_index < 0 else plan[row.map_index : row.map_index + 1]
+        return [dt.date.fromisoformat(day) for day in ([row.label] if row.label else own)]
     asked = (row.conf or {}).get("sessions")
     if asked:
         return [dt.date.fromisoformat(day) for day in asked]

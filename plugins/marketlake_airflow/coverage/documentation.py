@@ -16,7 +16,8 @@ from marketlake.coverage_page.subjects import SubjectList
 from marketlake.partitions.certificate import Certificate
 
 _SENT = (SubjectList, CoverageCalendar, Day, Candles, RevisionList, Difference, Certificate)
-_TEMPLATE = "#/components/schemas/{name}"
+# Names are msgspec's: of two structs of one name, which there are, each is named in full.
+_REFERENCES, _SCHEMAS = msgspec.json.schema_components(_SENT, ref_template="#/components/schemas/{name}")
 _ERRORS = {
     401: "not logged in",
     403: "no right to see the DAG",
@@ -27,7 +28,7 @@ _ERRORS = {
 
 def answers(sent: type, *more: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
     """The answers of a route that sends such a struct, beside those that every route has."""
-    schema = {"$ref": _TEMPLATE.format(name=sent.__name__)}
+    schema = _REFERENCES[_SENT.index(sent)]
     good = {200: {"description": "as JSON", "content": {"application/json": {"schema": schema}}}}
     return {**good, **{code: {"description": text} for code, text in [*_ERRORS.items(), *more]}}
 
@@ -35,6 +36,5 @@ def answers(sent: type, *more: tuple[int, str]) -> dict[int | str, dict[str, Any
 def openapi(app: FastAPI, root: str) -> dict[str, Any]:
     """The description of the whole API. ``root``: the path under which it is served."""
     described = get_openapi(title=app.title, version="1", description=app.description, routes=app.routes)
-    _, schemas = msgspec.json.schema_components(_SENT, ref_template=_TEMPLATE)
-    described.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+    described.setdefault("components", {}).setdefault("schemas", {}).update(_SCHEMAS)
     return {**described, "servers": [{"url": root}]}

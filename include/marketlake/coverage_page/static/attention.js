@@ -61,9 +61,9 @@ export class Attention {
         element("span", { class: `swatch state-${state}`, "aria-hidden": "true" }), `${title} `,
         element("span", { class: "count" }, countWords(newest_first.length))));
     if (fetch) {
-      head.append(button(sessions.length === 1 ? "Fetch it" : "Fetch all",
-        () => fetch(sessions, `${title.toLowerCase()} sessions`),
-        { class: "small", "aria-label": `Fetch all ${sessionsWords(sessions.length)} that are ${state}` }));
+      const text = sessions.length === 1 ? "Fetch it" : "Fetch all";
+      head.append(button(text, () => fetch(sessions, `${title.toLowerCase()} sessions`),
+        { class: "small", "aria-label": `${text}: ${sessionsWords(sessions.length)}, ${state}` }));
     }
     return element("section", { class: "attention-group", "aria-labelledby": `attention-${state}`, "data-group": state },
       head, ...byReason(newest_first).map(([kind, placed]) => this.#reason(`${state} ${kind}`, kind, placed)));

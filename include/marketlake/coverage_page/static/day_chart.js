@@ -31,6 +31,10 @@ export class DayChart {
 
   /** Without a bar over the whole day, words stand in the place of the chart. */
   async open() {
+    if (!this.day.readable) {
+      this.#say(this.day.reasons[0] ?? "There are no bars of this session.");
+      return;
+    }
     const { extended_start_ms: start_ms, extended_end_ms: end_ms } = this.day.hours;
     const bars = await this.#ask({ start_ms, end_ms });
     if (!bars) return;
