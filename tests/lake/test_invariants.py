@@ -41,7 +41,7 @@ def with_ticker(table: pa.Table) -> pa.Table:
 
 @given(BARS_OF_A_DAY)
 def test_every_value_survives_the_parse(bars: list[dict[str, Any]]) -> None:
-    table = aggregates.decode(page(bars)).bars
+    table = aggregates.decode(page(bars)).rows
     assert table.column("timestamp").to_pylist() == [bar["t"] for bar in bars]
     assert table.column("open").to_pylist() == [bar["o"] for bar in bars]
     assert table.column("volume_exact").to_pylist() == [float(bar["v"]) for bar in bars]
@@ -53,23 +53,23 @@ def test_every_value_survives_the_parse(bars: list[dict[str, Any]]) -> None:
 @given(BARS_OF_A_DAY, st.data())
 def test_any_split_into_pages_has_the_hash_of_the_whole(bars: list[dict[str, Any]], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(bars)))
-    parts = [aggregates.decode(page(part)).bars for part in (bars[:cut], bars[cut:])]
-    whole = with_ticker(aggregates.decode(page(bars)).bars)
+    parts = [aggregates.decode(page(part)).rows for part in (bars[:cut], bars[cut:])]
+    whole = with_ticker(aggregates.decode(page(bars)).rows)
     assert STOCK_BARS.content_hash(with_ticker(pa.concat_tables(parts))) == STOCK_BARS.content_hash(whole)
 
 
 @given(BARS_OF_A_DAY, st.data())
 def test_any_changed_value_changes_the_hash(bars: list[dict[str, Any]], data: st.DataObject) -> None:
-    before = STOCK_BARS.content_hash(with_ticker(aggregates.decode(page(bars)).bars))
+    before = STOCK_BARS.content_hash(with_ticker(aggregates.decode(page(bars)).rows))
     row = data.draw(st.integers(0, len(bars) - 1))
     key = data.draw(st.sampled_from(["t", "o", "h", "l", "c", "v", "n"]))
     bars[row] = {**bars[row], key: bars[row].get(key, 0) + 1000}
-    assert STOCK_BARS.content_hash(with_ticker(aggregates.decode(page(bars)).bars)) != before
+    assert STOCK_BARS.content_hash(with_ticker(aggregates.decode(page(bars)).rows)) != before
 
 
 def test_a_missing_number_and_a_zero_have_different_hashes() -> None:
     bar = {"t": 1_381_118_400_000, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}
-    tables = [aggregates.decode(page([bar | extra])).bars for extra in ({}, {"n": 0}, {"vw": 0})]
+    tables = [aggregates.decode(page([bar | extra])).rows for extra in ({}, {"n": 0}, {"vw": 0})]
     hashes = {STOCK_BARS.content_hash(with_ticker(table)) for table in tables}
     assert len(hashes) == 3
 

@@ -91,7 +91,7 @@ class StockBars:
 
 def _decoded(pages: list[Page] | tuple[Page, ...], key: PartitionKey) -> Decoded:
     """The bars of all pages of a listing, in the schema of a partition."""
-    bars = pa.concat_tables([page.bars for page in pages]).combine_chunks()
+    bars = pa.concat_tables([page.rows for page in pages]).combine_chunks()
     column = pa.DictionaryArray.from_arrays(np.zeros(bars.num_rows, np.int32), [key.ticker]).cast(pa.string())
     rows = bars.add_column(BARS.get_field_index("ticker"), BARS.field("ticker"), column).cast(BARS)
     return Decoded(rows, tuple(page.request_id for page in pages))

@@ -66,7 +66,7 @@ _DECODER = msgspec.json.Decoder(_Body)
 
 @dataclass(frozen=True)
 class Page:
-    """One decoded page. ``bars`` lacks only the ticker column, whose echo stands beside it."""
+    """One decoded page. ``rows`` lack only the ticker column, whose echo stands beside them."""
 
     status: str
     message: str
@@ -75,7 +75,7 @@ class Page:
     results_count: float | None
     next_url: str | None
     request_id: str
-    bars: pa.Table
+    rows: pa.Table
 
 
 def decode(body: bytes) -> Page:
@@ -100,7 +100,7 @@ def decode(body: bytes) -> Page:
         results_count=decoded.results_count,
         next_url=decoded.next_url,
         request_id=_text(decoded.request_id),
-        bars=_columns(decoded.results or []),
+        rows=_columns(decoded.results or []),
     )
 
 
@@ -164,15 +164,19 @@ def require_echo(page: Page, request: BarRequest, number: int) -> None:
             f"{where} says adjusted={page.adjusted}, asked was adjusted={request.adjusted}."
             " Ask again later; if it stays, ask the vendor."
         )
-    if page.results_count != page.bars.num_rows:
+    if page.results_count != page.rows.num_rows:
         raise MalformedPage(
-            f"{where} announces {page.results_count} bars and holds {page.bars.num_rows}, so it is not what was sent."
+            f"{where} announces {page.results_count} bars and holds {page.rows.num_rows}, so it is not what was sent."
             " Ask again later; if it stays, ask the vendor."
         )
 
 
-def path(request: BarRequest) -> str:
-    """The path under which all pages of a request lie."""
+def leads_on(request: BarRequest, path: str) -> bool:
+    """Whether a further page of a request may lie at a path: all pages lie below the same one."""
+    return path.startswith(f"{_path(request)}/")
+
+
+def _path(request: BarRequest) -> str:
     return f"/v2/aggs/ticker/{request.ticker}/range/1/{request.timespan.value}"
 
 
@@ -180,4 +184,4 @@ def first_path(request: BarRequest, limit: int) -> str:
     """Path and query of the first page."""
     hours = request.hours
     query = {"adjusted": str(request.adjusted).lower(), "sort": "asc", "limit": limit}
-    return f"{path(request)}/{hours.day_start_ms}/{hours.day_end_ms - 1}?{urlencode(query)}"
+    return f"{_path(request)}/{hours.day_start_ms}/{hours.day_end_ms - 1}?{urlencode(query)}"

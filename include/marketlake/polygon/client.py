@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Generic
 
-from marketlake.polygon import listing
-from marketlake.polygon.aggregates import Page, first_path
+from marketlake.polygon import aggregates, listing
+from marketlake.polygon.endpoint import Endpoint, PageT, RequestT
 from marketlake.polygon.fetch import Fetch, Listing
 from marketlake.polygon.request import BarRequest
 from marketlake.polygon.transport import Calls, Transport
@@ -17,11 +18,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Generic[PageT]):
     """The listing of one request, its pages decoded, and when it was asked for, as in ``Fetch``."""
 
     listing: Listing
-    pages: tuple[Page, ...]
+    pages: tuple[PageT, ...]
     asked_at_ms: int
     clock_ahead_s: float
 
@@ -44,23 +45,27 @@ class PolygonClient:
         """Host and port of the API, as a certificate records them."""
         return self.transport.host
 
-    def fetch(self, request: BarRequest, *, while_empty: int = 1) -> Answer:
-        """Every page of a request, in order; asked for ``while_empty`` times at most while no page holds a bar.
+    def fetch(self, request: BarRequest, *, while_empty: int = 1) -> Answer[aggregates.Page]:
+        """The bars of a request: as ``ask``."""
+        return self.ask(aggregates, request, while_empty=while_empty)
+
+    def ask(self, endpoint: Endpoint[RequestT, PageT], request: RequestT, *, while_empty: int = 1) -> Answer[PageT]:
+        """Every page of a request, in order; asked for ``while_empty`` times at most while no page holds a row.
 
         The vendor has given empty answers in error: how often one has to come to be believed, and what it means then,
         is for the dataset to say. Raises Retryable, StopAndTell or RefusedData (which carries the bodies).
         """
         calls = Calls()
-        kept: list[tuple[bytes, Page]] = []
+        kept: list[tuple[bytes, PageT]] = []
         for attempt in range(1, while_empty + 1):
             asked_at_s = self.transport.now_s()
             calls.dates_s.clear()
-            answered = list(zip(*listing.collect(self.transport, request, calls), strict=True))
-            if any(page.bars.num_rows for _, page in answered):
+            answered = list(zip(*listing.collect(self.transport, endpoint, request, calls), strict=True))
+            if any(page.rows.num_rows for _, page in answered):
                 kept = answered
                 break
             kept += answered
-            _log.warning("%s: the answer holds no bar (asked %d of %d times)", request, attempt, while_empty)
+            _log.warning("%s: the answer holds nothing (asked %d of %d times)", request, attempt, while_empty)
             if attempt < while_empty:
                 self._pause(attempt, calls)
         if waits_s := calls.waits_s:
@@ -75,11 +80,11 @@ class PolygonClient:
 
     def probe(self, request: BarRequest) -> int:
         """Ask for one bar of a session and return how many came. Raises as ``fetch`` does."""
-        url = self.transport.base_url + first_path(request, limit=1)
-        page, _ = self.transport.page(url, f"{request}: page 1", Calls())
-        return int(page.bars.num_rows)
+        url = self.transport.base_url + aggregates.first_path(request, limit=1)
+        page, _ = self.transport.page(url, f"{request}: page 1", Calls(), aggregates.decode)
+        return int(page.rows.num_rows)
 
-    def _clock_ahead_s(self, asked_at_s: float, calls: Calls, request: BarRequest) -> float:
+    def _clock_ahead_s(self, asked_at_s: float, calls: Calls, request: object) -> float:
         """By how much this machine's clock is ahead of what the answers say of their own time; 0 within a minute."""
         ahead_s = asked_at_s - min(calls.dates_s, default=asked_at_s)
         if ahead_s <= _CLOCK_TOLERANCE_S:

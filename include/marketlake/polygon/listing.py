@@ -6,30 +6,33 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from marketlake.errors import MalformedPage, RefusedData
-from marketlake.polygon.aggregates import Page, first_path, path, require_echo
+from marketlake.polygon.endpoint import Endpoint, PageT, RequestT
 from marketlake.polygon.hosts import VENDOR_HOSTS
-from marketlake.polygon.request import BarRequest
 from marketlake.polygon.transport import Calls, Transport
 
 _MOST_PAGES = 1_000
 
 
-def collect(transport: Transport, request: BarRequest, calls: Calls) -> tuple[tuple[bytes, ...], list[Page]]:
+def collect(
+    transport: Transport, endpoint: Endpoint[RequestT, PageT], request: RequestT, calls: Calls
+) -> tuple[tuple[bytes, ...], list[PageT]]:
     """The bodies and pages of a listing. Raises as ``Transport.page``; RefusedData carries the bodies up to then."""
     bodies: list[bytes] = []
-    pages: list[Page] = []
+    pages: list[PageT] = []
     try:
-        for page, body in _pages(transport, request, calls):
+        for page, body in _pages(transport, endpoint, request, calls):
             bodies.append(body)
-            require_echo(page, request, len(bodies))
+            endpoint.require_echo(page, request, len(bodies))
             pages.append(page)
     except RefusedData as exc:
         raise type(exc)(str(exc), bodies=(*bodies, *exc.bodies)) from exc
     return tuple(bodies), pages
 
 
-def _pages(transport: Transport, request: BarRequest, calls: Calls) -> Iterator[tuple[Page, bytes]]:
-    url: str | None = transport.base_url + first_path(request, transport.api.page_limit)
+def _pages(
+    transport: Transport, endpoint: Endpoint[RequestT, PageT], request: RequestT, calls: Calls
+) -> Iterator[tuple[PageT, bytes]]:
+    url: str | None = transport.base_url + endpoint.first_path(request, transport.api.page_limit)
     seen: set[str] = set()
     while url:
         if url in seen:
@@ -42,12 +45,14 @@ def _pages(transport: Transport, request: BarRequest, calls: Calls) -> Iterator[
                 f" api.page_limit than {transport.api.page_limit}."
             )
         seen.add(url)
-        page, body = transport.page(url, f"{request}: page {len(seen)}", calls)
+        page, body = transport.page(url, f"{request}: page {len(seen)}", calls, endpoint.decode)
         yield page, body
-        url = next_page_url(transport, page.next_url, request)
+        url = next_page_url(transport, endpoint, page.next_url, request)
 
 
-def next_page_url(transport: Transport, next_url: str | None, request: BarRequest) -> str | None:
+def next_page_url(
+    transport: Transport, endpoint: Endpoint[RequestT, PageT], next_url: str | None, request: RequestT
+) -> str | None:
     """``next_url`` on the configured host: path and query only, so that the key never leaves it.
 
     Raises MalformedPage for one that leads elsewhere.
@@ -63,7 +68,7 @@ def next_page_url(transport: Transport, next_url: str | None, request: BarReques
             f"{request}: next_url points to the foreign host {parts.hostname!r} ({transport.shown(next_url)});"
             " it was not followed. Check api.base_url, and who answers for it."
         )
-    if not parts.path.startswith(f"{path(request)}/"):
+    if not endpoint.leads_on(request, parts.path):
         raise MalformedPage(f"{request}: next_url leads elsewhere: {transport.shown(next_url)}. Fetch again later.")
     query = [
         (name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name.lower() != "apikey"

@@ -16,10 +16,9 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if
 from tenacity.wait import wait_exponential_jitter
 
 from marketlake.errors import BudgetSpent, MarketLakeError, RateLimited, RefusedData, Retryable, TransportTrouble
-from marketlake.polygon import aggregates
-from marketlake.polygon.aggregates import Page
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.body import read_within
+from marketlake.polygon.endpoint import PageT
 from marketlake.polygon.refusals import Answer, error_for
 from marketlake.redaction import redacted_url, without_secret, without_secret_bytes, without_url_secrets
 from marketlake.settings.sections import Api
@@ -92,7 +91,7 @@ class Transport:
         calls.waits_s.append(seconds)
         self._sleep(seconds)
 
-    def page(self, url: str, where: str, calls: Calls) -> tuple[Page, bytes]:
+    def page(self, url: str, where: str, calls: Calls, decode: Callable[[bytes], PageT]) -> tuple[PageT, bytes]:
         """One page and its body. ``where`` names ticker, session and page in messages.
 
         Raises Retryable once the attempts are used up, StopAndTell or RefusedData (which carries the body).
@@ -105,15 +104,15 @@ class Transport:
             before_sleep=self._log_attempt,
             reraise=True,
         )
-        return retrying(self._page_once, url, where, calls)
+        return retrying(self._page_once, url, where, calls, decode)
 
-    def _page_once(self, url: str, where: str, calls: Calls) -> tuple[Page, bytes]:
+    def _page_once(self, url: str, where: str, calls: Calls, decode: Callable[[bytes], PageT]) -> tuple[PageT, bytes]:
         response, body = self._get(url, where, calls)
         # The key is in no answer that has been seen; should the vendor echo it, it is not kept.
         body = without_secret_bytes(body, self._key.value)
         about = f"{where}: HTTP {response.status_code} from {self.shown(url)}"
         try:
-            page = aggregates.decode(body)
+            page = decode(body)
         except MarketLakeError as exc:
             if response.status_code != requests.codes.ok:
                 raise self._error(response, "", "", about) from exc

@@ -102,7 +102,7 @@ def _usable(listing: Listing | None, request: BarRequest) -> pa.Table | str:
     if listing.absent_because:
         return listing.absent_because
     try:
-        bars = pa.concat_tables([aggregates.decode(body).bars for body in listing.bodies])
+        bars = pa.concat_tables([aggregates.decode(body).rows for body in listing.bodies])
     except MarketLakeError as exc:
         return f"they cannot be read ({type(exc).__name__})"
     return _wrong_with(bars, request) or bars

@@ -392,7 +392,7 @@ def fetch_with_others(configured: settings.Settings, request: BarRequest) -> tup
     )
     together.wait()
     pages = client.fetch(request).pages
-    return os.getpid(), [page.bars.num_rows for page in pages]
+    return os.getpid(), [page.rows.num_rows for page in pages]
 
 
 def test_eight_processes_at_five_calls_a_minute_never_provoke_a_429(

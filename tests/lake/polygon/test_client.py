@@ -197,7 +197,7 @@ def test_an_unsuccessful_answer_has_its_meaning(code: int, status: str, said: st
 
 def test_a_next_url_that_is_no_address_is_refused(lake: Lake, client: PolygonClient) -> None:
     with pytest.raises(MalformedPage, match="no address"):
-        next_page_url(client.transport, "https://[bad/v2", a_request(lake, DAY))
+        next_page_url(client.transport, aggregates, "https://[bad/v2", a_request(lake, DAY))
 
 
 def test_the_key_is_nowhere_but_in_the_header(
@@ -235,5 +235,7 @@ def test_a_vendors_next_url_is_followed_on_the_configured_host(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     path = "/v2/aggs/ticker/SPY/range/1/second/1/2?cursor=abc"
-    found = next_page_url(client.transport, f"https://api.polygon.io{path}&apiKey=leak", a_request(lake, DAY))
+    found = next_page_url(
+        client.transport, aggregates, f"https://api.polygon.io{path}&apiKey=leak", a_request(lake, DAY)
+    )
     assert found == f"{simulator.url}{path}"

@@ -62,7 +62,7 @@ def test_what_is_not_waivable_is_refused_whatever_is_accepted(
     request = a_request(lake, DAY)
     (page,) = client.fetch(request).pages
     with pytest.raises(InvalidBars, match="duplicate_second"):
-        require_acceptable(run_checks(page.bars, request.hours, Timespan.SECOND, 1_800), spy(DAY), ["duplicate_second"])
+        require_acceptable(run_checks(page.rows, request.hours, Timespan.SECOND, 1_800), spy(DAY), ["duplicate_second"])
 
 
 def test_a_waiver_that_is_not_needed_changes_nothing(

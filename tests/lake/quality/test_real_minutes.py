@@ -71,7 +71,7 @@ def found(day: str) -> Reconciliation:
     """The seconds against the recorded minutes, and against a day bar of those, by the default thresholds."""
     hours, minutes = hours_of(day), minutes_of(day)
     longer = {"minute": Listing((page(minutes),)), "day": Listing((page(day_bar(minutes, hours)),))}
-    bars = decode(page(seconds_of(day))).bars
+    bars = decode(page(seconds_of(day))).rows
     return reconcile(bars, longer, BarRequest("SPY", hours, adjusted=False), Reconcile())
 
 
@@ -83,8 +83,8 @@ def of_minutes(day: str) -> Minutes:
 
 def minutes_over_day(day: str) -> float:
     """The minutes' volume over that of a day bar with every second's."""
-    whole = decode(page(day_bar(seconds_of(day), hours_of(day)))).bars
-    ratio = against_day(decode(page(minutes_of(day))).bars, whole).volume_ratio
+    whole = decode(page(day_bar(seconds_of(day), hours_of(day)))).rows
+    ratio = against_day(decode(page(minutes_of(day))).rows, whole).volume_ratio
     assert ratio is not None
     return ratio
 
@@ -165,7 +165,7 @@ def test_without_the_minutes_of_the_auctions_the_seconds_hold_nothing_more(day: 
     def others(bars: list[Bar]) -> list[Bar]:
         return [bar for bar in bars if clock_time(bar["t"]) not in {"09:30", "16:00"}]
 
-    tables = [decode(page(others(bars))).bars for bars in (seconds_of(day), minutes_of(day))]
+    tables = [decode(page(others(bars))).rows for bars in (seconds_of(day), minutes_of(day))]
     minutes = against_minutes(*tables, hours_of(day))
     assert (minutes.surplus_share, minutes.extra) == (0.0, 0)
 

@@ -234,7 +234,7 @@ def test_longer_bars_without_a_share_are_no_reference(lake: Lake, client: Polygo
     (page,) = client.fetch(request).pages
     nothing = {"t": request.hours.regular_start_ms, "o": 1, "h": 1, "l": 1, "c": 1, "v": 0}
     body = json.dumps({"results": [nothing], "resultsCount": 1}).encode()
-    found = reconcile(page.bars, {"minute": Listing((body,))}, request, Reconcile())
+    found = reconcile(page.rows, {"minute": Listing((body,))}, request, Reconcile())
     assert found.not_compared["minute"] == "no share was traded in any of them"
 
 
@@ -267,7 +267,7 @@ def test_several_day_bars_of_one_day_are_no_reference(lake: Lake, client: Polygo
     request = a_request(lake, DAY)
     answer = client.fetch(request)
     (page,) = answer.pages
-    bars = page.bars
+    bars = page.rows
     found = reconcile(bars, {"day": answer.listing}, request, Reconcile())
     assert found.not_compared == {"minute": "they were not asked for", "day": "there are several of one day"}
 
@@ -400,7 +400,7 @@ def bars_at(*rows: tuple[int, int | None, float]) -> pa.Table:
         | ({} if trades is None else {"n": trades})
         for second, trades, volume in rows
     ]
-    return decode(json.dumps({"results": results}).encode()).bars
+    return decode(json.dumps({"results": results}).encode()).rows
 
 
 @pytest.mark.parametrize(
