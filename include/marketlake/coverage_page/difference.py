@@ -39,8 +39,8 @@ class Difference(msgspec.Struct, frozen=True):
 def difference(subject: Subject, session: dt.date, old: int, new: int) -> Difference:
     """Compare the rows of two revisions. Raises NoSuchRevision, or DamagedPartition."""
     before, after = (subject.store.revisions.read_revision(subject.ticker, session, number) for number in (old, new))
-    counted = changes(before, after, old)
-    was, now = (_by_time(rows) for rows in changed_rows(before, after))
+    counted = changes(before, after, old, subject.spec.rows)
+    was, now = (_by_time(rows) for rows in changed_rows(before, after, subject.spec.rows))
     times = sorted({*was, *now})
     return Difference(
         old,

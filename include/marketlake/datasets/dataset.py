@@ -60,6 +60,10 @@ class Dataset(Protocol):
     def empty(self) -> EmptyRule:
         """What an answer without a row means."""
 
+    @property
+    def bounds_silence(self) -> bool:
+        """Whether a final session's checks bound the time without a row in regular hours."""
+
     def fetch(self, lake: Lake, client: PolygonClient, key: PartitionKey) -> tuple[Fetch, Decoded]:
         """Ask for the rows of one session. Raises Retryable, StopAndTell or RefusedData, with the bodies."""
 

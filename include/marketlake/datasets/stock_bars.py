@@ -38,6 +38,7 @@ class StockBars:
     bytes_a_session: int
     raw_bytes_a_session: int
     empty: EmptyRule = EmptyRule.REFUSED
+    bounds_silence: bool = True
 
     def fetch(self, lake: Lake, client: PolygonClient, key: PartitionKey) -> tuple[Fetch, Decoded]:
         """One request for the whole New York day, page after page. Raises as ``PolygonClient.fetch`` does."""

@@ -13,7 +13,7 @@ from marketlake.errors import InvalidBars
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, Hours, State
 from marketlake.polygon.fetch import Fetch, raw_digest
-from marketlake.quality.checks import Check, require_acceptable, totals
+from marketlake.quality.checks import Check, require_acceptable
 from marketlake.quality.reconciliation import Reconciliation
 from marketlake.rows.spec import PartitionKey
 
@@ -78,7 +78,7 @@ def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> C
             " Clear the task later."
         )
     own_pages = dataset.own_pages(fetch)
-    times, (volume, transactions) = judged.rows.column("timestamp"), totals(judged.rows)
+    facts = dataset.spec.rows.facts(judged.rows)
     certificate = Certificate(
         schema_version=dataset.spec.rows.version,
         ticker=judged.key.ticker,
@@ -90,10 +90,10 @@ def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> C
         request_ids=judged.request_ids,
         raw_digest=raw_digest(own_pages.bodies),
         rows=judged.rows.num_rows,
-        first_timestamp=0 if is_empty else times[0].as_py(),
-        last_timestamp=0 if is_empty else times[-1].as_py(),
-        volume=volume,
-        transactions=transactions,
+        first_timestamp=facts.first_timestamp,
+        last_timestamp=facts.last_timestamp,
+        volume=facts.volume,
+        transactions=facts.transactions,
         content_hash=dataset.spec.rows.content_hash(judged.rows),
         hours=Hours.of(lake.calendar.hours(judged.key.session)),
         checks=judged.checks,

@@ -126,4 +126,4 @@ def _changes(store: DatasetStore, held: HeldPartition | None, rows: pa.Table) ->
     """What the rows change in those that are held; None if none are, or they prove nothing."""
     if held is None or held.certificate is None:
         return None
-    return changes(store.partitions.rows_of(held), rows, held.revision)
+    return changes(store.partitions.rows_of(held), rows, held.revision, store.spec.rows)

@@ -10,7 +10,6 @@ from typing import get_args
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from marketlake.errors import InvalidBars
 from marketlake.polygon.request import Timespan
@@ -150,10 +149,3 @@ def _way_on(key: PartitionKey, refused: list[Check], failed: list[Check]) -> str
 def _bar(bars: pa.Table, row: int) -> str:
     values = bars.slice(row, 1).to_pylist()[0]
     return json.dumps({"row": row, **values})
-
-
-def totals(bars: pa.Table) -> tuple[float, int]:
-    """Σ volume (exact) and Σ transactions (missing ones left out)."""
-    return float(pc.sum(bars.column("volume_exact")).as_py() or 0.0), int(
-        pc.sum(bars.column("transactions")).as_py() or 0
-    )

@@ -35,7 +35,7 @@ class History:
 
     def changes(self, session: dt.date, old: int, new: int) -> pd.DataFrame:
         """The rows in which two revisions differ, the values of both beside each other."""
-        before, after = changed_rows(self._whole(session, old), self._whole(session, new))
+        before, after = changed_rows(self._whole(session, old), self._whole(session, new), self.subject.spec.rows)
         was, now = (_frame(rows.drop(["ticker"])) for rows in (before, after))
         both = was.add_suffix("_old").join(now.add_suffix("_new"), how="outer")
         change = np.where(

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """What a certificate says of rows beside their number, of which some kinds have nothing to say.
+
+    ``first_timestamp``, ``last_timestamp``: Unix ms UTC, 0 without rows. ``volume``: Σ, exact; ``transactions``: Σ,
+    missing ones left out.
+    """
+
+    first_timestamp: int = 0
+    last_timestamp: int = 0
+    volume: float = 0.0
+    transactions: int = 0
+
+
+def no_facts(table: pa.Table) -> RowFacts:  # noqa: ARG001 (what a format is made with)
+    """Of rows that are neither at a time nor add up."""
+    return RowFacts()
 
 
 @dataclass(frozen=True)
@@ -17,7 +36,8 @@ class RowFormat:
 
     ``key``: the columns by which rows ascend, without duplicates. ``encodings`` and ``dictionary``: how Parquet keeps
     the columns, by name; both chosen by measurement. ``version`` counts changes of the schema. ``file_name``: what the
-    one file of a partition is called.
+    one file of a partition is called; ``noun``: what its rows are called. ``subject``: the column that says whose rows
+    they are, the same in all. ``prices`` (USD) and ``shares``: columns of which a revision's largest change is told.
     """
 
     version: int
@@ -26,6 +46,11 @@ class RowFormat:
     encodings: Mapping[str, str]
     dictionary: tuple[str, ...]
     file_name: str = "bars.parquet"
+    noun: str = "bars"
+    subject: str = "ticker"
+    prices: tuple[str, ...] = ()
+    shares: str = ""
+    facts: Callable[[pa.Table], RowFacts] = no_facts
 
     def content_hash(self, table: pa.Table) -> str:
         """SHA-256 over the schema and the rows, whatever file, encoding or chunking they came in.

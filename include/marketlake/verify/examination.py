@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import msgspec
 import pyarrow as pa
@@ -16,7 +16,7 @@ from marketlake.partitions.certificate import Certificate, Hours, State
 from marketlake.partitions.parquet_file import certificate_in, table_in
 from marketlake.partitions.seal import Seal, seal_of
 from marketlake.polygon.hosts import source_kind
-from marketlake.quality.checks import WAIVABLE, Check, max_silence_in, totals
+from marketlake.quality.checks import WAIVABLE, Check, max_silence_in
 from marketlake.rows.format import RowFormat
 from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import SessionHours, final_from
@@ -135,17 +135,8 @@ def _schema_difference(schema: pa.Schema, wanted: pa.Schema) -> str:
 
 def _untrue(certificate: Certificate, table: pa.Table, rows: RowFormat) -> list[tuple[str, object, object]]:
     """What the certificate says of the rows, but is not so: name, actual value, claimed value."""
-    volume, transactions = totals(table)
-    times = table.column("timestamp")
-    actual = {
-        "schema_version": rows.version,
-        "rows": table.num_rows,
-        "first_timestamp": times[0].as_py() if table.num_rows else 0,
-        "last_timestamp": times[-1].as_py() if table.num_rows else 0,
-        "volume": volume,
-        "transactions": transactions,
-    }
-    tickers = pc.unique(table.column("ticker")).to_pylist() or [certificate.ticker]
+    actual = {"schema_version": rows.version, "rows": table.num_rows, **asdict(rows.facts(table))}
+    tickers = pc.unique(table.column(rows.subject)).to_pylist() or [certificate.ticker]
     untrue = [(name, value, getattr(certificate, name)) for name, value in actual.items()]
     untrue.append(("ticker", ", ".join(tickers), certificate.ticker))
     return [(name, value, claimed) for name, value, claimed in untrue if not _same(value, claimed)]
@@ -208,7 +199,11 @@ def _state(certificate: Certificate, dataset: Dataset) -> list[str]:
     }
     return [
         *(detail for detail, is_so in wrong.items() if is_so),
-        *(_emptiness(certificate, dataset) if state is State.EMPTY and not certificate.rows else _silence(certificate)),
+        *(
+            _emptiness(certificate, dataset)
+            if state is State.EMPTY and not certificate.rows
+            else _silence(certificate, dataset)
+        ),
     ]
 
 
@@ -221,10 +216,9 @@ def _emptiness(certificate: Certificate, dataset: Dataset) -> list[str]:
     return []
 
 
-def _silence(certificate: Certificate) -> list[str]:
-    return (
-        [f"{certificate.state.value}, but long_silence was not checked"] if _max_silence_s(certificate) is None else []
-    )
+def _silence(certificate: Certificate, dataset: Dataset) -> list[str]:
+    was_checked = not dataset.bounds_silence or _max_silence_s(certificate) is not None
+    return [] if was_checked else [f"{certificate.state.value}, but long_silence was not checked"]
 
 
 def _against_calendar(certificate: Certificate, hours: SessionHours) -> list[Problem]:
