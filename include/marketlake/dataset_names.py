@@ -8,6 +8,7 @@ SECOND_BARS = "second_bars"
 MINUTE_BARS = "minute_bars"
 NAMES = (SECOND_BARS, MINUTE_BARS)
 """In the order in which commands go through them."""
+OPTION_CHAIN = "option_chain"
 UNNAMED = SECOND_BARS
 """The dataset that messages do not name."""
 

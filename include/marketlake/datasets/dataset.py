@@ -70,6 +70,9 @@ class Dataset(Protocol):
     def own_pages(self, fetch: Fetch) -> Listing:
         """The pages that the rows are made of; a certificate's ``raw_digest`` is of their bodies."""
 
+    def inputs(self, fetch: Fetch) -> Mapping[str, str]:
+        """Digests of what the rows are made of beside their own pages, by name; none of most."""
+
     def decode(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> Decoded:
         """The rows of a fetch. Raises RefusedData or UndecodableBody on pages that are not those asked for."""
 

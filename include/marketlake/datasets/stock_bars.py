@@ -49,6 +49,10 @@ class StockBars:
         """The pages of bars of this size."""
         return fetch.of(self.size.value)
 
+    def inputs(self, fetch: Fetch) -> Mapping[str, str]:  # noqa: ARG002
+        """None: bars are made of their pages alone."""
+        return {}
+
     def decode(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> Decoded:
         """The bars of a fetch. Raises MalformedPage or UndecodableBody."""
         request = self._request(lake, key)

@@ -55,7 +55,8 @@ def _require_believable(dataset: Dataset, key: PartitionKey, fetch: Fetch, decod
     """Raise InvalidBars if the answers do not show that the session is empty, by the dataset's rule."""
     attempts = dataset.own_pages(fetch).attempts
     request_id = decoded.request_ids[-1] or "none"
-    seen = f"{key}: the API answered {attempts} times without a single bar (request id {request_id})"
+    noun = dataset.spec.rows.noun.removesuffix("s")
+    seen = f"{key}: the API answered {attempts} times without a single {noun} (request id {request_id})"
     if dataset.empty is EmptyRule.REFUSED:
         raise InvalidBars(
             f"{seen}, but the exchange traded on that date. Nothing is stored as 'no data'. Clear the task later; if"
@@ -104,6 +105,7 @@ def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> C
         reconciliation=compared,
         dataset=judged.key.dataset,
         empty_answers=own_pages.attempts if is_empty else 0,
+        inputs=dict(dataset.inputs(fetch)),
     )
     return CertifiedRows(judged.rows, certificate, fetch)
 

@@ -50,7 +50,7 @@ class Certificate(msgspec.Struct, frozen=True):
     ``reconciliation`` is None if the bars were never held against longer ones, ``changes`` if the
     revision replaced none, or one that proved nothing. ``dataset``: certificates that do not say it are of the time
     when there were second bars alone. ``empty_answers``: how often the API was asked and had nothing, of a session
-    without rows; 0 if there are some.
+    without rows; 0 if there are some. ``inputs``: digests of what else the rows were made of, by name.
     """
 
     schema_version: int
@@ -79,6 +79,7 @@ class Certificate(msgspec.Struct, frozen=True):
     changes: Changes | None = None
     dataset: str = SECOND_BARS
     empty_answers: int = 0
+    inputs: dict[str, str] = {}
 
     @property
     def key(self) -> PartitionKey:

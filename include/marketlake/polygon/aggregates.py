@@ -18,14 +18,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from marketlake.errors import MalformedPage, UndecodableBody
+from marketlake.errors import MalformedPage
+from marketlake.polygon.json_body import decoded, text
 from marketlake.polygon.request import BarRequest
 from marketlake.rows.bars import BARS
 
 Floats = NDArray[np.float64]
 
 _LARGEST_EXACT_INTEGER = 2.0**53
-_SHOWN_BYTES = 80
 
 
 class _Bar(msgspec.Struct, gc=False):
@@ -84,28 +84,17 @@ def decode(body: bytes) -> Page:
     Raises UndecodableBody if it is no JSON (cut short, HTML), MalformedPage if it is JSON of
     another shape or with a number that cannot be what its field means.
     """
-    try:
-        decoded = _DECODER.decode(body)
-    except msgspec.ValidationError as exc:
-        raise MalformedPage(f"the page is not shaped as documented: {exc}; it begins {_shown(body)}") from exc
-    except RecursionError as exc:
-        raise MalformedPage(f"the page is nested too deeply; it begins {_shown(body)}") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise UndecodableBody(f"the body of {len(body)} bytes is no JSON ({exc}); it begins {_shown(body)}") from exc
+    page = decoded(_DECODER, body)
     return Page(
-        status=decoded.status,
-        message=_text(decoded.error or decoded.message),
-        ticker=decoded.ticker,
-        adjusted=decoded.adjusted,
-        results_count=decoded.results_count,
-        next_url=decoded.next_url,
-        request_id=_text(decoded.request_id),
-        rows=_columns(decoded.results or []),
+        status=page.status,
+        message=text(page.error or page.message),
+        ticker=page.ticker,
+        adjusted=page.adjusted,
+        results_count=page.results_count,
+        next_url=page.next_url,
+        request_id=text(page.request_id),
+        rows=_columns(page.results or []),
     )
-
-
-def _text(given: object) -> str:
-    return given if isinstance(given, str) else "" if given is None else msgspec.json.encode(given).decode()
 
 
 def _columns(bars: list[_Bar]) -> pa.Table:
@@ -148,10 +137,6 @@ def _integers(values: Floats, key: str) -> NDArray[np.int64]:
 def _nullable_integers(values: Floats, key: str) -> pa.Array:
     absent = np.isnan(values)
     return pa.array(_integers(np.where(absent, 0, values), key), mask=absent)
-
-
-def _shown(body: bytes) -> str:
-    return repr(body[:_SHOWN_BYTES].decode("utf-8", "replace"))
 
 
 def require_echo(page: Page, request: BarRequest, number: int) -> None:

@@ -80,9 +80,13 @@ class PolygonClient:
 
     def probe(self, request: BarRequest) -> int:
         """Ask for one bar of a session and return how many came. Raises as ``fetch`` does."""
-        url = self.transport.base_url + aggregates.first_path(request, limit=1)
-        page, _ = self.transport.page(url, f"{request}: page 1", Calls(), aggregates.decode)
-        return int(page.rows.num_rows)
+        return int(self.first(aggregates, request).rows.num_rows)
+
+    def first(self, endpoint: Endpoint[RequestT, PageT], request: RequestT) -> PageT:
+        """A page of one row at most, in one cheap call. Raises as ``fetch`` does."""
+        url = self.transport.base_url + endpoint.first_path(request, limit=1)
+        page, _ = self.transport.page(url, f"{request}: page 1", Calls(), endpoint.decode)
+        return page
 
     def _clock_ahead_s(self, asked_at_s: float, calls: Calls, request: object) -> float:
         """By how much this machine's clock is ahead of what the answers say of their own time; 0 within a minute."""

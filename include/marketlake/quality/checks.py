@@ -39,7 +39,7 @@ def run_checks(bars: pa.Table, hours: SessionHours, size: Timespan, max_silence_
     """
     column = {name: bars.column(name).to_numpy() for name in bars.column_names if name != "ticker"}
     return [
-        *(_flag(bars, name, bad) for name, bad in _blocking(column, hours, size).items()),
+        *(flag(bars, name, bad) for name, bad in _blocking(column, hours, size).items()),
         *([] if max_silence_s is None else [_silence(column["timestamp"], hours, size, max_silence_s)]),
         *_reports(column, bars, hours, size),
     ]
@@ -104,7 +104,8 @@ def _any(arrays: list[np.ndarray], test: Callable[[np.ndarray], np.ndarray]) -> 
     return np.asarray(np.logical_or.reduce(masks))
 
 
-def _flag(bars: pa.Table, name: str, bad: np.ndarray) -> Check:
+def flag(bars: pa.Table, name: str, bad: np.ndarray) -> Check:
+    """A blocking check over rows, by a mask of those that offend."""
     count = int(bad.sum())
     detail = _bar(bars, int(np.argmax(bad))) if count else ""
     return Check(name, ok=count == 0, blocking=True, count=count, detail=detail)
@@ -118,15 +119,16 @@ def _reports(column: dict[str, np.ndarray], bars: pa.Table, hours: SessionHours,
     outside = (vwap < column["low"]) | (vwap > column["high"])
     fractional = column["volume_exact"] != column["volume"]
     return [
-        _observed(f"quiet_regular_{size}s", expected - int(regular.sum()), f"of {expected} in regular hours"),
-        _observed("vwap_outside_range", int(outside.sum())),
-        _observed("vwap_missing", bars.column("vwap").null_count),
-        _observed("transactions_missing", bars.column("transactions").null_count),
-        _observed("fractional_volume", int(fractional.sum())),
+        observed(f"quiet_regular_{size}s", expected - int(regular.sum()), f"of {expected} in regular hours"),
+        observed("vwap_outside_range", int(outside.sum())),
+        observed("vwap_missing", bars.column("vwap").null_count),
+        observed("transactions_missing", bars.column("transactions").null_count),
+        observed("fractional_volume", int(fractional.sum())),
     ]
 
 
-def _observed(name: str, count: int, detail: str = "") -> Check:
+def observed(name: str, count: int, detail: str = "") -> Check:
+    """A fact worth knowing that never blocks."""
     return Check(name, ok=True, blocking=False, count=count, detail=detail)
 
 
@@ -148,4 +150,4 @@ def _way_on(key: PartitionKey, refused: list[Check], failed: list[Check]) -> str
 
 def _bar(bars: pa.Table, row: int) -> str:
     values = bars.slice(row, 1).to_pylist()[0]
-    return json.dumps({"row": row, **values})
+    return json.dumps({"row": row, **values}, default=str)

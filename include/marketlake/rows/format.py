@@ -65,6 +65,8 @@ class RowFormat:
             if column.type != field.type:
                 raise pa.ArrowInvalid(f"column {field.name} is {column.type}, the schema says {field.type}")
             digest.update(json.dumps([field.name, str(field.type), field.nullable, len(column)]).encode())
+            if pa.types.is_boolean(field.type) or pa.types.is_date32(field.type):
+                column = column.cast(pa.int32()).cast(pa.int64())
             if pa.types.is_string(field.type):
                 encoded = column.dictionary_encode()
                 digest.update(json.dumps(encoded.dictionary.to_pylist()).encode())

@@ -25,7 +25,7 @@ class PartitionKey:
 class DatasetSpec:
     """One kind of table. ``prefix``: the folder of all that is kept of it, below the lake's root; empty: the root.
 
-    ``bar_ms``: how long the bar of a row is.
+    ``bar_ms``: how long the bar of a row is; 0 of rows that are no bars.
     """
 
     name: str

@@ -1,0 +1,86 @@
+"""Judging a chain: may this list of contracts enter the lake, and is it what one would expect?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from marketlake.options.symbol import CALL, first_disagreement
+from marketlake.quality.checks import Check, flag, observed
+
+_SHRINKING = 0.8
+"""A chain of less than this share of the previous session's has lost something, or the list was cut off."""
+_SHOWN = 5
+
+
+def check_chain(chain: pa.Table, session: dt.date) -> list[Check]:
+    """Every check of the contracts of one session, blocking ones first. They ascend by ``contract``."""
+    contract = chain.column("contract")
+    masks = {
+        "several_underlyings": pc.not_equal(chain.column("underlying"), chain.column("underlying")[0]),
+        "expired": pc.less(chain.column("expiration_date"), pa.scalar(session)),
+        "strike_not_positive": pc.invert(pc.greater(chain.column("strike_price"), 0.0)),
+        "shares_not_positive": pc.less_equal(chain.column("shares_per_contract"), 0),
+        "duplicate_contract": _compared(contract, pc.equal),
+        "descending": _compared(contract, pc.less),
+    } if chain.num_rows else {}  # fmt: skip
+    return [
+        *(flag(chain, name, np.asarray(mask)) for name, mask in masks.items()),
+        _agreement(chain),
+        *_reports(chain),
+    ]
+
+
+def doubts(chain: pa.Table, before: AbstractSet[str] | None) -> list[str]:
+    """What makes a chain suspect, a line each. ``before``: the contracts of the previous session; None: not known."""
+    found = []
+    lopsided = _lopsided(chain)
+    if lopsided:
+        more = f" and {len(lopsided) - _SHOWN} more" if len(lopsided) > _SHOWN else ""
+        found.append(f"as many calls as puts are listed of every expiry but {', '.join(lopsided[:_SHOWN])}{more}")
+    still = len(before) * _SHRINKING if before else 0
+    if before and chain.num_rows < still:
+        found.append(f"{chain.num_rows:,} contracts are listed, of {len(before):,} on the session before")
+    return found
+
+
+def _compared(contract: pa.ChunkedArray, compare: object) -> np.ndarray:
+    """A mask of the rows that compare so with the one before."""
+    names = contract.combine_chunks()
+    mask = np.zeros(len(names), np.bool_)
+    mask[1:] = compare(names[1:], names[:-1]).to_numpy(zero_copy_only=False)  # type: ignore[operator]
+    return mask
+
+
+def _agreement(chain: pa.Table) -> Check:
+    """Whether each ticker says what the other fields say."""
+    found = first_disagreement(chain, chain.column("underlying")[0].as_py()) if chain.num_rows else None
+    return Check("ticker_disagrees", ok=found is None, blocking=True, count=int(found is not None), detail=found or "")
+
+
+def _reports(chain: pa.Table) -> list[Check]:
+    adjusted = int(pc.sum(pc.invert(chain.column("standard"))).as_py() or 0)
+    new = int(pc.sum(pc.invert(chain.column("listed_before"))).as_py() or 0)
+    broken = int(
+        pc.sum(pc.not_equal(pc.floor(chain.column("strike_price")), chain.column("strike_price"))).as_py() or 0
+    )
+    return [
+        observed("contracts_not_standard", adjusted),
+        observed("contracts_listed_anew", new),
+        observed("fractional_strikes", int((np.floor(strikes) != strikes).sum())),
+    ]
+
+
+def _lopsided(chain: pa.Table) -> list[str]:
+    """The expiries of which standard calls and puts are not as many."""
+    standard = chain.filter(chain.column("standard"))
+    side = pc.if_else(pc.equal(standard.column("contract_type"), CALL), 1, -1)
+    sums = pa.table({"expiry": standard.column("expiration_date"), "side": side}).group_by("expiry").aggregate(
+        [("side", "sum")]
+    )  # fmt: skip
+    unequal = sums.filter(pc.not_equal(sums.column("side_sum"), 0))
+    return [str(day) for day in sorted(unequal.column("expiry").to_pylist())]
