@@ -65,9 +65,7 @@ def _agreement(chain: pa.Table) -> Check:
 def _reports(chain: pa.Table) -> list[Check]:
     adjusted = int(pc.sum(pc.invert(chain.column("standard"))).as_py() or 0)
     new = int(pc.sum(pc.invert(chain.column("listed_before"))).as_py() or 0)
-    broken = int(
-        pc.sum(pc.not_equal(pc.floor(chain.column("strike_price")), chain.column("strike_price"))).as_py() or 0
-    )
+    strikes = chain.column("strike_price").to_numpy()
     return [
         observed("contracts_not_standard", adjusted),
         observed("contracts_listed_anew", new),
