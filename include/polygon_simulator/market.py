@@ -95,13 +95,15 @@ def _path_cents(chance: np.random.Generator, ticker: str, session: dt.date, arri
     """The price by second, in cents: a walk that moves with the trades, pinned to the day's two ends."""
     steps = _normal(chance, arrivals.size) * np.sqrt(arrivals / arrivals.sum())
     walk = np.cumsum(steps) * 0.01
-    first, last = (np.log(_price(ticker, day)) for day in (session, session + dt.timedelta(days=1)))
+    first, last = (np.log(level(ticker, day)) for day in (session, session + dt.timedelta(days=1)))
     pinned = walk + (last - first - walk[-1]) * np.linspace(0, 1, arrivals.size)
     return np.asarray(np.exp(first + pinned) * 100, dtype=np.float64)
 
 
-def _price(ticker: str, day: dt.date) -> float:
-    """A price in USD that the days before and after agree on, wherever one starts to read."""
+def level(ticker: str, day: dt.date) -> float:
+    """The price in USD as a day begins, which the day before ends at too, wherever one starts to read; 0 if unknown."""
+    if ticker not in PRICES_IN_2003:
+        return 0.0
     noise = hashlib.sha256(f"{ticker} {day} price".encode()).digest()
     growth = _GROWTH_A_YEAR * (day - FIRST_SESSION).days / 365.25
     return PRICES_IN_2003[ticker] * float(np.exp(growth + 0.01 * (noise[0] / 127.5 - 1)))
