@@ -21,12 +21,16 @@ from polygon_simulator.days import Days, RecordedDays  # noqa: E402
 from polygon_simulator.faults import KNOWN, Faults  # noqa: E402
 from polygon_simulator.folds import EXACT, Differences  # noqa: E402
 from polygon_simulator.market import MadeUpDays  # noqa: E402
-from polygon_simulator.plan import NAMES, Plan  # noqa: E402
+from polygon_simulator.options.chain import RULES  # noqa: E402
+from polygon_simulator.plan import NAMES, OPTION_NAMES, Plan  # noqa: E402
+from polygon_simulator.references import ENDPOINTS  # noqa: E402
 from polygon_simulator.server import Simulator  # noqa: E402
 
 KEY_VARIABLE = "POLYGON_API_KEY"
 _FAULTS = f"""faults by date, each for so many answers (times; 1 if not given, 0: for ever):
   --faults '{{"2024-11-27": [{{"fault": "empty", "times": 0}}]}}'
+of options, "contract": "O:SPY241220C00600000" or "*" with a "timespan"; of lists, "endpoint": {", ".join(ENDPOINTS)}
+  --faults '{{"2024-11-27": [{{"fault": "lost_page"}}, {{"fault": "empty", "contract": "*", "timespan": "minute"}}]}}'
   the same as the body of  POST /simulator/faults  replaces them while it runs
   {textwrap.fill(", ".join(sorted(KNOWN)), 110, subsequent_indent="  ")}"""
 
@@ -52,6 +56,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the key that requests must carry (else {KEY_VARIABLE}, which no list of processes shows)",
     )
     parser.add_argument("--plan", choices=NAMES, default="advanced", help="what the key may see (default: %(default)s)")
+    parser.add_argument(
+        "--option-plan", choices=OPTION_NAMES, default="advanced", help="the same of options (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--contracts", choices=sorted(RULES), default="full", help="how large a chain of options is (default: full)"
+    )
+    parser.add_argument("--latency-ms", type=_positive, default=0, help="wait that long before each answer")
     parser.add_argument("--calls-a-minute", type=_positive, help="answer 429 beyond them")
     parser.add_argument(
         "--replay",
@@ -73,7 +84,8 @@ def main() -> int:
         parser.error(f"a key is needed: --key, or {KEY_VARIABLE} in the environment")
     if given.replay and not given.replay.is_dir():
         parser.error(f"--replay {given.replay} is no folder")
-    plan, faults = Plan.named(given.plan, dt.datetime.now(dt.UTC).date()), Faults()
+    today, faults = dt.datetime.now(dt.UTC).date(), Faults()
+    plan = Plan.named(given.plan, today).with_options(given.option_plan, today)
     plan.calls_a_minute = given.calls_a_minute or plan.calls_a_minute
     try:
         faults.replace(given.faults)
@@ -83,8 +95,9 @@ def main() -> int:
     days: Days = recorded or MadeUpDays()
     differences = EXACT if given.exact else Differences()
     simulator = Simulator(
-        days, given.key, plan, faults, differences, minutes=recorded, port=given.port, host=given.host
-    )
+        days, given.key, plan, faults, differences, minutes=recorded, port=given.port, host=given.host,
+        contracts=given.contracts, latency_ms=given.latency_ms,
+    )  # fmt: skip
     try:
         simulator.start()
     except (OSError, OverflowError) as exc:

@@ -42,7 +42,7 @@ def _foreign(answer: Answer, root: str) -> None:
 
 
 def _adjust(answer: Answer, digit: str) -> None:
-    """Four contracts of an adjusted root (SPY1) that deliver 103 shares and 12.34 USD: calls and puts of two strikes."""
+    """Calls and puts of two strikes of an adjusted root (SPY1), which deliver 103 shares and 12.34 USD."""
     first = _contract(answer["results"][0])
     added = [
         Contract(first.underlying, first.expiration, call, first.strike + step, digit or "1").record()
@@ -77,8 +77,8 @@ def _expired(answer: Answer, _: str) -> None:
 
 
 def _shrink(answer: Answer, _: str) -> None:
-    """Every third record is missing."""
-    answer["results"] = [record for place, record in enumerate(answer["results"]) if place % 3]
+    """Calls and puts of every third dollar are missing."""
+    answer["results"] = [record for record in answer["results"] if round(record["strike_price"]) % 3]
 
 
 def _without_type(answer: Answer, _: str) -> None:
@@ -106,3 +106,10 @@ CHAIN_FAULTS: dict[str, Callable[[Answer, str], None]] = {
     "without_type": _without_type,
 }
 """All may take an argument, as in ``foreign_root:SPXW`` or ``lost_contract:O:SPY241220C00600000``."""
+
+PAGING_FAULTS = frozenset({"lost_page", "filter_lost", "as_of_ignored"})
+"""``lost_page``: the next page is the one after the next. ``filter_lost``: every second record is of another
+underlying, the others are unfiltered. ``as_of_ignored``: today's chain."""
+
+CONTRACT_FAULTS = frozenset({*CHAIN_FAULTS, *PAGING_FAULTS})
+"""Faults of the listing of contracts, and of nothing else."""

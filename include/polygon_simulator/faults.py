@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from marketlake.sessions import NEW_YORK, new_york_ms
+from polygon_simulator.chain_faults import CONTRACT_FAULTS
+from polygon_simulator.references import CONTRACTS, ENDPOINTS
 
 Answer = dict[str, Any]
 
@@ -91,6 +96,14 @@ def _changed(answer: Answer, count: str) -> None:
         bars[row] = {**bars[row], "v": bars[row]["v"] + 1, "vw": round(bars[row]["vw"] + 0.0001, 4)}
 
 
+def _late(answer: Answer) -> None:
+    """The last bar once more, at 16:20 New York: after the end of trading in options."""
+    last = answer["results"][-1]
+    day = dt.datetime.fromtimestamp(last["t"] / 1000, NEW_YORK).date()
+    answer["results"].append({**last, "t": new_york_ms(day, dt.time(16, 20))})
+    answer["resultsCount"] += 1
+
+
 def _foreign_next_url(answer: Answer, base_url: str) -> None:
     answer["next_url"] = f"{base_url or 'https://api.example.com'}/v2/aggs/x?cursor=abc"
 
@@ -118,10 +131,13 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
     "wrong_adjusted": lambda answer: answer.update(adjusted=not answer["adjusted"]),
     "wrong_count": lambda answer: answer.update(resultsCount=answer["resultsCount"] + 1),
     "other_day": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 86_400_000),
+    "late_bar": _late,
+    "off_minute": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 1_000),
     "off_second": lambda answer: _with_bar(answer, t=answer["results"][1]["t"] + 1),
     "unsorted": _swap,
     "duplicate": _double,
     "negative": lambda answer: _with_bar(answer, v=-1),
+    "negative_price": lambda answer: _with_bar(answer, l=-answer["results"][1]["l"]),
     "one_bar": _one_bar,
     "half_a_day": _half_a_day,
     "free": lambda answer: _with_bar(answer, o=0, h=0, l=0, c=0),
@@ -137,7 +153,9 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
 
 
 CURSOR_FAULTS = frozenset({"repeated_cursor", "duplicated_page"})
-KNOWN = frozenset({*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, *CURSOR_FAULTS, "echoed_key"})
+KNOWN = frozenset(
+    {*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, *CURSOR_FAULTS, *CONTRACT_FAULTS, "echoed_key"}
+)
 
 
 def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -145,7 +163,22 @@ def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for fault in faults:
         if fault["fault"].partition(":")[0] not in KNOWN:
             raise ValueError(f"no such fault: {fault['fault']}. Known are {', '.join(sorted(KNOWN))}")
+        if fault.get("endpoint", CONTRACTS) not in ENDPOINTS:
+            raise ValueError(f"no such endpoint: {fault['endpoint']}. Known are {', '.join(ENDPOINTS)}")
     return [dict(fault) for fault in faults]
+
+
+def _subject(fault: Mapping[str, Any]) -> str:
+    """What a fault belongs to: bars of a timespan, or a reference list."""
+    name = str(fault["fault"]).partition(":")[0]
+    of_bars = CONTRACTS if name in CONTRACT_FAULTS else fault.get("timespan", "second")
+    return str(fault.get("endpoint", of_bars))
+
+
+def _page(fault: Mapping[str, Any]) -> int | None:
+    """The page that a fault waits for; a filter can be forgotten from the second one on."""
+    page: int | None = fault.get("page", 2 if fault["fault"] == "filter_lost" else None)
+    return page
 
 
 class Faults:
@@ -153,6 +186,10 @@ class Faults:
 
     A fault is ``{"fault": NAME, "times": N, "page": P, "timespan": SPAN}``: N times (0: for ever), only on
     page P if given, of the second bars unless another timespan is.
+
+    ``"contract": "O:SPY241220C00600000"`` (``*``: any) makes it one of that contract's bars; without it, it is one
+    of stocks. ``"endpoint"``: one of ``ENDPOINTS`` instead of bars, which goes without saying of
+    ``CONTRACT_FAULTS``. A chain's date is its ``as_of``; lists that have none take the faults of ``*``.
     """
 
     def __init__(self) -> None:
@@ -176,13 +213,15 @@ class Faults:
         with self._lock:
             self._queued.clear()
 
-    def take(self, day: str, page: int, timespan: str) -> str | None:
-        """The fault of this answer, if any; it is used up."""
+    def take(self, day: str, page: int, subject: str, contract: str = "") -> str | None:
+        """The fault of this answer, if any; it is used up. ``subject`` is a timespan or an endpoint."""
         with self._lock:
             for fault in [*self._queued.get(day, []), *self._queued.get("*", [])]:
-                if fault.get("timespan", "second") != timespan:
+                if _subject(fault) != subject or fault.get("contract", "") not in (
+                    {"*", contract} if contract else {""}
+                ):
                     continue
-                if fault.get("page") in (None, page) and fault.get("times", 1) >= 0:
+                if _page(fault) in (None, page) and fault.get("times", 1) >= 0:
                     if fault.get("times", 1) > 0:
                         fault["times"] = fault.get("times", 1) - 1 or -1
                     return str(fault["fault"])

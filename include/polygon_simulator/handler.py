@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import gzip
 import json
-import re
-import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
-
 from marketlake.sessions import new_york_ms
-from polygon_simulator import questions
+from polygon_simulator import questions, references
+from polygon_simulator.chain_faults import CHAIN_FAULTS
 from polygon_simulator.days import Bar
 from polygon_simulator.faults import ARGUMENT_FAULTS, BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS, Faults
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.questions import Aggregates, BadQuestion, OpenClose, request_id
+from polygon_simulator.references import CONTRACT, CONTRACTS, Reference
+from polygon_simulator.wire import Wire
 
-_GZIP_FROM_BYTES = 1_400
-_SLOW_S = 3
-_LONGEST_STALL_S = 60
-_BETWEEN_BYTES_S = 0.02
-_IN_BODY = {*BODY_FAULTS, *ARGUMENT_FAULTS}
+_IN_BODY = {*BODY_FAULTS, *ARGUMENT_FAULTS, *CHAIN_FAULTS}
+_ARGUMENT = {**ARGUMENT_FAULTS, **CHAIN_FAULTS}
+
+Question = Aggregates | OpenClose | Reference
 
 
 class Serving(Protocol):
@@ -42,6 +36,7 @@ class Serving(Protocol):
     faults: Faults
     requests: deque[dict[str, Any]]
     now_s: Callable[[], float]
+    latency_ms: float
 
     @property
     def url(self) -> str:
@@ -57,16 +52,14 @@ class Serving(Protocol):
     def open_close(self, question: OpenClose) -> Bar | None:
         """A day's official prices, if it has any."""
 
+    def reference(self, question: Reference, base_url: str, fault: str) -> dict[str, Any] | None:
+        """A page of a reference list; None for a contract that there is not."""
 
-class Handler(BaseHTTPRequestHandler):
+
+class Handler(Wire):
     """Answers the requests of one connection for one simulator."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and body are two writes: the second would wait for the first's receipt
     simulator: Serving
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: ``Simulator.requests`` is the log."""
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """What ``Date`` says: the simulator's clock."""
@@ -77,10 +70,12 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
         if parts.path == "/simulator/health":
-            self._send(200, {"status": "OK"})
+            self.send_json(200, {"status": "OK"})
             return
+        if self.simulator.latency_ms:
+            time.sleep(self.simulator.latency_ms / 1000)
         try:
-            question = questions.read(parts.path, query)
+            question = references.read(parts.path, query) or questions.read(parts.path, query)
         except BadQuestion as exc:
             self._log(parts.path, None)
             if self._may_ask(query):
@@ -99,16 +94,16 @@ class Handler(BaseHTTPRequestHandler):
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             self.simulator.faults.replace(body)
         except (ValueError, KeyError, AttributeError, TypeError) as exc:
-            self._send(400, {"status": "ERROR", "error": f"no faults: {exc}"})
+            self.send_json(400, {"status": "ERROR", "error": f"no faults: {exc}"})
             return
-        self._send(200, {"status": "OK"})
+        self.send_json(200, {"status": "OK"})
 
-    def _log(self, path: str, question: Aggregates | OpenClose | None) -> None:
+    def _log(self, path: str, question: Question | None) -> None:
         entry = {
             "path": path,
             "day": str(question.day) if question else None,
-            "page": question.page if isinstance(question, Aggregates) else None,
-            "timespan": question.timespan if isinstance(question, Aggregates) else None,
+            "page": question.page if isinstance(question, Aggregates | Reference) else None,
+            "timespan": question.timespan if isinstance(question, Aggregates | Reference) else None,
             "authorization": self.headers.get("Authorization"),
         }
         self.simulator.requests.append(entry)
@@ -118,57 +113,81 @@ class Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").removeprefix("Bearer ") or query.get("apiKey", "")
         if given != self.simulator.key:
             error = "Unknown API Key" if given else "API Key was not provided"
-            self._send(401, {"status": "ERROR", "request_id": request_id(), "error": error})
+            self.send_json(401, {"status": "ERROR", "request_id": request_id(), "error": error})
             return False
         if not self.simulator.budget.spend(self.simulator.plan.calls_a_minute):
             self._refuse("429")
             return False
         return True
 
-    def _answer(self, question: Aggregates | OpenClose | None) -> None:
+    def _answer(self, question: Question | None) -> None:
         if question is None:
             self._refuse("not_found")
+        elif isinstance(question, Reference):
+            self._answer_reference(question)
+        elif refusal := self._refusal(question):
+            name, code = refusal
+            self._refuse(name, code=code)
         elif isinstance(question, OpenClose):
             self._answer_open_close(question)
-        elif question.timespan == "second" and not self.simulator.plan.seconds:
-            self._refuse("not_entitled")
-        elif not self._is_in_plan(question.day):
-            self._refuse("not_entitled_in_200", code=403)
         else:
             self._answer_aggregates(question)
 
-    def _is_in_plan(self, day: dt.date) -> bool:
-        """Not before the plan's history; and a day that has not begun is refused in the same words."""
-        return self.simulator.plan.first_date <= day and new_york_ms(day) <= self.simulator.now_ms
+    def _refusal(self, question: Aggregates | OpenClose) -> tuple[str, int] | None:
+        """Why the plan does not allow it; a day that has not begun is refused as one before the plan's history."""
+        timespan = question.timespan if isinstance(question, Aggregates) else "day"
+        if refusal := self.simulator.plan.refusal(question.ticker, timespan, question.day):
+            return refusal
+        begun = new_york_ms(question.day) <= self.simulator.now_ms
+        return None if begun else ("not_entitled_in_200", 403)
 
     def _answer_open_close(self, question: OpenClose) -> None:
-        if not self._is_in_plan(question.day):
-            self._refuse("not_entitled_in_200", code=403)
-            return
         body = self.simulator.open_close(question)
         if body is None:
             self._refuse("not_found")
             return
-        self._send(200, {"status": "OK", **body})
+        self.send_json(200, {"status": "OK", **body})
 
     def _answer_aggregates(self, question: Aggregates) -> None:
-        fault = self.simulator.faults.take(str(question.day), question.page, question.timespan)
+        contract = question.ticker if question.ticker.startswith("O:") else ""
+        fault = self.simulator.faults.take(str(question.day), question.page, question.timespan, contract)
         name, _, argument = (fault or "").partition(":")
         if name in HTTP_FAULTS:
             self._refuse(name, retry_after=argument)
             return
         answer = self.simulator.page(question, self._base_url)
+        self._send_page(answer, name, argument, question.next_path(question.start_ms))
+
+    def _answer_reference(self, question: Reference) -> None:
+        if question.endpoint in {CONTRACTS, CONTRACT} and not self.simulator.plan.option_chain:
+            self._refuse("not_entitled", code=200)
+            return
+        fault = self.simulator.faults.take(question.day, question.page, question.endpoint)
+        name, _, argument = (fault or "").partition(":")
+        if name in HTTP_FAULTS:
+            self._refuse(name, retry_after=argument)
+            return
+        answer = self.simulator.reference(question, self._base_url, name)
+        if answer is None:
+            self._refuse("not_found")
+            return
+        if name == "empty":
+            answer = {"results": [], "status": "OK", "request_id": request_id()}
+        self._send_page(answer, name, argument, question.again())
+
+    def _send_page(self, answer: dict[str, Any], name: str, argument: str, again: str) -> None:
+        """An answer with its fault, if it has one; ``again`` asks for the same page."""
         if name == "repeated_cursor":
             answer["next_url"] = self._base_url + self.path
         if name == "duplicated_page":
-            answer["next_url"] = self._base_url + question.next_path(question.start_ms)
+            answer["next_url"] = self._base_url + again
         if name == "echoed_key":
             answer["asked_with"] = self.simulator.key
         self._spoil(answer, name, argument)
         if name in WIRE_FAULTS:
-            self._break_off(name, argument, json.dumps(answer).encode())
+            self.break_off(name, argument, json.dumps(answer).encode())
             return
-        self._send(200, answer)
+        self.send_json(200, answer)
 
     @property
     def _base_url(self) -> str:
@@ -179,85 +198,16 @@ class Handler(BaseHTTPRequestHandler):
         http_code, status, known_text = HTTP_FAULTS[name]
         key = "error" if status == "ERROR" else "message"
         headers = {"Retry-After": retry_after} if retry_after else {}
-        self._send(code or http_code, {"status": status, "request_id": request_id(), key: text or known_text}, headers)
+        body = {"status": status, "request_id": request_id(), key: text or known_text}
+        self.send_json(code or http_code, body, headers)
 
     @staticmethod
     def _spoil(answer: dict[str, Any], name: str, argument: str) -> None:
-        """The fault in the answer itself, on copies of its bars: the originals are served again."""
-        if "results" in answer:
-            answer["results"] = [dict(bar) for bar in answer["results"]] if name in _IN_BODY else answer["results"]
-        with suppress(IndexError, KeyError):  # a page with too few bars for it stays whole
+        """The fault in the answer itself, on copies of its rows: the originals are served again."""
+        if isinstance(answer.get("results"), list):
+            answer["results"] = [dict(row) for row in answer["results"]] if name in _IN_BODY else answer["results"]
+        with suppress(IndexError, KeyError):  # a page with too few rows for it stays whole
             if name in BODY_FAULTS:
                 BODY_FAULTS[name](answer)
-            elif name in ARGUMENT_FAULTS:
-                ARGUMENT_FAULTS[name](answer, argument)
-
-    def _break_off(self, name: str, argument: str, body: bytes) -> None:
-        if name == "html":
-            self._send_bytes(200, b"<html><body>502 Bad Gateway</body></html>", {"Content-Type": "text/html"})
-        elif name == "nan":
-            self._send_bytes(200, re.sub(rb'"o": [\d.]+', b'"o": NaN', body, count=1), {})
-        elif name == "truncated":
-            self._send_bytes(200, body[: len(body) // 2], {})
-        elif name == "redirect":
-            self._send_bytes(302, b"", {"Location": f"{argument or 'http://localhost:9'}/elsewhere"})
-        elif name == "slow":
-            time.sleep(_SLOW_S)
-            self._send_bytes(200, body, {"Content-Type": "application/json"})
-        elif name == "stall":
-            self._stall()
-        else:
-            self._promise(body)
-            self._stall(body) if name == "trickle" else self._cut(name, body)
-
-    def _promise(self, body: bytes) -> None:
-        """The headers of an answer with the whole body."""
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.flush()
-
-    def _stall(self, body: bytes = b"") -> None:
-        """Send nothing, or a byte now and then, until the client has gone; for a minute at most."""
-        self.close_connection = True
-        self.connection.settimeout(_BETWEEN_BYTES_S)
-        until_s = time.monotonic() + _LONGEST_STALL_S
-        sent = 0
-        with suppress(ConnectionError):
-            while time.monotonic() < until_s and not self._client_has_gone():
-                self.wfile.write(body[sent : sent + 1])
-                sent += 1
-
-    def _client_has_gone(self) -> bool:
-        try:
-            return not self.connection.recv(1)
-        except TimeoutError:
-            return False
-
-    def _cut(self, name: str, body: bytes) -> None:
-        """Send half of the promised body, and stop (``stall_in_body``), close (``short``) or reset."""
-        self.wfile.write(body[: len(body) // 2])
-        self.wfile.flush()
-        if name == "stall_in_body":
-            self._stall()
-            return
-        if name == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.shutdown(socket.SHUT_WR) if name == "short" else self.connection.close()
-        self.close_connection = True
-
-    def _send(self, code: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        sent = {"Content-Type": "application/json", "X-Request-Id": body.get("request_id", ""), **(headers or {})}
-        self._send_bytes(code, msgspec.json.encode(body), sent)
-
-    def _send_bytes(self, code: int, body: bytes, headers: dict[str, str]) -> None:
-        if "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > _GZIP_FROM_BYTES:
-            body = gzip.compress(body, 1)
-            headers = {**headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-        self.send_response(code)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            elif name in _ARGUMENT:
+                _ARGUMENT[name](answer, argument)

@@ -7,21 +7,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from marketlake.sessions import FIRST_SESSION
 
 NAMES = ("basic", "starter", "developer", "advanced")
+OPTION_NAMES = ("none", *NAMES)
 _YEARS = {"basic": 2, "starter": 5, "developer": 10}
+_OPTION_YEARS = {"basic": 2, "starter": 2, "developer": 4}
+_OPTIONS_FROM = dt.date(2014, 6, 2)
 
 
 @dataclass
 class Plan:
-    """``first_date``: nothing before it. ``seconds``: per-second bars at all. ``calls_a_minute``: None is no limit."""
+    """``first_date``: nothing before it. ``seconds``: per-second bars at all. ``calls_a_minute``: None is no limit.
+
+    Of options a plan of its own: ``options``, ``option_seconds`` and ``options_from`` say the same of their bars,
+    ``option_chain`` whether contracts are listed, which every plan of the vendor has. ``stocks``: bars of stocks.
+    """
 
     seconds: bool = True
     first_date: dt.date = FIRST_SESSION
     calls_a_minute: int | None = None
+    stocks: bool = True
+    options: bool = True
+    option_chain: bool = True
+    option_seconds: bool = True
+    options_from: dt.date = _OPTIONS_FROM
 
     @classmethod
     def named(cls, name: str, today: dt.date) -> Plan:
@@ -29,6 +41,29 @@ class Plan:
         years = _YEARS.get(name)
         first = today - dt.timedelta(days=round(years * 365.25)) if years else FIRST_SESSION
         return cls(seconds=name != "basic", first_date=first, calls_a_minute=5 if name == "basic" else None)
+
+    def with_options(self, name: str, today: dt.date) -> Plan:
+        """The same with one of the vendor's option plans, or with ``none``: contracts are listed, and have no bars.
+
+        Which of them have seconds the vendor does not say; here, developer and advanced.
+        """
+        years = _OPTION_YEARS.get(name)
+        first = today - dt.timedelta(days=round(years * 365.25)) if years else _OPTIONS_FROM
+        seconds = name in {"developer", "advanced"}
+        return replace(self, options=name != "none", option_seconds=seconds, options_from=max(first, _OPTIONS_FROM))
+
+    def refusal(self, ticker: str, timespan: str, day: dt.date) -> tuple[str, int] | None:
+        """The refusal of a day's bars, and its HTTP code; None if they are in the plan.
+
+        A key without options is told so with HTTP 200, as it was recorded at the vendor.
+        """
+        of_option = ticker.startswith("O:")
+        if of_option and not self.options:
+            return "not_entitled", 200
+        seconds, first = (self.option_seconds, self.options_from) if of_option else (self.seconds, self.first_date)
+        if not (of_option or self.stocks) or (timespan == "second" and not seconds):
+            return "not_entitled", 403
+        return None if first <= day else ("not_entitled_in_200", 403)
 
 
 class Budget:

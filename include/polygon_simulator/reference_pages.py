@@ -19,10 +19,6 @@ from polygon_simulator.references import CONTRACTS, YIELDS, Reference
 
 Row = dict[str, Any]
 
-PAGING_FAULTS = frozenset({"lost_page", "filter_lost", "as_of_ignored"})
-"""``lost_page``: the next page is the one after the next. ``filter_lost``: every second record is of another
-underlying, the others are unfiltered. ``as_of_ignored``: today's chain."""
-
 _ANOTHER = "QQQ"
 
 
@@ -33,12 +29,15 @@ class ReferencePages:
         self._options = options
 
     def page(self, question: Reference, now_ms: int, base_url: str, fault: str = "") -> Row | None:
-        """The answer to one question, whose rows are shared; None for a contract that there is not."""
+        """The answer to one question, whose rows are shared; None for a contract that there is not.
+
+        ``fault`` is one of ``PAGING_FAULTS``, or changes nothing here.
+        """
         today = dt.datetime.fromtimestamp(now_ms / 1000, NEW_YORK).date()
         if question.ticker:
             return self._single(question, today)
         asked = replace(question, as_of=today) if fault == "as_of_ignored" else question
-        asked = asked.without_filters() if fault == "filter_lost" else asked
+        asked = asked.without_filters() if fault == "filter_lost" else asked  # half a page: the rest is foreign
         underlying = question.wanted("underlying_ticker") if fault == "filter_lost" else ""
         rows = self._sorted(asked, today, underlying)
         start = _place(asked, rows)
@@ -49,7 +48,7 @@ class ReferencePages:
             answer["next_url"] = base_url + question.next_path(last, self._hidden(last, question))
         if fault == "filter_lost":
             others = self._options.chain.records(_ANOTHER, _as_of(asked, today))
-            answer["results"] = [other for pair in zip(served, others, strict=False) for other in pair][: asked.limit]
+            answer["results"] = [row for pair in zip(served, others, strict=False) for row in pair]
         return answer
 
     def _single(self, question: Reference, today: dt.date) -> Row | None:

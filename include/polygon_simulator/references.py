@@ -93,7 +93,7 @@ class Reference:
 
     @property
     def timespan(self) -> str:
-        """None, in the place of a bar's."""
+        """What the log of requests says in the place of a bar's length: the endpoint."""
         return self.endpoint
 
     @property
@@ -115,15 +115,21 @@ class Reference:
         The cursor is the vendor's, of contracts: ``ap=`` the last record with what the lists do not show
         (``extra``), then the question; of the others only known to be opaque. ``page`` is the simulator's own.
         """
-        shown = {**extra, **{key: last[key] for key in last}} if self.endpoint == CONTRACTS else dict(last)
-        asked = [(name, value) for name, value in self.given if name not in {"ap", "page", "cursor", "as"}]
-        record = json.dumps(shown, separators=(",", ":"))
-        cursor = f"ap={quote(record, safe='')}&as=&{urlencode(sorted(asked))}&page={self.page + 1}"
+        return self._path_after(json.dumps({**extra, **last}, separators=(",", ":")))
+
+    def again(self) -> str:
+        """Path and query of the same rows as one more page."""
+        return self._path_after(dict(self.given).get("ap", ""))
+
+    def _path_after(self, record: str) -> str:
+        asked = sorted((name, value) for name, value in self.given if name not in {"ap", "page", "cursor", "as"})
+        begin = [f"ap={quote(record, safe='')}", "as="] if record else []
+        cursor = "&".join([*begin, *([urlencode(asked)] if asked else []), f"page={self.page + 1}"])
         return f"{self.path}?cursor={base64.urlsafe_b64encode(cursor.encode()).decode().rstrip('=')}"
 
     def without_filters(self) -> Reference:
-        """The same page as if its filters had been forgotten."""
-        return replace(self, filters=())
+        """Half of the page, as if its filters had been forgotten."""
+        return replace(self, filters=(), limit=max(1, self.limit // 2))
 
 
 def read(path: str, query: Mapping[str, str]) -> Reference | None:
@@ -135,10 +141,12 @@ def read(path: str, query: Mapping[str, str]) -> Reference | None:
         return None
     endpoint = _PATHS[path]
     shape = _SHAPES[endpoint]
-    given = _cursor(query["cursor"]) if "cursor" in query else dict(query)
+    given = _cursor(query["cursor"]) if "cursor" in query else {name: query[name] for name in query if name != "apiKey"}
+    if endpoint == CONTRACTS:
+        given = {"limit": str(shape.default_limit), "order": "asc", "sort": shape.sort, **given}
     sort, ascending = _sorted_by(given, shape)
     question = Reference(
-        endpoint, path, tuple((name, value) for name, value in given.items() if name != "apiKey"),
+        endpoint, path, tuple(given.items()),
         filters=tuple(_filters(given, shape)), sort=sort, ascending=ascending,
         limit=max(1, min(int(_matching(given, "limit", "[0-9]{1,9}", str(shape.default_limit))), shape.highest_limit)),
         page=int(_matching(given, "page", "[0-9]{1,9}", "1")),

@@ -22,8 +22,13 @@ from polygon_simulator import folds
 from polygon_simulator.days import Bar, Days, Minutes
 from polygon_simulator.faults import Faults
 from polygon_simulator.handler import Handler
+from polygon_simulator.market import level
+from polygon_simulator.options.chain import Level
+from polygon_simulator.options.market import OptionMarket
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.questions import MINUTE_MS, Aggregates, OpenClose, request_id
+from polygon_simulator.reference_pages import ReferencePages
+from polygon_simulator.references import Reference
 
 _SECOND_MS = 1_000
 _SECONDS_KEPT_DAYS = 8  # some 20 MB each
@@ -40,6 +45,10 @@ class Simulator:
     were recorded; of a day that it has none of, they are folded from ``days``. ``differences`` says in what
     folded bars differ from their seconds. ``now_s`` is the clock, in Unix seconds: a second or a recorded
     minute that is not over is neither served nor folded.
+
+    ``contracts`` says how large a chain is: ``full``, some 10,000 of SPY, or ``few``; ``level`` the price that its
+    strikes go by. ``options`` is the market of them, which knows the vol that a bar was priced with. Before it
+    answers, a request waits for ``latency_ms``.
     """
 
     days: Days
@@ -53,6 +62,13 @@ class Simulator:
     now_s: Callable[[], float] = time.time
     port: int = 0
     host: str = "127.0.0.1"
+    contracts: str = field(default="full", kw_only=True)
+    level: Level = field(default=level, kw_only=True)
+    latency_ms: float = field(default=0, kw_only=True)
+    options: OptionMarket = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._begin_anew()
 
     def __enter__(self) -> Simulator:
         self.start()
@@ -68,9 +84,7 @@ class Simulator:
 
     def start(self) -> None:
         """Listen and serve. Raises OSError if the port is taken."""
-        self._seconds = lru_cache(maxsize=_SECONDS_KEPT_DAYS)(self.days.bars)
-        recorded = self.minutes.minutes if self.minutes else _no_minutes
-        self._minutes = lru_cache(maxsize=_MINUTES_KEPT_DAYS)(recorded)
+        self._begin_anew()
         self._folded_minutes = lru_cache(maxsize=_MINUTES_KEPT_DAYS)(self._minutes_of)
         self._day_bars = lru_cache(maxsize=_FOLDS_KEPT_DAYS)(self._day_bar)
         self._server = _Server((self.host, self.port), type("BoundHandler", (Handler,), {"simulator": self}))
@@ -118,6 +132,10 @@ class Simulator:
             answer["next_url"] = base_url + question.next_path(bars[question.limit]["t"])
         return answer
 
+    def reference(self, question: Reference, base_url: str, fault: str = "") -> dict[str, Any] | None:
+        """A page of a reference list; None for a contract that there is not."""
+        return self._references.page(question, self.now_ms, base_url, fault)
+
     def open_close(self, question: OpenClose) -> Bar | None:
         """A day's official prices; None if the day has none."""
         hours = _hours(question.day)
@@ -131,7 +149,21 @@ class Simulator:
                 if question.start_ms <= bar["t"] <= question.end_ms:
                     yield bar
 
+    def _begin_anew(self) -> None:
+        """Keep no day of a source that may have been replaced since."""
+        recorded = self.minutes.minutes if self.minutes else _no_minutes
+        self._seconds = lru_cache(maxsize=_SECONDS_KEPT_DAYS)(self.days.bars)
+        self._minutes = lru_cache(maxsize=_MINUTES_KEPT_DAYS)(recorded)
+        self.options = OptionMarket(self._of_underlying, self.level, self.contracts)
+        self._references = ReferencePages(self.options)
+
+    def _of_underlying(self, ticker: str, day: dt.date, timespan: str) -> list[Bar]:
+        """What options are priced from: seconds, or recorded minutes."""
+        return self._seconds(ticker, day) if timespan == "second" else self._minutes(ticker, day)
+
     def _of_day(self, ticker: str, day: dt.date, timespan: str) -> list[Bar]:
+        if ticker.startswith("O:"):
+            return self.options.bars(ticker, day, timespan, self.now_ms)
         if timespan == "second":
             return self._so_far(ticker, day)
         if timespan == "minute":

@@ -1,1 +1,1 @@
-"""A made-up option market over a simulated underlying: its contracts, what they trade at, and the vol they were priced with."""
+"""A made-up option market over a simulated underlying: contracts, their bars, and what those were priced with."""

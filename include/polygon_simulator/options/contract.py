@@ -12,7 +12,7 @@ _TICKER = re.compile(r"O:([A-Z]{1,5})(\d?)(\d{6})([CP])(\d{8})")
 
 @dataclass(frozen=True)
 class Contract:
-    """``strike`` in USD. ``adjusted`` is the digit that an adjusted contract's root ends with; none of a standard one."""
+    """``strike`` in USD. ``adjusted``: the digit at the end of an adjusted contract's root; empty of a standard one."""
 
     underlying: str
     expiration: dt.date
