@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from marketlake.errors import BadArgument
 from marketlake.sessions import SessionCalendar
 
-NEAR_DAYS = 7
+NEAR_DAYS = 10
 """How soon before the expiration an ex-date lies that makes calls worth exercising early."""
 
 _YEAR_DAYS = 365
@@ -200,7 +200,7 @@ def _years_later(day: dt.date, years: int, calendar: SessionCalendar) -> dt.date
 class ToExpiry:
     """Of each row: the present value of the dividends up to its expiration (USD), and what is to be said of them.
 
-    ``estimated``: at least one is an estimate. ``near_ex_date``: the last ex-date is at most 7 days before the
+    ``estimated``: at least one is an estimate. ``near_ex_date``: the last ex-date is at most 10 days before the
     expiration, so that calls may be worth exercising early, and a European model errs the most.
     """
 

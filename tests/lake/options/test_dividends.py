@@ -183,7 +183,7 @@ def worth(dividends: Dividends, session: str, expirations: list[str], rate: floa
 
 
 def test_what_they_are_worth_on_the_session() -> None:
-    expirations = ["2024-06-20", "2024-06-21", "2024-06-28", "2024-07-05", "2024-09-20"]
+    expirations = ["2024-06-20", "2024-06-21", "2024-07-01", "2024-07-02", "2024-09-20"]
     value, estimated, near = worth(KnownDividends(SPY, CALENDAR), "2024-06-03", expirations, 0.05)
     june = 1.6342414  # 1.638276 over 18 days at 5 %
     assert value == pytest.approx([0.0, june, june, june, june + 1.5596878], abs=5e-7)
