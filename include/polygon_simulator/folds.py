@@ -47,16 +47,23 @@ def minutes(ticker: str, seconds: list[Bar], differences: Differences) -> list[B
     return folded
 
 
-def day(ticker: str, bars: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
+def day(
+    ticker: str,
+    bars: list[Bar],
+    hours: SessionHours,
+    differences: Differences,
+    by_minute: list[Bar] | None = None,
+) -> Bar | None:
     """The day's bar: prices of regular hours, shares of the whole day; ``t`` is midnight in New York.
 
     ``bars`` are seconds; minutes give the same, once their ``volume_only`` is off. None if regular hours
-    hold no bar. On an early close the auction is a second of its own already.
+    hold no bar. On an early close the auction is a second of its own already. ``by_minute``: what ``minutes``
+    makes of them, if that is known.
     """
     regular = [bar for bar in bars if hours.regular_start_ms <= bar["t"] < hours.regular_end_ms]
     if not regular:
         return None
-    by_minute = minutes(ticker, bars, differences)
+    by_minute = minutes(ticker, bars, differences) if by_minute is None else by_minute
     prices = _folded(regular, hours.day_start_ms)
     bar = _folded(bars, hours.day_start_ms) | {key: prices[key] for key in ("o", "c", "h", "l")}
     bar["v"] = _sum(minute["v"] for minute in by_minute)
