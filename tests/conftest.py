@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import hypothesis
@@ -46,14 +47,15 @@ needs_real_days = pytest.mark.skipif(
 
 
 class RecordedElseSparse:
-    """Recorded days where there are any, sparse ones elsewhere."""
-
-    def __init__(self) -> None:
-        self._recorded = RecordedDays(REAL)
-        self._sparse = SparseDays()
+    """Recorded days where there are any, sparse ones elsewhere. Read once a process: every test has a server anew."""
 
     def bars(self, ticker: str, day: dt.date) -> list[Bar]:
-        return self._recorded.bars(ticker, day) or self._sparse.bars(ticker, day)
+        return _recorded_else_sparse(ticker, day)
+
+
+@lru_cache(maxsize=8)
+def _recorded_else_sparse(ticker: str, day: dt.date) -> list[Bar]:
+    return RecordedDays(REAL).bars(ticker, day) or SparseDays().bars(ticker, day)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -37,36 +37,39 @@ EXACT = Differences(volume_only=False, closing_cross=False)
 
 def minutes(ticker: str, seconds: list[Bar], differences: Differences) -> list[Bar]:
     """One bar for each minute that has a second, ascending; ``t`` is the minute's start."""
-    folded = []
+    return [
+        _folded(group, start_ms) | {"v": _minute_volume(ticker, group, start_ms, differences)}
+        for start_ms, group in _by_minute(seconds)
+    ]
+
+
+def _by_minute(seconds: list[Bar]) -> Iterator[tuple[int, list[Bar]]]:
+    """The start of each minute that has a second, ascending, and its seconds."""
     for start_ms, group in groupby(seconds, key=lambda bar: int(bar["t"]) // MINUTE_MS * MINUTE_MS):
-        bar = _folded(list(group), start_ms)
-        chance = random.Random(f"{ticker} {start_ms}")
-        if differences.volume_only and chance.random() < _VOLUME_ONLY_SHARE:
-            bar["v"] = _number(bar["v"] + math.ceil(bar["v"] * chance.uniform(0, 0.02)))
-        folded.append(bar)
-    return folded
+        yield start_ms, list(group)
 
 
-def day(
-    ticker: str,
-    bars: list[Bar],
-    hours: SessionHours,
-    differences: Differences,
-    by_minute: list[Bar] | None = None,
-) -> Bar | None:
+def _minute_volume(ticker: str, seconds: list[Bar], start_ms: int, differences: Differences) -> float:
+    """The shares of one minute, with those that make no second bar."""
+    shares = _sum(bar["v"] for bar in seconds)
+    chance = random.Random(f"{ticker} {start_ms}")
+    if differences.volume_only and chance.random() < _VOLUME_ONLY_SHARE:
+        return _number(shares + math.ceil(shares * chance.uniform(0, 0.02)))
+    return shares
+
+
+def day(ticker: str, bars: list[Bar], hours: SessionHours, differences: Differences) -> Bar | None:
     """The day's bar: prices of regular hours, shares of the whole day; ``t`` is midnight in New York.
 
     ``bars`` are seconds; minutes give the same, once their ``volume_only`` is off. None if regular hours
-    hold no bar. On an early close the auction is a second of its own already. ``by_minute``: what ``minutes``
-    makes of them, if that is known.
+    hold no bar. On an early close the auction is a second of its own already.
     """
     regular = [bar for bar in bars if hours.regular_start_ms <= bar["t"] < hours.regular_end_ms]
     if not regular:
         return None
-    by_minute = minutes(ticker, bars, differences) if by_minute is None else by_minute
     prices = _folded(regular, hours.day_start_ms)
     bar = _folded(bars, hours.day_start_ms) | {key: prices[key] for key in ("o", "c", "h", "l")}
-    bar["v"] = _sum(minute["v"] for minute in by_minute)
+    bar["v"] = _sum(_minute_volume(ticker, group, start_ms, differences) for start_ms, group in _by_minute(bars))
     if differences.closing_cross and not hours.early_close:
         chance = random.Random(f"{ticker} {hours.session} cross")
         bar["v"] = _number(bar["v"] + round(bar["v"] * chance.uniform(0.01, 0.04)))

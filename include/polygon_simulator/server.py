@@ -141,8 +141,6 @@ class Simulator:
 
     def _day_bar(self, ticker: str, day: dt.date) -> Bar | None:
         hours = _hours(day)
-        if hours and self._is_over(day) and (seconds := self._so_far(ticker, day)):
-            return folds.day(ticker, seconds, hours, self.differences, self._folded_minutes(ticker, day))
         bars, differences = self._to_fold(ticker, day)
         return folds.day(ticker, bars, hours, differences) if hours else None
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmark import coverage, one_session, plans, research, sizes, through_airflow, vendor
 from benchmark.dense_days import BARS
 from benchmark.figures import Figure, table
+from benchmark.postgres import postgres
 from marketlake.sessions import SessionCalendar
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -72,11 +73,16 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
                 *research.research(url, at / "a year", dense[:_YEAR], tensor_days=60, runs=5),
                 *research.one_session(url, at / "ten years", *_TEN_YEARS, runs=5),
             ],
-            "postgres": lambda at: through_airflow.on_postgres(url, at, dense, sparse, few=_FEW, many=_MANY),
+            "postgres": lambda at: _on_postgres(
+                at, lambda database: through_airflow.on_postgres(url, at, database, dense, sparse, few=_FEW, many=_MANY)
+            ),
             "sqlite": lambda at: through_airflow.on_sqlite(
                 url, at, dense[:_SESSIONS], dense[_SESSIONS : _SESSIONS + _FEW + 1]
             ),
-            "plain": lambda at: through_airflow.plain_dag(url, at, calendar.sessions(*_WITHOUT_HOLIDAYS)),
+            "plain": lambda at: _on_postgres(
+                at,
+                lambda database: through_airflow.plain_dag(url, at, database, calendar.sessions(*_WITHOUT_HOLIDAYS)),
+            ),
         }
         for name in wanted:
             if name == "sizes" and not _RECORDED.is_dir():
@@ -87,6 +93,14 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             print(table(found), flush=True)
             figures += found
     return figures
+
+
+def _on_postgres(folder: Path, measure: Callable[[str], list[Figure]]) -> list[Figure]:
+    """Measured on a server of its own, which nothing ran on before."""
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)  # the server's user has to come in
+    with postgres(folder) as server:
+        return measure(server.database("measured"))
 
 
 def _say(what: str) -> None:

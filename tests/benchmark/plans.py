@@ -30,23 +30,31 @@ from seconds import kept_by, spy
 _PROJECT = Path(__file__).resolve().parents[2]
 _HEAVY = ("pandas", "pyarrow", "numpy", "exchange_calendars", "aiohttp", "marketlake.ingest.session")
 _PARSED = """
-import gc, json, runpy, sys, time
+import gc, json, os, runpy, sys, time
 import airflow.sdk
 from airflow.dag_processing.dagbag import BundleDagBag
-gc.freeze()  # as Airflow's DAG processor does before it forks for a file
-before = set(sys.modules)
-started_s = time.perf_counter()
-runpy.run_path(sys.argv[1])
-print("PARSED", json.dumps({"took_s": time.perf_counter() - started_s, "modules": sorted({*sys.modules} - before)}))
+gc.freeze()  # as Airflow's DAG processor does, which then forks for a file
+for path in sys.argv[1:]:
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0, path
+        continue
+    before = set(sys.modules)
+    started_s = time.perf_counter()
+    runpy.run_path(path)
+    found = {"took_s": time.perf_counter() - started_s, "modules": sorted({*sys.modules} - before)}
+    print("PARSED", json.dumps(found), flush=True)
+    os._exit(0)
 """
 
 
 def parse(folder: Path, runs: int) -> list[Figure]:
     """Seconds to read a DAG file in a process that has loaded Airflow and nothing else of ours."""
-    ours = {file.name: [_parsed(file, folder) for _ in range(runs)] for file in (_PROJECT / "dags").glob("*.py")}
-    plain = [_parsed(PLAIN_DAGS / "plain_bars.py", folder)["took_s"] for _ in range(runs)]
+    files = sorted((_PROJECT / "dags").glob("*.py"))
+    *ours, plains = zip(*[_parsed([*files, PLAIN_DAGS / "plain_bars.py"], folder) for _ in range(runs)], strict=True)
+    plain = [one["took_s"] for one in plains]
     figures = []
-    for name, found in sorted(ours.items()):
+    for name, found in zip([file.name for file in files], ours, strict=True):
         heavy = sorted({module for one in found for module in one["modules"] if module in _HEAVY})
         assert not heavy, f"{name} imports {heavy}"
         took_s = [one["took_s"] for one in found]
@@ -55,12 +63,13 @@ def parse(folder: Path, runs: int) -> list[Figure]:
     return figures
 
 
-def _parsed(file: Path, folder: Path) -> dict[str, Any]:
+def _parsed(files: list[Path], folder: Path) -> list[dict[str, Any]]:
+    """What reading each of the files takes, and the modules that it loads."""
     given = {"AIRFLOW_HOME": str(folder), "PYTHONPATH": os.pathsep.join([f"{_PROJECT}/include", f"{_PROJECT}/plugins"])}
     with environment(given | {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "MARKETLAKE_ENV_FILE": ""}):
-        done = subprocess.run([sys.executable, "-c", _PARSED, str(file)], capture_output=True, text=True, check=True)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("PARSED "))
-    return dict(json.loads(line.removeprefix("PARSED ")))
+        done = subprocess.run([sys.executable, "-c", _PARSED, *files], capture_output=True, text=True, check=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("PARSED ")]
+    return [json.loads(line.removeprefix("PARSED ")) for line in lines]
 
 
 class _Counting:

@@ -7,12 +7,16 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import psycopg2
 
 from local_airflow.server.ports import free_port
 
 _SERVER_USER = "postgres"
+_USER = "bench"
 _START_S = 60
 
 
@@ -39,9 +43,23 @@ def _installed() -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that is up, on 127.0.0.1."""
+
+    port: int
+
+    def database(self, name: str) -> str:
+        """The SQLAlchemy URL of a new, empty database."""
+        with closing(psycopg2.connect(host="127.0.0.1", port=self.port, user=_USER, dbname="postgres")) as connection:
+            connection.autocommit = True  # no database is made within a transaction
+            connection.cursor().execute(f"create database {name}")
+        return f"postgresql+psycopg2://{_USER}@127.0.0.1:{self.port}/{name}"
+
+
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database, on a server with its own defaults, which ends with the block."""
+def postgres(folder: Path) -> Iterator[Server]:
+    """A server with its own defaults, in a folder that everybody may come into; it ends with the block."""
     programs, port = binaries(), free_port()
     data = folder / "postgres"
     data.mkdir(parents=True)
@@ -53,11 +71,11 @@ def postgres(folder: Path) -> Iterator[str]:
     def run(program: str, *arguments: str) -> None:
         subprocess.run([*as_user, programs / program, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=data)
 
-    run("initdb", "--pgdata", str(data), "--username", "bench", "--auth", "trust", "--no-sync")
+    run("initdb", "--pgdata", str(data), "--username", _USER, "--auth", "trust", "--no-sync")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
     run("pg_ctl", "start", "-D", str(data), "-w", "-t", str(_START_S), "-l", str(data / "log"), "-o", options)
     try:
-        yield f"postgresql+psycopg2://bench@127.0.0.1:{port}/postgres"
+        yield Server(port)
     finally:
         run("pg_ctl", "stop", "-D", str(data), "-m", "immediate", "-w")
 

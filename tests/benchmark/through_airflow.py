@@ -11,7 +11,6 @@ from pathlib import Path
 from benchmark.airflow_runs import Spent, airflow
 from benchmark.figures import Figure
 from benchmark.peers import OfficialClient
-from benchmark.postgres import postgres
 from benchmark.vendor import TICKER
 
 DAG = f"{TICKER.lower()}_second_bars"
@@ -46,24 +45,31 @@ class BareClient:
 
 
 def on_postgres(
-    url: str, folder: Path, dense: Sequence[dt.date], sparse: Sequence[dt.date], *, few: int, many: int
+    url: str,
+    folder: Path,
+    database: str,
+    dense: Sequence[dt.date],
+    sparse: Sequence[dt.date],
+    *,
+    few: int,
+    many: int,
+    warm: int = _WARM,
 ) -> list[Figure]:
     """Two manual ranges and two backfills, a quarter of the dense sessions each; small and large runs of sparse ones.
 
-    No session is fetched twice. Sparse ones leave what Airflow costs, which is what could grow with a run.
+    ``database`` is empty. No session is fetched twice. Sparse ones leave what Airflow costs, which is what could grow
+    with a run.
     """
-    folder.mkdir(parents=True)
-    folder.chmod(0o755)  # the server's user has to come in
     bare = BareClient(url, folder / "client", dense)
     count = len(dense) // 4
     ranges = [dense[start : start + count] for start in range(0, 4 * count, count)]
-    with postgres(folder) as database, airflow(folder, url, database) as up:
-        up.manual(DAG, sparse[:_WARM])
-        small = [up.manual(DAG, sparse[_WARM : _WARM + few])]
+    with airflow(folder, url, database) as up:
+        up.manual(DAG, sparse[:warm])
+        small = [up.manual(DAG, sparse[warm : warm + few])]
         manual, beside_manual = bare.beside(*(partial(up.manual, DAG, days) for days in ranges[:2]))
         backfill, beside_backfill = bare.beside(partial(up.backfill, DAG, ranges[2]))
         large = up.manual(DAG, sparse[-many:])
-        small.append(up.manual(DAG, sparse[_WARM + few : _WARM + 2 * few]))
+        small.append(up.manual(DAG, sparse[warm + few : warm + 2 * few]))
         again, beside_again = bare.beside(partial(up.backfill, DAG, ranges[3]))
     where, parts = "PostgreSQL, LocalExecutor", f"{small[0].cpu_ms_a_session}; then {large.cpu_ms_a_session}"
     return [
@@ -90,12 +96,10 @@ def on_sqlite(url: str, folder: Path, backfilled: Sequence[dt.date], ranged: Seq
     ]
 
 
-def plain_dag(url: str, folder: Path, days: Sequence[dt.date]) -> list[Figure]:
+def plain_dag(url: str, folder: Path, database: str, days: Sequence[dt.date]) -> list[Figure]:
     """A DAG as people write it, on PostgreSQL as above. It knows no holidays: ``days`` must be without."""
-    folder.mkdir(parents=True)
-    folder.chmod(0o755)
     bare = BareClient(url, folder / "client", days)
-    with postgres(folder) as database, airflow(folder, url, database, plain=True) as up:
+    with airflow(folder, url, database, plain=True) as up:
         up.manual("plain_bars", days[:2])
         spent, beside = bare.beside(partial(up.manual, "plain_bars", days))
     return [_rate(f"a plain DAG, PostgreSQL: manual range of {len(days)}", spent, beside, limit=None)]

@@ -35,13 +35,28 @@ OUTCOMES = {"created": 10, "unchanged": 11, "revised": 12}
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with ground(tmp_path_factory.mktemp("disk")) as prepared:
+        prepared.keep_answers()
         yield prepared
 
 
 @pytest.fixture
 def on(made: Ground) -> Ground:
+    """Where the vendor's answers are kept: the disk is what a test here is about."""
     made.faithful()
     return made
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with ground(tmp_path_factory.mktemp("asking")) as prepared:
+        yield prepared
+
+
+@pytest.fixture
+def wire(asking: Ground) -> Ground:
+    """Where every session asks the vendor itself."""
+    asking.faithful()
+    return asking
 
 
 def require_told(error: StorageError) -> None:
@@ -141,22 +156,22 @@ def counted(on: Ground, lake: Lake, at: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def lengths(made: Ground) -> dict[bool, int]:
+def lengths(asking: Ground) -> dict[bool, int]:
     """How many calls of functions a session takes."""
-    return {old: counted(made, made.lake(made.folder / f"counted-{old}", old=old), -1) for old in (False, True)}
+    return {old: counted(asking, asking.lake(asking.folder / f"counted-{old}", old=old), -1) for old in (False, True)}
 
 
 @either
 @pytest.mark.parametrize("instant", range(INSTANTS))
 def test_a_task_killed_at_an_instant_of_its_session(
-    instant: int, old: bool, on: Ground, lengths: dict[bool, int], tmp_path: Path
+    instant: int, old: bool, wire: Ground, lengths: dict[bool, int], tmp_path: Path
 ) -> None:
-    lake = on.lake(tmp_path / "lake", old=old)
+    lake = wire.lake(tmp_path / "lake", old=old)
     share = random.Random(f"kill -9, {instant}").uniform(0, 0.95)
-    assert ended(forked(lambda: counted(on, lake, int(share * lengths[old])))) == -9
-    assert seen(lake) in {on.before(old=old), on.undisturbed}
+    assert ended(forked(lambda: counted(wire, lake, int(share * lengths[old])))) == -9
+    assert seen(lake) in {wire.before(old=old), wire.undisturbed}
     require_whole(lake, staged=True)
-    on.run_again(lake)
+    wire.run_again(lake)
 
 
 @either
@@ -204,16 +219,16 @@ def test_a_task_that_waits_goes_on_when_the_holder_of_the_lock_is_killed(on: Gro
 
 
 @pytest.mark.parametrize("case", calls_of_a_refusal(), ids=str)
-def test_a_refusal_is_told_though_its_pages_cannot_be_kept(case: DiskCase, on: Ground, tmp_path: Path) -> None:
-    lake = on.lake(tmp_path / "lake", old=case.old)
+def test_a_refusal_is_told_though_its_pages_cannot_be_kept(case: DiskCase, wire: Ground, tmp_path: Path) -> None:
+    lake = wire.lake(tmp_path / "lake", old=case.old)
     before = contents(lake)
-    on.vendor.faults.set(str(DAY), [{"fault": "duplicate", "times": 0}])
+    wire.vendor.faults.set(str(DAY), [{"fault": "duplicate", "times": 0}])
     with intercepted(is_full(case.call)), pytest.raises((InvalidBars, StorageError)) as caught:
-        on.ingest(lake)
+        wire.ingest(lake)
     if isinstance(caught.value, StorageError):
-        assert not on.vendor.requests, "the disk was full before anything was asked"
+        assert not wire.vendor.requests, "the disk was full before anything was asked"
         require_told(caught.value)
     after = contents(lake)
     after.pop("raw-rejected/spy/date=2024-11-26/pages.tar", None)
     assert after == before
-    on.run_again(lake)
+    wire.run_again(lake)

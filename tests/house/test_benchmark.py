@@ -15,11 +15,13 @@ from benchmark import one_session, plans, postgres, research, sizes, through_air
 from benchmark.dense_days import BARS, DenseDays
 from benchmark.figures import Figure, table
 from conftest import REAL, needs_real_days
+from polygon_simulator.server import Simulator
+from rig import Rig
 
 DAYS = [dt.date(2021, 1, day) for day in (4, 5)]
 SPARSE_ALONE = [dt.date(2021, 2, day) for day in (1, 2, 3, 4)]
 """In place of dense ones, of which the official client takes a second each, if not their length is at stake."""
-SPARSE = [dt.date(2021, 3, day) for day in (1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 15, 16)]
+SPARSE = [dt.date(2021, 3, day) for day in (1, 2, 3, 4, 5)]
 needs_postgres = pytest.mark.skipif(postgres.found() is None, reason="PostgreSQL's server is not installed")
 
 
@@ -31,12 +33,13 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield served
 
 
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that the server's own user can come into, as pytest's are not."""
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server]:
+    """In a folder that the server's own user can come into, as pytest's are not."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
-        yield Path(name)
+        with postgres.postgres(Path(name)) as up:
+            yield up
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_a_dense_day_has_every_second_of_regular_hours_and_46800_in_all() -> Non
 
 
 def test_cpu_is_measured_of_sides_that_wrote_the_same_rows(url: str, tmp_path: Path) -> None:
-    figures = one_session.cpu(url, tmp_path, DAYS)
+    figures = one_session.cpu(url, tmp_path, SPARSE_ALONE[:2])
     assert [one.peer_name.partition(" ")[0] for one in figures] == ["official", "floor", "official", "requests"]
     assert all(len(one.ours) == len(one.peer) == 1 and one.value > 0 for one in figures)
 
@@ -104,11 +107,11 @@ def test_cpu_is_measured_of_sides_that_wrote_the_same_rows(url: str, tmp_path: P
 def test_sides_with_other_rows_end_the_measurement(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.peers._column", lambda bars, _, kind: np.array([bar.o for bar in bars], kind))
     with pytest.raises(AssertionError, match="floor"):
-        one_session.cpu(url, tmp_path, DAYS)
+        one_session.cpu(url, tmp_path, SPARSE_ALONE[:2])
 
 
 def test_memory_is_what_a_forked_process_holds_alone(url: str, tmp_path: Path) -> None:
-    ours, _ = one_session.memory(url, tmp_path, DAYS[:1])
+    ours, _ = one_session.memory(url, tmp_path, SPARSE_ALONE[:1])
     assert 1 < ours.value < 1_000
 
 
@@ -146,22 +149,24 @@ def test_one_session_out_of_many_takes_one_file(url: str, tmp_path: Path) -> Non
 
 @needs_postgres
 @pytest.mark.airflow
-def test_sessions_go_through_airflow_on_postgresql(url: str, open_folder: Path) -> None:
-    figures = through_airflow.on_postgres(url, open_folder / "ours", SPARSE_ALONE, SPARSE, few=1, many=2)
+def test_sessions_go_through_airflow_on_postgresql(url: str, server: postgres.Server, tmp_path: Path) -> None:
+    database = server.database("ours")
+    figures = through_airflow.on_postgres(url, tmp_path, database, SPARSE_ALONE, SPARSE, few=1, many=2, warm=1)
     assert [len(one.ours) for one in figures] == [2, 2, 1, 1]
     assert [len(one.peer) for one in figures] == [6, 8, 2, 2]
     assert all(one.value > 0 for one in figures)
 
 
 @pytest.mark.airflow
-def test_sessions_go_through_airflow_on_sqlite(url: str, tmp_path: Path) -> None:
-    backfill, manual = through_airflow.on_sqlite(url, tmp_path / "ours", SPARSE_ALONE[:2], SPARSE_ALONE[2:])
+def test_sessions_go_through_airflow_on_sqlite(url: str, tmp_path: Path, simulator: Simulator, migrated: Path) -> None:
+    ours = Rig(tmp_path, simulator).with_database(migrated).folder
+    backfill, manual = through_airflow.on_sqlite(url, ours, SPARSE_ALONE[:2], SPARSE_ALONE[2:])
     assert backfill.ours[0] > 0
     assert manual.ours[0] > 0
 
 
 @needs_postgres
 @pytest.mark.airflow
-def test_the_plain_dag_runs_too(url: str, open_folder: Path) -> None:
-    (figure,) = through_airflow.plain_dag(url, open_folder / "plain", SPARSE_ALONE[:2])
+def test_the_plain_dag_runs_too(url: str, server: postgres.Server, tmp_path: Path) -> None:
+    (figure,) = through_airflow.plain_dag(url, tmp_path, server.database("plain"), SPARSE_ALONE[:2])
     assert figure.ours[0] > 0

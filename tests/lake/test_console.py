@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from commanded import commanded_of
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -136,9 +137,9 @@ def test_a_setting_that_is_no_use_is_one_line_and_exit_code_2(
     tmp_path: Path, command: tuple[str, ...], given: dict[str, str], told: str
 ) -> None:
     home = {"AIRFLOW_HOME": str(tmp_path / "home"), "MARKETLAKE_DEMO_FOLDER": str(tmp_path / "demo")}
-    code, said = run(subprocess.DEVNULL, *command, **(home | given))
-    assert (code, len(said.splitlines())) == (2, 1)
-    assert told in said
+    done = commanded_of(*command, **(home | given))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert told in done.stderr
     assert not (tmp_path / "home").exists()
 
 

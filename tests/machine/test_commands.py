@@ -19,7 +19,7 @@ from conftest import KEY, RecordedElseSparse
 from local_airflow.server.api import AirflowApi
 from local_airflow.server.ports import free_port
 from polygon_simulator.server import Simulator
-from rig import Rig, processes_in, rows, until
+from rig import Rig, airflow_of, processes_in, rows, until
 
 pytestmark = pytest.mark.airflow
 
@@ -71,15 +71,16 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
             assert stored[name] == [bar[key] for bar in served], (day, name)
 
     migrated_ns = (rig.home / "migrate.log").stat().st_mtime_ns
-    again = rig.backfill("2013-10-05", "2013-10-09")
-    assert again.returncode == 0, again.stdout
-    assert (rig.home / "migrate.log").stat().st_mtime_ns == migrated_ns
-    assert "nothing to do: all 3 sessions have a run that succeeded" in again.stdout
+    with airflow_of(rig):  # one start for both: that a second command starts its own, the interrupted one shows
+        again = rig.backfill("2013-10-05", "2013-10-09")
+        assert again.returncode == 0, again.stdout
+        assert (rig.home / "migrate.log").stat().st_mtime_ns == migrated_ns
+        assert "nothing to do: all 3 sessions have a run that succeeded" in again.stdout
 
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in rig.lake.rglob("*") if path.is_file()}
-    asked = len(rig.simulator.requests)
-    refetched = rig.backfill("2013-10-05", "2013-10-09", REFETCH="1")
-    assert refetched.returncode == 0, refetched.stdout
+        before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in rig.lake.rglob("*") if path.is_file()}
+        asked = len(rig.simulator.requests)
+        refetched = rig.backfill("2013-10-05", "2013-10-09", REFETCH="1")
+        assert refetched.returncode == 0, refetched.stdout
     assert "0 created, 3 cleared, 0 skipped" in refetched.stdout
     first_and_last, seconds_minutes_day = 2, 3
     assert len(rig.simulator.requests) - asked == first_and_last + 3 * seconds_minutes_day

@@ -21,6 +21,7 @@ import pytest
 import requests
 
 from conftest import KEY, NOW
+from kept_answers import KeptAnswers
 from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import Report, ingest
@@ -58,6 +59,8 @@ class Ground:
     waits: list[float] = field(default_factory=list)
     sessions: dict[int, requests.Session] = field(default_factory=dict)
     """The connections of each process, kept from test to test; a child does not write into its parent's."""
+    kept: KeptAnswers | None = None
+    """In the place of connections, for as long as the vendor is without faults."""
 
     def prepare(self) -> None:
         """Fill the two lakes; their content hashes are what a reader may see after a fault."""
@@ -87,6 +90,8 @@ class Ground:
         """A real client that waits for nothing."""
         session = self.sessions.setdefault(os.getpid(), requests.Session())
         session.trust_env = False  # no proxy of the machine between the test and its server
+        if self.kept:
+            session.mount("http://", self.kept)
         return PolygonClient(
             Transport(
                 session,
@@ -100,6 +105,11 @@ class Ground:
 
     def ingest(self, lake: Lake, base_url: str | None = None) -> Report:
         return ingest(lake, SECOND_BARS, spy(DAY), self.client(lake, base_url))
+
+    def keep_answers(self) -> None:
+        """From now on, the vendor is not asked again what it has answered once."""
+        self.kept = KeptAnswers()
+        self.ingest(self.lake(self.folder / "kept"))  # before a child asks, whose parent would not know
 
     def before(self, *, old: bool) -> str | None:
         """What a reader saw before the fault."""

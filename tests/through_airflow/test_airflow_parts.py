@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -434,3 +437,26 @@ def test_a_scheduler_looks_for_ended_backfills_every_second_and_for_the_rest_as_
     timers.call_regular_interval(30, runner._mark_backfills_complete)
     timers.call_regular_interval(60.0, runner._update_dag_run_state_for_paused_dags, non_fatal=True)
     assert [event.time for event in timers.queue] == [1, 60]
+
+
+_WITHOUT_THE_PAGE = """
+import sys
+from airflow import plugins_manager
+assert plugins_manager.get_timetables_plugins()
+plugins, errors = plugins_manager._get_plugins()
+assert not errors, errors
+assert [one for one in plugins if one.name == "marketlake"], plugins
+ours = ("marketlake.coverage_page", "marketlake_airflow.coverage")
+print(sorted(name for name in sys.modules if name.startswith(ours)))
+"""
+
+
+def test_the_page_is_loaded_by_no_process_that_only_needs_the_timetable(tmp_path: Path) -> None:
+    given = {
+        **os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "PYTHONPATH": str(PROJECT / "include"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_THE_PAGE], env=given, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -248,6 +248,7 @@ def trigger_probe(api: AirflowApi) -> str:
 def visited(api: AirflowApi, run: str) -> dict[str, bytes]:
     """The answers of the API and of the UI's own one, by path: every GET whose parameters are known."""
     answers: dict[str, bytes] = {}
+    asked: set[tuple[str, str]] = set()
     for dag_id, run_id, task_id, index in (
         (DAG, _last_run(api), "ingest_session", 0),
         (DAG, _last_run(api), "plan_sessions", -1),
@@ -263,7 +264,8 @@ def visited(api: AirflowApi, run: str) -> dict[str, bytes]:
         for path in _paths():
             with suppress(KeyError):
                 filled = path.format(**known)
-                if filled not in answers and not filled.endswith(_NOT_VISITED):
+                if (filled, dag_id) not in asked and not filled.endswith(_NOT_VISITED):
+                    asked.add((filled, dag_id))
                     response = api._http.get(
                         f"{api.base_url}{filled}",
                         params={"map_index": index, "full_content": True, "dag_id": dag_id, "run_ids": run_id},

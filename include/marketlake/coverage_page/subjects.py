@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from marketlake.dataset_names import dag_id, run_title
+from marketlake.dataset_names import audit_dag_id, dag_id, run_title
 from marketlake.datasets import DATASETS
 from marketlake.errors import BadArgument
 from marketlake.lake import Lake
@@ -21,6 +21,7 @@ class SubjectEntry(msgspec.Struct, frozen=True):
     dataset: str
     ticker: str
     dag_id: str
+    audit_dag_id: str
     title: str
     held: bool
     configured: bool
@@ -75,5 +76,11 @@ def _entries(lake: Lake, dataset: str) -> Iterable[SubjectEntry]:
     held = lake.store(DATASETS[dataset].spec).partitions.tickers()
     for ticker in [*configured, *(other for other in held if other not in configured)]:
         yield SubjectEntry(
-            dataset, ticker, dag_id(dataset, ticker), run_title(dataset, ticker), ticker in held, ticker in configured
+            dataset,
+            ticker,
+            dag_id(dataset, ticker),
+            audit_dag_id(dataset, ticker),
+            run_title(dataset, ticker),
+            held=ticker in held,
+            configured=ticker in configured,
         )

@@ -10,6 +10,7 @@ import { byId } from "./element.js";
 import { Feed } from "./feed.js";
 import { Keyboard, KEYBOARD_HELP, SELECTION_HELP } from "./keyboard.js";
 import { drawLegend } from "./legend.js";
+import { Notice } from "./notice.js";
 import { Progress } from "./progress.js";
 import { drawProgress } from "./progress_line.js";
 import { Selection } from "./selection.js";
@@ -56,11 +57,12 @@ class Page {
       fetch: null,
       shown: (day) => { document.title = `${day.ticker} ${day.date} ${day.dataset}, coverage`; },
     });
+    this.notice = new Notice(byId("notice"));
     this.feed = new Feed({
       received: (coverage) => this.#received(coverage),
       asked: () => this.#isBusy(),
       failed: (error) => this.#failed(error),
-      recovered: () => this.#notify(null),
+      recovered: () => this.notice.clear(),
     });
     this.#listen();
   }
@@ -72,6 +74,8 @@ class Page {
     await this.#loadSubjects();
     if (complete) this.#drawChoosers();
     else this.#show(this.#resolved(readAddress()));
+    const { dag_id } = readAddress(); // of the tab that every DAG of this Airflow has, whatever it does
+    if (dag_id && !this.#subjectOf(dag_id)) this.notice.say(`${dag_id} fetches nothing into this lake, which holds:`);
     history.replaceState(null, "", addressOf(this.#address));
   }
 
@@ -79,7 +83,7 @@ class Page {
     for (let failed = false; ; failed = true) {
       try {
         this.#subjects = (await getSubjects()).subjects;
-        if (failed) this.#notify(null);
+        if (failed) this.notice.clear();
         return;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -115,12 +119,17 @@ class Page {
     this.#open(String(new URL(link.href).searchParams.get("date")));
   }
 
+  /** What a DAG fetches, or looks at again. @param {string | null} dag_id */
+  #subjectOf(dag_id) {
+    return this.#subjects.find((subject) => [subject.dag_id, subject.audit_dag_id].includes(dag_id ?? ""));
+  }
+
   /** Fills in what the address leaves open. @param {Address} address @returns {Address} */
   #resolved(address) {
-    const of_dag = this.#subjects.find((subject) => subject.dag_id === address.dag_id);
+    const of_dag = this.#subjectOf(address.dag_id);
     const dataset = address.dataset ?? of_dag?.dataset
       ?? (this.#subjects.find((subject) => subject.dataset === "second_bars") ?? this.#subjects[0])?.dataset ?? null;
-    const ticker = address.ticker ?? this.#subjects.find((subject) => subject.dataset === dataset)?.ticker ?? null;
+    const ticker = address.ticker ?? of_dag?.ticker ?? this.#subjects.find((subject) => subject.dataset === dataset)?.ticker ?? null;
     return { ...address, dataset, ticker, dag_id: null };
   }
 
@@ -148,13 +157,13 @@ class Page {
     this.tooltip.hide();
     this.#drawChoosers();
     if (!dataset || !ticker) {
-      this.#notify("There is no dataset in the settings and no data. Set one up as the README says, then reload.");
+      this.notice.say("There is no dataset in the settings and no data. Set one up as the README says, then reload.");
       return;
     }
     if (!this.#coverage || dataset !== before.dataset || ticker !== before.ticker) {
       this.selection.clear();
       this.#coverage = null;
-      this.#notify(null);
+      this.notice.clear();
       void this.feed.watch(dataset, ticker);
     }
     this.calendar.colourBy(by);
@@ -243,22 +252,13 @@ class Page {
   /** @param {ApiError} error */
   #failed(error) {
     if (error.status === 401) {
-      this.#notify("You are no longer logged in. ", outerLink(outerAddress(), "Log in again"));
+      this.notice.say("You are no longer logged in. ", outerLink(outerAddress(), "Log in again"));
     } else if (error.status === 0) {
-      this.#notify("The server cannot be reached, trying again.");
+      this.notice.say("The server cannot be reached, trying again.");
     } else {
       if (error.status === 404) byId("overview").hidden = true;
-      this.#notify(error.message);
+      this.notice.say(error.message);
     }
-  }
-
-  /** @param {string | null} text null: nothing to say @param {...Node} rest */
-  #notify(text, ...rest) {
-    // An alert is read out whenever it is set: once is enough.
-    if (text !== null && !byId("notice").hidden && byId("notice").dataset.now === text) return;
-    byId("notice").dataset.now = text ?? "";
-    byId("notice").hidden = text === null;
-    byId("notice").replaceChildren(text ?? "", ...rest);
   }
 }
 

@@ -10,6 +10,7 @@ export interface Subject {
   dataset: string;
   ticker: string;
   dag_id: string;
+  audit_dag_id: string;
   title: string;
   held: boolean;
   configured: boolean;

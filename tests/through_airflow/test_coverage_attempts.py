@@ -1,0 +1,235 @@
+"""Which sessions are under way, and which failed last and why, by what Airflow's database says."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, insert
+from sqlalchemy.orm import Session
+
+from marketlake.coverage_page.attempts import Attempt
+from marketlake.errors import InvalidBars, KeyRefused
+from marketlake_airflow.coverage.attempts import attempts_of, last_task, seconds_a_session
+from marketlake_airflow.failure_reason import REASON_KEY, reason_kept
+
+pytestmark = pytest.mark.airflow
+
+DAG = "spy_second_bars"
+MONDAY, TUESDAY, WEDNESDAY = (dt.date(2024, 11, day) for day in (25, 26, 27))
+BEGAN = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+
+
+@dataclass
+class Recorded:
+    """An Airflow database to which runs are added as a scheduler would have left them. Minutes are from BEGAN on."""
+
+    session: Session
+    runs: list[int] = field(default_factory=list)
+
+    def run(self, minute: int = 0, kind: str = "manual", state: str = "running", **more: Any) -> int:
+        from airflow.models.dagrun import DagRun
+
+        number = len(self.runs) + 1
+        at = BEGAN + dt.timedelta(minutes=minute)
+        values = {
+            "id": number, "dag_id": DAG, "run_id": f"{kind}__{number}", "run_type": kind, "state": state,
+            "queued_at": at, "run_after": at, "log_template_id": 1, "clear_number": 0,
+            "created_dag_version_id": None, "span_status": "not_started", "conf": {}, **more,
+        }  # fmt: skip
+        self._add(DagRun, values)
+        self.runs.append(number)
+        return number
+
+    def task(
+        self, run: int, task: str, state: str | None, *, index: int = -1, label: str | None = None, ended: int = 1
+    ) -> None:
+        """``ended``: minutes after BEGAN."""
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import TaskInstance
+
+        run_id = self.session.get(DagRun, run).run_id
+        ended_at = BEGAN + dt.timedelta(minutes=ended) if state in {"success", "failed"} else None
+        values = {
+            "id": uuid.uuid4(), "dag_id": DAG, "run_id": run_id, "task_id": task, "map_index": index, "state": state,
+            "rendered_map_index": label, "try_number": 1, "max_tries": 1, "pool": "default_pool", "pool_slots": 1,
+            "executor_config": None, "span_status": "not_started", "start_date": BEGAN, "end_date": ended_at,
+            "duration": 30.0 if ended_at else None,
+        }  # fmt: skip
+        self._add(TaskInstance, values)
+
+    def xcom(self, run: int, task: str, key: str, value: Any, index: int = -1) -> None:
+        from airflow.models.dagrun import DagRun
+        from airflow.models.xcom import XComModel
+
+        values = {
+            "dag_run_id": run, "task_id": task, "map_index": index, "key": key, "dag_id": DAG,
+            "run_id": self.session.get(DagRun, run).run_id, "value": value, "timestamp": BEGAN,
+        }  # fmt: skip
+        self._add(XComModel, values)
+
+    def _add(self, model: Any, values: dict[str, Any]) -> None:
+        known = {column.name for column in model.__table__.columns}
+        self.session.execute(insert(model.__table__).values({k: v for k, v in values.items() if k in known}))
+        self.session.flush()
+
+    @property
+    def found(self) -> dict[dt.date, tuple[str, str]]:
+        """State and reason by session."""
+        return {day: (one.run.state, one.reason) for day, one in attempts_of(self.session, DAG).items()}
+
+
+@pytest.fixture
+def recorded(migrated: Path, tmp_path: Path) -> Iterator[Recorded]:
+    shutil.copy(migrated / "airflow.db", tmp_path)
+    engine = create_engine(f"sqlite:///{tmp_path / 'airflow.db'}")
+    with Session(engine) as session:
+        yield Recorded(session)
+    engine.dispose()
+
+
+def test_a_failed_session_has_its_reason_and_its_place_in_airflow(recorded: Recorded) -> None:
+    run = recorded.run(state="failed")
+    recorded.task(run, "plan_sessions", "success")
+    recorded.task(run, "ingest_session", "failed", index=1, label=str(TUESDAY), ended=5)
+    recorded.xcom(run, "ingest_session", REASON_KEY, "InvalidBars: refused", index=1)
+    (attempt,) = attempts_of(recorded.session, DAG).values()
+    assert attempt == Attempt(attempt.run, int(BEGAN.timestamp() * 1000) + 300_000, "InvalidBars: refused")
+    assert (attempt.run.state, attempt.run.path) == (
+        "failed", "dags/spy_second_bars/runs/manual__1/tasks/ingest_session/mapped/1",
+    )  # fmt: skip
+
+
+def test_without_a_reason_it_has_none(recorded: Recorded) -> None:
+    recorded.task(recorded.run(state="failed"), "ingest_session", "failed", index=0, label=str(TUESDAY))
+    assert recorded.found == {TUESDAY: ("failed", "")}
+
+
+@pytest.mark.parametrize("state", ["running", "queued", "scheduled", "up_for_retry", "deferred", "restarting", None])
+def test_an_instance_without_a_label_is_of_the_date_at_its_place_in_the_plan(
+    recorded: Recorded, state: str | None
+) -> None:
+    run = recorded.run()
+    recorded.task(run, "plan_sessions", "success")
+    recorded.xcom(run, "plan_sessions", "return_value", [str(MONDAY), str(TUESDAY)])
+    recorded.task(run, "ingest_session", "success", index=0, label=str(MONDAY))
+    recorded.task(run, "ingest_session", state, index=1)
+    assert recorded.found == {TUESDAY: ("running", "")}
+
+
+def test_before_there_is_a_plan_the_sessions_that_were_named_are_under_way(recorded: Recorded) -> None:
+    run = recorded.run(state="queued", conf={"sessions": [str(MONDAY), str(WEDNESDAY)]})
+    recorded.task(run, "plan_sessions", None)
+    recorded.task(run, "ingest_session", None)
+    assert recorded.found == {MONDAY: ("running", ""), WEDNESDAY: ("running", "")}
+
+
+def test_a_plan_that_failed_fails_the_sessions_that_were_named(recorded: Recorded) -> None:
+    run = recorded.run(state="failed", conf={"sessions": [str(MONDAY)]})
+    recorded.task(run, "plan_sessions", "failed")
+    recorded.task(run, "ingest_session", "upstream_failed")
+    recorded.xcom(run, "plan_sessions", REASON_KEY, "StorageError: the disk is full")
+    assert recorded.found == {MONDAY: ("failed", "the plan of its run failed: StorageError: the disk is full")}
+
+
+@pytest.mark.parametrize(("state", "found"), [("running", {TUESDAY: ("running", "")}), ("queued", {})])
+def test_of_a_backfill_only_runs_that_have_begun_are_under_way(
+    recorded: Recorded, state: str, found: dict[dt.date, Any]
+) -> None:
+    at = dt.datetime(2024, 11, 26, 5, tzinfo=dt.UTC)  # midnight in New York
+    recorded.task(recorded.run(kind="backfill", state=state, logical_date=at), "plan_sessions", None)
+    assert recorded.found == found
+
+
+@pytest.mark.parametrize(
+    ("failed_at", "succeeded_at", "found"),
+    [(1, 2, {}), (2, 1, {TUESDAY: ("failed", "")}), (1, None, {TUESDAY: ("failed", "")})],
+    ids=["then fetched", "after it was fetched", "never fetched"],
+)
+def test_a_failure_counts_until_the_session_was_fetched(
+    recorded: Recorded, failed_at: int, succeeded_at: int | None, found: dict[dt.date, Any]
+) -> None:
+    recorded.task(
+        recorded.run(state="failed"), "ingest_session", "failed", index=0, label=str(TUESDAY), ended=failed_at
+    )
+    if succeeded_at:
+        run = recorded.run(state="success")
+        recorded.task(run, "ingest_session", "success", index=0, label=str(TUESDAY), ended=succeeded_at)
+    assert recorded.found == found
+
+
+def test_of_several_attempts_the_run_that_was_queued_last_counts(recorded: Recorded) -> None:
+    for minute, state in ((5, "running"), (0, "failed")):
+        run = recorded.run(minute, state="failed" if state == "failed" else "running")
+        recorded.task(run, "ingest_session", state, index=0, label=str(TUESDAY))
+    assert recorded.found == {TUESDAY: ("running", "")}
+
+
+@pytest.mark.parametrize("state", ["skipped", "removed", "success"])
+def test_what_was_left_out_or_succeeded_is_nothing(recorded: Recorded, state: str) -> None:
+    recorded.task(recorded.run(), "ingest_session", state, index=0, label=str(TUESDAY))
+    assert recorded.found == {}
+
+
+def test_what_will_never_run_is_not_under_way(recorded: Recorded) -> None:
+    recorded.task(recorded.run(state="failed"), "ingest_session", None, index=0, label=str(TUESDAY))
+    assert recorded.found == {}
+
+
+def test_another_dag_is_another_matter(recorded: Recorded) -> None:
+    recorded.task(recorded.run(), "ingest_session", "failed", index=0, label=str(TUESDAY))
+    assert attempts_of(recorded.session, "qqq_second_bars") == {}
+
+
+def test_the_last_task_of_a_session_is_told_whatever_came_of_it(recorded: Recorded) -> None:
+    recorded.task(recorded.run(), "ingest_session", "success", index=3, label=str(TUESDAY))
+    task = last_task(recorded.session, DAG, TUESDAY)
+    assert task is not None
+    assert (task.state, task.try_number, task.path) == (
+        "success", 1, "dags/spy_second_bars/runs/manual__1/tasks/ingest_session/mapped/3",
+    )  # fmt: skip
+    assert last_task(recorded.session, DAG, MONDAY) is None
+
+
+def test_a_session_takes_what_the_last_ones_took_in_the_middle(recorded: Recorded) -> None:
+    assert seconds_a_session(recorded.session, DAG) is None
+    recorded.task(recorded.run(), "ingest_session", "success", index=0, label=str(TUESDAY))
+    assert seconds_a_session(recorded.session, DAG) == 30.0
+
+
+class Pushed:
+    """A task instance that keeps what is pushed."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, str] = {}
+
+    def xcom_push(self, key: str, value: str) -> None:
+        self.pushed[key] = value
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (InvalidBars("SPY 2024-11-26: refused"), "InvalidBars: SPY 2024-11-26: refused"),
+        (KeyRefused("the key ****abcd is not known"), "KeyRefused: the key ****abcd is not known"),
+        (RuntimeError("https://example.com/?apiKey=secret"), "RuntimeError"),
+    ],
+)
+def test_the_reason_of_a_failure_is_kept_and_the_failure_goes_on(error: Exception, kept: str) -> None:
+    instance = Pushed()
+    with pytest.raises(type(error)), reason_kept({"ti": instance}):
+        raise error
+    assert instance.pushed == {REASON_KEY: kept}
+
+
+def test_without_a_failure_nothing_is_kept() -> None:
+    instance = Pushed()
+    with reason_kept({"ti": instance}):
+        pass
+    assert instance.pushed == {}
