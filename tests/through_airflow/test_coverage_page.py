@@ -247,7 +247,7 @@ def test_every_day_is_a_cell_and_nothing_else_is(vera: Visitor, page: Page) -> N
     ]  # fmt: skip
 
 
-def test_hovering_a_holiday_says_its_name(vera: Visitor, page: Page) -> None:
+def test_hovering_says_what_a_day_is_and_beside_it_stand_those_that_need_attention(vera: Visitor, page: Page) -> None:
     calendar(vera, page)
     for session, says in {
         "2025-11-27": "Thursday, 27 November 2025\nclosed, Thanksgiving Day",
@@ -256,10 +256,6 @@ def test_hovering_a_holiday_says_its_name(vera: Visitor, page: Page) -> None:
         cell(page, session).hover()
         assert page.get_by_role("tooltip").inner_text() == says
         assert cell(page, session).get_attribute("aria-label") == says.replace("\n", ": ", 1).replace("\n", ", ")
-
-
-def test_sessions_that_need_attention_are_links_newest_first(vera: Visitor, page: Page) -> None:
-    calendar(vera, page)
     listed = {
         state: page.locator(f"[data-group={state}] a").all_inner_texts()
         for state in ("failed", "missing", "suspect", "provisional")
@@ -361,21 +357,16 @@ def test_of_a_damaged_day_the_reason_stands_in_the_place_of_the_chart_and_the_re
     assert counted(page) == CELLS
 
 
-@pytest.mark.parametrize(
-    ("address", "says"),
-    [
-        ("&date=2025-12-25", "Thursday, 25 December 2025 is no session of the New York Stock Exchange: Christmas Day."),
-        (f"&date={MARKUP}", "is no date: write it as YYYY-MM-DD."),
-        ("&ticker=../../etc", "is none of SPY, QQQ."),
-    ],
-)
-def test_an_address_of_nothing_is_answered_in_words(
-    vera: Visitor, page: Page, troubles: Troubles, address: str, says: str
-) -> None:
-    vera.opens(page, f"coverage/?dataset=second_bars{address}")
-    page.get_by_text(says).first.wait_for()
-    assert page.locator("img").count() == 0
-    troubles.expected("status of 404")
+def test_an_address_of_nothing_is_answered_in_words(vera: Visitor, page: Page, troubles: Troubles) -> None:
+    for asked, says in {
+        "&date=2025-12-25": "2025 is no session of the New York Stock Exchange: Christmas Day.",
+        f"&date={MARKUP}": f"date={MARKUP!r} is no date: write it as YYYY-MM-DD.",
+        "&ticker=../../etc": "ticker='../../ETC' is none of SPY, QQQ.",
+    }.items():
+        vera.opens(page, f"coverage/?dataset=second_bars{asked}")
+        page.get_by_text(says).wait_for()
+        assert page.locator("img").count() == 0
+        troubles.expected("status of 404")
 
 
 def test_nothing_of_the_lake_reaches_the_page_as_markup(rig: Rig, vera: Visitor, page: Page) -> None:
@@ -454,13 +445,13 @@ def test_nobody_is_kept_out_by_how_they_see(admin: Visitor, new_page: Callable[.
         calendar(admin, page)
         assert axe(page) == []
         screenshot(page, f"coverage-calendar-{theme}")
-        page.get_by_role("button", name="Fetch all: 3 sessions, missing").click()
-        assert axe(page) == []
-        screenshot(page, f"coverage-dialog-{theme}")
-        day(admin, page, REVISED[1])
-        assert axe(page) == []
-        screenshot(page, f"coverage-day-{theme}", full_page=True)
-        page.get_by_role("button", name="Fetch this session").wait_for()
+    page.get_by_role("button", name="Fetch all: 3 sessions, missing").click()
+    assert axe(page) == []
+    screenshot(page, "coverage-dialog")
+    day(admin, page, REVISED[1])
+    assert axe(page) == []
+    screenshot(page, "coverage-day", full_page=True)
+    page.get_by_role("button", name="Fetch this session").wait_for()
 
 
 # The action
