@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -218,6 +219,15 @@ def test_the_difference_of_two_revisions_is_the_rows_that_the_vendor_changed(ver
     assert {row["change"] for row in found["rows"]} == {"changed"}
     revisions = vera.get("revisions", date=str(REVISED[1]))["revisions"]
     assert [(one["revision"], one["newest"], one["rows"]) for one in revisions] == [(1, False, 390), (2, True, 390)]
+
+
+def test_many_who_look_at_once_hold_up_nobody(vera: Visitor) -> None:
+    # More than Airflow has threads, which is more than it has connections to its database.
+    asked = [("day", {"date": PLAIN}), ("coverage", {})] * 30
+    with ThreadPoolExecutor(len(asked)) as threads:
+        answers = list(threads.map(lambda one: vera.get(one[0], **one[1]), asked))
+    assert {answer["date"] for answer in answers[::2]} == {PLAIN}
+    assert [answer["summary"]["complete"] for answer in answers[1::2]] == [STATES["complete"]] * 30
 
 
 # In the browser
