@@ -20,7 +20,7 @@ from browser import Troubles, axe, browser, new_page, page, screenshot, troubles
 from calendar_page import FELL, HERE, ROSE, calendar, cell, cells, counted, dates, day, drawn, focused, watched
 from coverage_rig import admin, api, fail, nobody, password, rig, vera
 from local_airflow.server.api import AirflowApi
-from rig import Rig, ended, instances
+from rig import PROJECT, Rig, ended, instances
 from touched import MARKUP, hostile, made, put, restored
 from two_years import CORRUPT, FIRST, MISSING, PROVISIONAL, REVISED, SUSPECT, TO_FAIL
 from visitor import Visitor
@@ -219,6 +219,14 @@ def test_the_difference_of_two_revisions_is_the_rows_that_the_vendor_changed(ver
     assert {row["change"] for row in found["rows"]} == {"changed"}
     revisions = vera.get("revisions", date=str(REVISED[1]))["revisions"]
     assert [(one["revision"], one["newest"], one["rows"]) for one in revisions] == [(1, False, 390), (2, True, 390)]
+
+
+def test_the_lines_for_a_notebook_run_as_they_stand(rig: Rig, api: AirflowApi) -> None:
+    text = (PROJECT / "docs" / "coverage.md").read_text()
+    (block,) = re.findall(r"^```py\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    found: dict[str, list[str]] = {}
+    exec(block.replace("http://127.0.0.1:8080", api.base_url).replace('"..."', repr(password(rig, "admin"))), found)
+    assert found["missing"] == [str(day) for day in MISSING]
 
 
 def test_many_who_look_at_once_hold_up_nobody(vera: Visitor) -> None:
