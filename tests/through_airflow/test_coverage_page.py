@@ -222,7 +222,7 @@ def test_the_difference_of_two_revisions_is_the_rows_that_the_vendor_changed(ver
 
 
 def test_the_lines_for_a_notebook_run_as_they_stand(rig: Rig, api: AirflowApi) -> None:
-    text = (PROJECT / "docs" / "coverage.md").read_text()
+    text = (PROJECT / "docs/coverage.md").read_text()
     (block,) = re.findall(r"^```py\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     found: dict[str, list[str]] = {}
     exec(block.replace("http://127.0.0.1:8080", api.base_url).replace('"..."', repr(password(rig, "admin"))), found)
