@@ -130,6 +130,14 @@ def test_before_there_is_a_plan_the_sessions_that_were_named_are_under_way(recor
     assert recorded.found == {MONDAY: ("running", ""), WEDNESDAY: ("running", "")}
 
 
+def test_between_plan_and_mapping_every_session_of_the_plan_is_under_way(recorded: Recorded) -> None:
+    run = recorded.run()
+    recorded.task(run, "plan_sessions", "success")
+    recorded.xcom(run, "plan_sessions", "return_value", [str(MONDAY), str(TUESDAY)])
+    recorded.task(run, "ingest_session", None)
+    assert recorded.found == {MONDAY: ("running", ""), TUESDAY: ("running", "")}
+
+
 def test_a_plan_that_failed_fails_the_sessions_that_were_named(recorded: Recorded) -> None:
     run = recorded.run(state="failed", conf={"sessions": [str(MONDAY)]})
     recorded.task(run, "plan_sessions", "failed")

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from browser import Troubles, axe, browser, new_page, page, screenshot, troubles
 from calendar_page import FELL, HERE, ROSE, calendar, cell, cells, counted, dates, day, drawn, focused, watched
 from coverage_rig import admin, api, fail, nobody, password, rig, vera
 from local_airflow.server.api import AirflowApi
-from rig import Rig, ended, instances
+from rig import PROJECT, Rig, ended, instances
 from touched import MARKUP, hostile, made, put, restored
 from two_years import CORRUPT, FIRST, MISSING, PROVISIONAL, REVISED, SUSPECT, TO_FAIL
 from visitor import Visitor
@@ -220,6 +221,23 @@ def test_the_difference_of_two_revisions_is_the_rows_that_the_vendor_changed(ver
     assert [(one["revision"], one["newest"], one["rows"]) for one in revisions] == [(1, False, 390), (2, True, 390)]
 
 
+def test_the_lines_for_a_notebook_run_as_they_stand(rig: Rig, api: AirflowApi) -> None:
+    text = (PROJECT / "docs/coverage.md").read_text()
+    (block,) = re.findall(r"^```py\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    found: dict[str, list[str]] = {}
+    exec(block.replace("http://127.0.0.1:8080", api.base_url).replace('"..."', repr(password(rig, "admin"))), found)
+    assert found["missing"] == [str(day) for day in MISSING]
+
+
+def test_many_who_look_at_once_hold_up_nobody(vera: Visitor) -> None:
+    # More than Airflow has threads, which is more than it has connections to its database.
+    asked = [("day", {"date": PLAIN}), ("coverage", {})] * 30
+    with ThreadPoolExecutor(len(asked)) as threads:
+        answers = list(threads.map(lambda one: vera.get(one[0], **one[1]), asked))
+    assert {answer["date"] for answer in answers[::2]} == {PLAIN}
+    assert [answer["summary"]["complete"] for answer in answers[1::2]] == [STATES["complete"]] * 30
+
+
 # In the browser
 
 
@@ -247,7 +265,7 @@ def test_every_day_is_a_cell_and_nothing_else_is(vera: Visitor, page: Page) -> N
     ]  # fmt: skip
 
 
-def test_hovering_a_holiday_says_its_name(vera: Visitor, page: Page) -> None:
+def test_hovering_says_what_a_day_is_and_beside_it_stand_those_that_need_attention(vera: Visitor, page: Page) -> None:
     calendar(vera, page)
     for session, says in {
         "2025-11-27": "Thursday, 27 November 2025\nclosed, Thanksgiving Day",
@@ -256,10 +274,6 @@ def test_hovering_a_holiday_says_its_name(vera: Visitor, page: Page) -> None:
         cell(page, session).hover()
         assert page.get_by_role("tooltip").inner_text() == says
         assert cell(page, session).get_attribute("aria-label") == says.replace("\n", ": ", 1).replace("\n", ", ")
-
-
-def test_sessions_that_need_attention_are_links_newest_first(vera: Visitor, page: Page) -> None:
-    calendar(vera, page)
     listed = {
         state: page.locator(f"[data-group={state}] a").all_inner_texts()
         for state in ("failed", "missing", "suspect", "provisional")
@@ -361,21 +375,16 @@ def test_of_a_damaged_day_the_reason_stands_in_the_place_of_the_chart_and_the_re
     assert counted(page) == CELLS
 
 
-@pytest.mark.parametrize(
-    ("address", "says"),
-    [
-        ("&date=2025-12-25", "Thursday, 25 December 2025 is no session of the New York Stock Exchange: Christmas Day."),
-        (f"&date={MARKUP}", "is no date: write it as YYYY-MM-DD."),
-        ("&ticker=../../etc", "is none of SPY, QQQ."),
-    ],
-)
-def test_an_address_of_nothing_is_answered_in_words(
-    vera: Visitor, page: Page, troubles: Troubles, address: str, says: str
-) -> None:
-    vera.opens(page, f"coverage/?dataset=second_bars{address}")
-    page.get_by_text(says).first.wait_for()
-    assert page.locator("img").count() == 0
-    troubles.expected("status of 404")
+def test_an_address_of_nothing_is_answered_in_words(vera: Visitor, page: Page, troubles: Troubles) -> None:
+    for asked, says in {
+        "&date=2025-12-25": "2025 is no session of the New York Stock Exchange: Christmas Day.",
+        f"&date={MARKUP}": f"date={MARKUP!r} is no date: write it as YYYY-MM-DD.",
+        "&ticker=../../etc": "ticker='../../ETC' is none of SPY, QQQ.",
+    }.items():
+        vera.opens(page, f"coverage/?dataset=second_bars{asked}")
+        page.get_by_text(says).wait_for()
+        assert page.locator("img").count() == 0
+        troubles.expected("status of 404")
 
 
 def test_nothing_of_the_lake_reaches_the_page_as_markup(rig: Rig, vera: Visitor, page: Page) -> None:
@@ -454,13 +463,13 @@ def test_nobody_is_kept_out_by_how_they_see(admin: Visitor, new_page: Callable[.
         calendar(admin, page)
         assert axe(page) == []
         screenshot(page, f"coverage-calendar-{theme}")
-        page.get_by_role("button", name="Fetch all: 3 sessions, missing").click()
-        assert axe(page) == []
-        screenshot(page, f"coverage-dialog-{theme}")
-        day(admin, page, REVISED[1])
-        assert axe(page) == []
-        screenshot(page, f"coverage-day-{theme}", full_page=True)
-        page.get_by_role("button", name="Fetch this session").wait_for()
+    page.get_by_role("button", name="Fetch all: 3 sessions, missing").click()
+    assert axe(page) == []
+    screenshot(page, "coverage-dialog")
+    day(admin, page, REVISED[1])
+    assert axe(page) == []
+    screenshot(page, "coverage-day", full_page=True)
+    page.get_by_role("button", name="Fetch this session").wait_for()
 
 
 # The action

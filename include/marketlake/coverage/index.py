@@ -11,6 +11,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import msgspec
 
@@ -86,7 +87,8 @@ _DECODER = msgspec.json.Decoder(_Written)
 class CoverageIndex:
     """The facts of one ticker of a dataset, as they were seen last; ``look`` brings them up to what is there now.
 
-    ``keep``: write the index beside the lake, if that can be done. Not for several threads at once.
+    ``keep``: write the index beside the lake, if that can be done. For several threads at once: one of them looks, and
+    what a look returned stays as it is.
     """
 
     def __init__(self, lake: Lake, spec: DatasetSpec, ticker: str, *, keep: bool) -> None:
@@ -95,9 +97,21 @@ class CoverageIndex:
         self._path = index_path(ticker)
         self._known: dict[dt.date, HeldFacts] | None = None
         self._unwritten = 0
+        self._looking = Lock()
 
     def look(self) -> Mapping[dt.date, HeldFacts]:
         """Of each session that has a partition file now: what its footer says. Raises StorageError."""
+        with self._looking:
+            return self._look()
+
+    def doubt(self, session: dt.date, reason: str) -> None:
+        """Note that a partition's rows are damaged, which its footer does not show, until its file is another one."""
+        with self._looking:
+            held = (self._known or {}).get(session)
+            if self._known is not None and held is not None:
+                self._known = self._known | {session: HeldFacts(held.version, held.bytes, reasons=(reason,))}
+
+    def _look(self) -> Mapping[dt.date, HeldFacts]:
         stamps = self._store.partitions.stamps(self._ticker)
         known = self._written() if self._known is None else self._known
         changed = [day for day, stamp in stamps.items() if day not in known or known[day].version != stamp.version]
@@ -110,12 +124,6 @@ class CoverageIndex:
         if self._keep and self._unwritten >= _WORTH_WRITING:
             self._write(self._known)
         return self._known
-
-    def doubt(self, session: dt.date, reason: str) -> None:
-        """Note that a partition's rows are damaged, which its footer does not show, until its file is another one."""
-        known = self._known or {}
-        if session in known:
-            known[session] = HeldFacts(known[session].version, known[session].bytes, reasons=(reason,))
 
     def _read(self, sessions: Iterable[dt.date], stamps: Mapping[dt.date, Stamp]) -> dict[dt.date, HeldFacts]:
         """What the footers of some sessions say. A file that is replaced meanwhile keeps the stamp of before, so that

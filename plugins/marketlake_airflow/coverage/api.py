@@ -7,12 +7,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Annotated, Any
 
 import msgspec
-from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.utils.session import create_session
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -77,22 +77,23 @@ def subjects(user: GetUserDep) -> Response:
 
 
 @api.get("/coverage", responses=answers(CoverageCalendar, (304, "as the ETag in If-None-Match")))
-def coverage(request: Request, subject: AskedSubject, user: GetUserDep, database: SessionDep) -> Response:
+def coverage(request: Request, subject: AskedSubject, user: GetUserDep) -> Response:
     """The state of every session, and what is held of it."""
-    with index_of(subject) as index:
-        held = index.look()
+    allowed = may_trigger(user, _dag_id(subject))
+    with _database() as database:
         known = attempts.attempts_of(database, _dag_id(subject))
-        answer = calendar_of(subject, held, known, _action(subject, may_trigger(user, _dag_id(subject)), database))
+        action = _action(subject, allowed, database)
+    answer = calendar_of(subject, index_of(subject).look(), known, action)
     return _sent(answer, unless=request.headers.get("if-none-match"))
 
 
 @api.get("/day", responses=answers(Day))
-def day(subject: AskedSubject, session: AskedSession, database: SessionDep) -> Response:
+def day(subject: AskedSubject, session: AskedSession) -> Response:
     """One session: its certificate in words, its checks, revisions and pages. Its whole file is read."""
-    attempt = attempts.attempts_of(database, _dag_id(subject)).get(session)
-    task = attempts.last_task(database, _dag_id(subject), session)
-    with index_of(subject) as index:
-        return _sent(day_of(subject, index, session, attempt, task))
+    with _database() as database:
+        attempt = attempts.attempts_of(database, _dag_id(subject)).get(session)
+        task = attempts.last_task(database, _dag_id(subject), session)
+    return _sent(day_of(subject, index_of(subject), session, attempt, task))
 
 
 @api.get("/bars", responses=answers(Candles, _UNREADABLE))
@@ -129,6 +130,14 @@ def compared(subject: AskedSubject, session: AskedSession, old: int, new: int) -
     """The rows in which two revisions differ."""
     hours_of(subject, session)
     return _sent(difference(subject, session, old, new))
+
+
+def _database() -> AbstractContextManager[Session]:
+    """Airflow's database, for as long as it is asked, and never while a file is read or waited for: this process has
+    fifteen connections, and whoever waits for one holds up every request, those of running tasks too.
+    """
+    opened: AbstractContextManager[Session] = create_session(scoped=False)
+    return opened
 
 
 def _lake() -> Lake:

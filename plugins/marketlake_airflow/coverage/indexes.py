@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
 
 from marketlake.coverage.index import CoverageIndex
 from marketlake.research.selection import Subject
 
-_indexes: dict[tuple[str, str, str], tuple[CoverageIndex, Lock]] = {}
+_indexes: dict[tuple[str, str, str], CoverageIndex] = {}
 _making = Lock()
 
 
-@contextmanager
-def index_of(subject: Subject) -> Iterator[CoverageIndex]:
-    """The index of a subject, for one request at a time."""
+def index_of(subject: Subject) -> CoverageIndex:
+    """The index of a subject, for every request."""
     key = (subject.store.storage.where, subject.spec.name, subject.ticker)
     with _making:
         if key not in _indexes:
-            _indexes[key] = CoverageIndex(subject.lake, subject.spec, subject.ticker, keep=True), Lock()
-    index, lock = _indexes[key]
-    with lock:
-        yield index
+            _indexes[key] = CoverageIndex(subject.lake, subject.spec, subject.ticker, keep=True)
+        return _indexes[key]

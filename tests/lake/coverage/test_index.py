@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,21 @@ def test_a_doubt_stays_until_the_file_is_another(ground: Ground) -> None:
     assert (kept.look()[MONDAY].state, kept.look()[MONDAY].reasons) == (None, ("its rows are damaged",))
     ground.partition(MONDAY).write_bytes(ground.partition(MONDAY).read_bytes())
     assert kept.look()[MONDAY].state is State.COMPLETE
+
+
+def test_what_a_look_returned_stays_as_it_is(ground: Ground) -> None:
+    found = an_index(ground)
+    before = found.look()
+    found.doubt(MONDAY, "rows are damaged")
+    assert (before[MONDAY].state, found.look()[MONDAY].state) == (State.COMPLETE, None)
+
+
+def test_of_several_who_look_at_once_one_reads(ground: Ground, opened: list[dt.date]) -> None:
+    found = an_index(ground)
+    with ThreadPoolExecutor(8) as threads:
+        looks = list(threads.map(lambda _: dict(found.look()), range(8)))
+    assert sorted(opened) == MADE_UP
+    assert all(look == looks[0] for look in looks)
 
 
 def test_a_doubt_about_what_is_not_held_is_none(ground: Ground) -> None:

@@ -377,8 +377,8 @@ def meet_at(barrier: Barrier) -> None:
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
-    """Eight real ones. A task begins when all eight have one."""
-    context = multiprocessing.get_context("spawn")
+    """Eight real ones, forked as Airflow forks its tasks. A task begins when all eight have one."""
+    context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(8, context, initializer=meet_at, initargs=(context.Barrier(8, timeout=240),)) as pool:
         yield pool
 
