@@ -18,7 +18,7 @@ from marketlake.polygon import contracts
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.contracts import ChainRequest
 from marketlake.polygon.fetch import Fetch, Listing
-from marketlake.quality.chain_checks import check_chain, doubts
+from marketlake.quality.chain_checks import check_chain, doubts, require_continuity
 from marketlake.quality.checks import Check
 from marketlake.quality.reconciliation import FAILED, NOT_INCLUDED, Reconciliation
 from marketlake.rows.chain import CHAIN, CHAINS
@@ -56,7 +56,10 @@ class OptionChain:
         request = ChainRequest(key.ticker, key.session)
         answer = client.ask(contracts, request, while_empty=self.empty.attempts)
         fetch = answer.as_fetch(_OWN, client.host).with_listings(_before(lake, client, key))
-        return fetch, self.decode(lake, fetch, key)
+        try:
+            return fetch, self.decode(lake, fetch, key)
+        except RefusedData as exc:
+            raise type(exc)(str(exc), bodies=answer.listing.bodies) from exc
 
     def own_pages(self, fetch: Fetch) -> Listing:
         """The pages of the session's own chain."""
@@ -76,8 +79,10 @@ class OptionChain:
             page = contracts.decode(body)
             contracts.require_echo(page, request, number)
             pages.append(page)
-        listed = pa.concat_tables([page.rows for page in pages]).sort_by("contract")
-        return Decoded(_rows(listed, key.ticker, _contracts_before(fetch)), tuple(page.request_id for page in pages))
+        listed, before = pa.concat_tables([page.rows for page in pages]).sort_by("contract"), _contracts_before(fetch)
+        if before is not None and listed.num_rows:
+            require_continuity(listed, before, key.session, str(request))
+        return Decoded(_rows(listed, key.ticker, before), tuple(page.request_id for page in pages))
 
     def longer(self, lake: Lake, client: PolygonClient, key: PartitionKey) -> Mapping[str, Listing]:  # noqa: ARG002
         """Nothing: the chain before came with the fetch, since rows are made of it."""

@@ -47,7 +47,7 @@ def judge(
         _require_believable(dataset, key, fetch, decoded)
     max_silence_s = lake.settings.quality.max_silence_s if final else None
     checks = dataset.check(decoded.rows, lake.calendar.hours(key.session), max_silence_s)
-    waived = require_acceptable(checks, key, lake.settings.waivers(key.ticker, key.session))
+    waived = require_acceptable(checks, key, lake.settings.waivers(key.ticker, key.session), _noun(dataset))
     return JudgedRows(key, decoded.rows, decoded.request_ids, tuple(checks), tuple(waived), final)
 
 
@@ -55,8 +55,7 @@ def _require_believable(dataset: Dataset, key: PartitionKey, fetch: Fetch, decod
     """Raise InvalidBars if the answers do not show that the session is empty, by the dataset's rule."""
     attempts = dataset.own_pages(fetch).attempts
     request_id = decoded.request_ids[-1] or "none"
-    noun = dataset.spec.rows.noun.removesuffix("s")
-    seen = f"{key}: the API answered {attempts} times without a single {noun} (request id {request_id})"
+    seen = f"{key}: the API answered {attempts} times without a single {_noun(dataset)} (request id {request_id})"
     if dataset.empty is EmptyRule.REFUSED:
         raise InvalidBars(
             f"{seen}, but the exchange traded on that date. Nothing is stored as 'no data'. Clear the task later; if"
@@ -64,6 +63,10 @@ def _require_believable(dataset: Dataset, key: PartitionKey, fetch: Fetch, decod
         )
     if attempts < dataset.empty.attempts:
         raise InvalidBars(f"{seen}; that is believed once it has come {dataset.empty.attempts} times. Fetch it anew.")
+
+
+def _noun(dataset: Dataset) -> str:
+    return dataset.spec.rows.noun.removesuffix("s")
 
 
 def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> CertifiedRows:

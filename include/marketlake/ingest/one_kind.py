@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marketlake.datasets import DATASETS
+from marketlake.datasets import EVERY
 from marketlake.errors import SettingsError
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
@@ -19,7 +19,7 @@ def require_same_kind(lake: Lake, *, host: str | None = None, key: PartitionKey 
     if kind is not None:
         way_out = f"if nothing of it is left, remove {LAKE_FILE} there"
         _require(lake, kind, host, holds=lake.storage.where, way_out=way_out)
-    partitions = lake.store(DATASETS[key.dataset].spec).partitions if key else None
+    partitions = lake.store(EVERY[key.dataset].spec).partitions if key else None
     held = partitions.certificate(key) if partitions and key else None
     if partitions and held:
         way_out = f"remove {partitions.path(held.key)} if it does not belong there"
@@ -55,7 +55,7 @@ def _kind_of(certificate: Certificate) -> LakeKind:
 
 def _derived_kind(lake: Lake) -> LakeKind | None:
     """What a lake of an earlier version is, by the newest session of any ticker; None if it holds nothing."""
-    stores = [lake.store(dataset.spec).partitions for dataset in DATASETS.values()]
+    stores = [lake.store(dataset.spec).partitions for dataset in EVERY.values()]
     certificates = (store.newest(ticker) for store in stores for ticker in store.tickers())
     newest = max(filter(None, certificates), key=lambda certificate: certificate.session, default=None)
     return _kind_of(newest) if newest else None

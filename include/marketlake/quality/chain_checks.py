@@ -9,12 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketlake.options.symbol import CALL, first_disagreement
+from marketlake.errors import MalformedPage
+from marketlake.options.symbol import CALL, first_disagreement, parse
 from marketlake.quality.checks import Check, flag, observed
 
 _SHRINKING = 0.8
 """A chain of less than this share of the previous session's has lost something, or the list was cut off."""
 _SHOWN = 5
+_LOST = 0.05
+"""Strikes without open interest are taken off the list now and then; a page of a thousand is more than that."""
+_WEEKLIES_FROM, _DAYS_TO_WEEKLY, _DAYS_TO_MONTHLY = dt.date(2016, 9, 1), 7, 45
+"""Since then SPY has had an expiry each Monday, Wednesday and Friday at least; before, at least one a month."""
 
 
 def check_chain(chain: pa.Table, session: dt.date) -> list[Check]:
@@ -25,6 +30,7 @@ def check_chain(chain: pa.Table, session: dt.date) -> list[Check]:
         "expired": pc.less(chain.column("expiration_date"), pa.scalar(session)),
         "strike_not_positive": pc.invert(pc.greater(chain.column("strike_price"), 0.0)),
         "shares_not_positive": pc.less_equal(chain.column("shares_per_contract"), 0),
+        "no_near_expiry": _all_far(chain, session),
         "duplicate_contract": _compared(contract, pc.equal),
         "descending": _compared(contract, pc.less),
     } if chain.num_rows else {}  # fmt: skip
@@ -33,6 +39,27 @@ def check_chain(chain: pa.Table, session: dt.date) -> list[Check]:
         _agreement(chain),
         *_reports(chain),
     ]
+
+
+def require_continuity(listed: pa.Table, before: AbstractSet[str], session: dt.date, what: str) -> None:
+    """Raise MalformedPage for a chain that lacks what was listed on the session before and has not expired.
+
+    That is how a lost page shows, and an ``as_of`` that was not honoured. ``what``: of which chain, in messages.
+    """
+    due = sorted(name for name in before if parse(name).expiration >= session)
+    names = pc.is_in(pa.array(due, pa.string()), listed.column("contract").combine_chunks()).to_pylist()
+    gone = [name for name, is_there in zip(due, names, strict=True) if not is_there]
+    if not gone:
+        return
+    expiries = {parse(name).expiration for name in due} - set(listed.column("expiration_date").unique().to_pylist())
+    if not expiries and len(gone) <= _LOST * len(due):
+        return
+    whole = f", among them all that expire on {min(expiries)}" if expiries else ""
+    raise MalformedPage(
+        f"{what} lacks {len(gone):,} of {len(due):,} contracts that were listed on the session before and have not"
+        f" expired, first {gone[0]}{whole}: a page is lost, or as_of was not honoured. Fetch it again later; if it is"
+        " the session before that is wrong, fetch that one again."
+    )
 
 
 def doubts(chain: pa.Table, before: AbstractSet[str] | None) -> list[str]:
@@ -46,6 +73,13 @@ def doubts(chain: pa.Table, before: AbstractSet[str] | None) -> list[str]:
     if before and chain.num_rows < still:
         found.append(f"{chain.num_rows:,} contracts are listed, of {len(before):,} on the session before")
     return found
+
+
+def _all_far(chain: pa.Table, session: dt.date) -> np.ndarray:
+    """A mask of all rows if not one expires soon: then it is the chain of another date."""
+    days = _DAYS_TO_WEEKLY if session >= _WEEKLIES_FROM else _DAYS_TO_MONTHLY
+    nearest = pc.min(chain.column("expiration_date")).as_py()
+    return np.full(chain.num_rows, nearest > session + dt.timedelta(days=days))
 
 
 def _compared(contract: pa.ChunkedArray, compare: object) -> np.ndarray:

@@ -45,13 +45,18 @@ def run_checks(bars: pa.Table, hours: SessionHours, size: Timespan, max_silence_
     ]
 
 
-def require_acceptable(checks: Iterable[Check], key: PartitionKey, accepted: Sequence[str]) -> list[str]:
-    """The waivers that were needed. Raises InvalidBars on a failed blocking check without one."""
+def require_acceptable(
+    checks: Iterable[Check], key: PartitionKey, accepted: Sequence[str], noun: str = "bar"
+) -> list[str]:
+    """The waivers that were needed. Raises InvalidBars on a failed blocking check without one.
+
+    ``noun``: what a row is called.
+    """
     failed = [check for check in checks if check.blocking and not check.ok]
     refused = [check for check in failed if not (check.name in WAIVABLE and check.name in accepted)]
     if refused:
         raise InvalidBars(
-            f"{key}: refused: {'; '.join(_reason(check) for check in refused)}. {_way_on(key, refused, failed)}"
+            f"{key}: refused: {'; '.join(_reason(check, noun) for check in refused)}. {_way_on(key, refused, failed)}"
         )
     return [check.name for check in failed]
 
@@ -132,8 +137,8 @@ def observed(name: str, count: int, detail: str = "") -> Check:
     return Check(name, ok=True, blocking=False, count=count, detail=detail)
 
 
-def _reason(check: Check) -> str:
-    where = "place" if check.name == "long_silence" else "bar"
+def _reason(check: Check, noun: str) -> str:
+    where = "place" if check.name == "long_silence" else noun
     return f"{check.name} in {check.count} {where}{'s' if check.count > 1 else ''}, first {check.detail}"
 
 
