@@ -112,8 +112,8 @@ class KnownDividends:
 
     @property
     def source(self) -> str:
-        """What was used, in words."""
-        return f"the vendor's {len(self.history)} dividends"
+        """What was used, in words. Not how many: some of them are of later."""
+        return "the vendor's dividends"
 
     def ahead(self, session: dt.date, last: dt.date) -> tuple[Expected, ...]:
         """Declared dates, and those of a year earlier for quarters of which none is declared.
@@ -127,7 +127,7 @@ class KnownDividends:
         declared = [one for one in regular if one.ex_date > session and _is_declared(one, session)]
         dates = {one.ex_date: one for one in declared}
         for pattern in self._patterns(paid, session, last):
-            if not any(_same_quarter(pattern, known) for known in (*declared, *paid)):
+            if not any(_same_quarter(pattern, known) for known in declared):
                 dates[pattern.ex_date] = pattern
         ahead = sorted(day for day in dates if session < day <= last)
         return tuple(Expected(day, _amount(dates[day], paid), True) for day in ahead)

@@ -102,6 +102,11 @@ def test_what_was_never_declared_is_known_from_its_ex_date_on() -> None:
     assert ahead("2023-06-20", "2023-12-31", silent[:2]) == []
 
 
+def test_an_undeclared_ex_date_is_behind_on_its_day() -> None:
+    assert ahead("2024-03-14", "2024-03-28", SPY[:4]) == [("2024-03-15", 1.506204, True)]
+    assert ahead("2024-03-15", "2024-03-28", SPY[:4]) == []
+
+
 def test_a_first_dividend_of_its_quarter_is_estimated_by_the_last_paid() -> None:
     young = [Dividend(day("2023-12-15"), 1.9), Dividend(day("2024-03-15"), 1.6, day("2024-01-02"))]
     assert ahead("2024-01-02", "2024-03-28", young) == [("2024-03-15", 1.9, True)]
@@ -199,7 +204,7 @@ def test_none_are_worth_nothing() -> None:
 
 def test_what_was_used_is_said() -> None:
     sources = (NoDividends(), ConstantDividends(1.8, CALENDAR), KnownDividends(SPY, CALENDAR))
-    assert [one.source for one in sources] == ["none", "constant 1.8 USD a quarter", "the vendor's 8 dividends"]
+    assert [one.source for one in sources] == ["none", "constant 1.8 USD a quarter", "the vendor's dividends"]
 
 
 @pytest.mark.parametrize("amount", [-0.01, float("nan"), float("inf")])

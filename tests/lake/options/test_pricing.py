@@ -173,7 +173,7 @@ def changed(**fields: float | bool) -> tuple[float, bool, float, float, float, f
         (changed(price=479.0, is_call=False), None),
         (changed(strike=1e300), "unsolved"),
         (changed(price=1.0, strike=1.4e154, spot=0.0, forward=1.4e154), "unsolved"),  # what overflows a figure
-        (changed(price=1e-9), "below_intrinsic"),
+        (changed(price=1e-9, strike=500.0), "below_intrinsic"),
     ],
 )
 def test_what_has_no_iv_says_why(row: tuple[float, bool, float, float, float, float, float], why: str | None) -> None:

@@ -63,6 +63,8 @@ def reasons(contracts: list[Contract], rule: SelectionRule, reference: float = 5
         (90.0, 100.0, 0.1, "selected"),
         (107.0, 100.0, 0.07, "selected"),
         (93.0, 100.0, 0.07, "selected"),
+        (97.0, 100.0, 0.03, "selected"),  # the float 0.03 is less than 0.03
+        (103.0, 100.0, 0.03, "selected"),
         # 5 % of 468.79 USD is 23.4395 USD: 445.3505 to 492.2295
         (445.35, 468.79, 0.05, "moneyness"),
         (445.351, 468.79, 0.05, "selected"),
@@ -131,6 +133,12 @@ def test_the_distance_is_exact_too() -> None:
     """468.79 lies as far from 468.29 as from 469.29; as floats the upper one would be nearer."""
     pair = [contract(469.29), contract(468.29)]
     assert reasons(pair, SelectionRule(max_contracts=1), 468.79) == ["max_contracts", "selected"]
+
+
+def test_a_later_expiration_goes_first_whatever_its_root() -> None:
+    """As tickers, SPY1 comes before SPY and its year."""
+    adjusted = Contract("SPY1", SESSION + dt.timedelta(days=7), "call", 500_000)
+    assert reasons([adjusted, contract()], SelectionRule(max_contracts=1)) == ["max_contracts", "selected"]
 
 
 def test_an_empty_chain_has_no_selection() -> None:

@@ -160,6 +160,7 @@ def test_a_point_in_the_name_is_in_no_root() -> None:
         ({"expiration_date": None}, "call of None at"),
         ({"strike_price": None}, "at None"),
         ({"strike_price": float("nan")}, "at nan"),
+        ({"strike_price": 0.0, "contract": "O:SPY240119C00000000"}, "O:SPY240119C00000000 is no option ticker"),
         ({"strike_price": 587.5000001}, "at 587.5000001"),
         ({"underlying": None}, "its fields say: None call"),
     ],
