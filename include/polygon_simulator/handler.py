@@ -171,8 +171,8 @@ class Handler(Wire):
         if answer is None:
             self._refuse("not_found")
             return
-        if name == "empty":
-            answer = {"results": [], "status": "OK", "request_id": request_id()}
+        if name == "empty":  # of lists: with the key, and without counts
+            answer, name = {"results": [], "status": "OK", "request_id": request_id()}, ""
         self._send_page(answer, name, argument, question.again())
 
     def _send_page(self, answer: dict[str, Any], name: str, argument: str, again: str) -> None:
