@@ -118,6 +118,7 @@ class Handler(Wire):
             "day": str(question.day) if question else None,
             "page": question.page if isinstance(question, Aggregates | Reference) else None,
             "timespan": question.timespan if isinstance(question, Aggregates | Reference) else None,
+            "ticker": question.ticker if question else None,
             "authorization": self.headers.get("Authorization"),
         }
         self.simulator.requests.append(entry)
@@ -191,7 +192,7 @@ class Handler(Wire):
 
     def _answer_s3(self, asked: s3.Request) -> None:
         entry = {"path": self.path, "day": str(asked.day or ""), "page": None, "timespan": FLAT_FILE}
-        entry |= {"method": self.command, "authorization": self.headers.get("Authorization")}
+        entry |= {"ticker": None, "method": self.command, "authorization": self.headers.get("Authorization")}
         self.simulator.requests.append(entry)
         fault = self.simulator.faults.take(str(asked.day or "*"), 1, FLAT_FILE)
         name, _, argument = (fault or "").partition(":")

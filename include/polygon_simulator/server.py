@@ -113,10 +113,14 @@ class Simulator:
         """The per-second bars of a day as they are served without a fault."""
         return self._seconds(ticker, day)
 
-    def requests_for(self, day: dt.date, timespan: str = "second") -> list[dict[str, Any]]:
-        """The logged requests for bars of that length whose window starts on that New York day."""
+    def requests_for(self, day: dt.date, timespan: str = "second", ticker: str = "") -> list[dict[str, Any]]:
+        """The logged requests for bars of that length whose window starts on that New York day.
+
+        ``timespan`` may be the endpoint of a list (``contracts``) instead, or ``flat_file``; ``ticker``: of that alone.
+        """
         wanted = (str(day), timespan)
-        return [request for request in self.requests if (request.get("day"), request.get("timespan")) == wanted]
+        found = [request for request in self.requests if (request.get("day"), request.get("timespan")) == wanted]
+        return [request for request in found if not ticker or request["ticker"] == ticker]
 
     def page(self, question: Aggregates, base_url: str) -> dict[str, Any]:
         """The answer to one question; ``next_url`` if bars are left, at the address it was asked at."""

@@ -323,6 +323,12 @@ def test_the_vendors_own_client_reads_options_bars(few: Simulator) -> None:
     asked_before = len(few.requests)
     found = list(vendor.list_aggs("O:SPY241129C00605000", 1, "minute", "2024-11-27", "2024-11-27", limit=100))
     assert len(few.requests) - asked_before == 3
+    logged = list(few.requests)[asked_before:]
+    assert [(one["ticker"], one["day"], one["timespan"], one["page"]) for one in logged] == [
+        ("O:SPY241129C00605000", "2024-11-27", "minute", page) for page in (1, 2, 3)
+    ]
+    assert few.requests_for(DAY, "minute", "O:SPY241129C00605000")[-3:] == logged
+    assert few.requests_for(DAY, "minute", "SPY") == []
     assert [(one.timestamp, one.close) for one in found] == [
         (bar["t"], bar["c"]) for bar in few.options.bars("O:SPY241129C00605000", DAY, "minute")
     ]
