@@ -187,7 +187,8 @@ def test_a_listing_is_paged(few: Simulator) -> None:
 def test_a_real_s3_client_reads_a_file(few: Simulator) -> None:
     s3 = pa_fs.S3FileSystem(
         access_key=S3_ACCESS_KEY, secret_key="any", region="us-east-1", scheme="http",
-        endpoint_override=few.url.removeprefix("http://"), force_virtual_addressing=False, request_timeout=60, connect_timeout=60,
+        endpoint_override=few.url.removeprefix("http://"), force_virtual_addressing=False,
+        request_timeout=60, connect_timeout=60,
     )  # fmt: skip
     content = ask(few, FILE).content
     info = s3.get_file_info(f"flatfiles/{FILE}")
