@@ -18,18 +18,18 @@ signal.pthread_sigmask(signal.SIG_BLOCK, _END)
 
 from marketlake.console import run_command, say  # noqa: E402
 from polygon_simulator.days import Days, RecordedDays  # noqa: E402
-from polygon_simulator.faults import KNOWN, Faults  # noqa: E402
+from polygon_simulator.faults import KNOWN, SUBJECTS, Faults  # noqa: E402
 from polygon_simulator.folds import EXACT, Differences  # noqa: E402
 from polygon_simulator.market import MadeUpDays  # noqa: E402
 from polygon_simulator.options.chain import RULES  # noqa: E402
 from polygon_simulator.plan import NAMES, OPTION_NAMES, Plan  # noqa: E402
-from polygon_simulator.references import ENDPOINTS  # noqa: E402
-from polygon_simulator.server import Simulator  # noqa: E402
+from polygon_simulator.server import S3_ACCESS_KEY, Simulator  # noqa: E402
 
 KEY_VARIABLE = "POLYGON_API_KEY"
 _FAULTS = f"""faults by date, each for so many answers (times; 1 if not given, 0: for ever):
   --faults '{{"2024-11-27": [{{"fault": "empty", "times": 0}}]}}'
-of options, "contract": "O:SPY241220C00600000" or "*" with a "timespan"; of lists, "endpoint": {", ".join(ENDPOINTS)}
+of options, "contract": "O:SPY241220C00600000" or "*" with a "timespan"; else "endpoint":
+  {", ".join(SUBJECTS)}
   --faults '{{"2024-11-27": [{{"fault": "lost_page"}}, {{"fault": "empty", "contract": "*", "timespan": "minute"}}]}}'
   the same as the body of  POST /simulator/faults  replaces them while it runs
   {textwrap.fill(", ".join(sorted(KNOWN)), 110, subsequent_indent="  ")}"""
@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--contracts", choices=sorted(RULES), default="full", help="how large a chain of options is (default: full)"
+    )
+    parser.add_argument(
+        "--s3-access-key",
+        default=S3_ACCESS_KEY,
+        help="lets in to the flat files, bucket flatfiles (default: %(default)s)",
     )
     parser.add_argument("--latency-ms", type=_positive, default=0, help="wait that long before each answer")
     parser.add_argument("--calls-a-minute", type=_positive, help="answer 429 beyond them")
@@ -97,6 +102,7 @@ def main() -> int:
     simulator = Simulator(
         days, given.key, plan, faults, differences, minutes=recorded, port=given.port, host=given.host,
         contracts=given.contracts, latency_ms=given.latency_ms,
+        s3_access_key=given.s3_access_key,
     )  # fmt: skip
     try:
         simulator.start()

@@ -9,6 +9,7 @@ from typing import Any
 
 from marketlake.sessions import NEW_YORK, new_york_ms
 from polygon_simulator.chain_faults import CONTRACT_FAULTS
+from polygon_simulator.flat_files import FLAT_FILE
 from polygon_simulator.references import CONTRACTS, ENDPOINTS
 
 Answer = dict[str, Any]
@@ -153,9 +154,18 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
 
 
 CURSOR_FAULTS = frozenset({"repeated_cursor", "duplicated_page"})
+FILE_FAULTS = frozenset({"republished", "truncated_file"})
+"""Faults of a flat file, and of nothing else. Those of HTTP and of the wire it has as well, in S3's words."""
+
+SUBJECTS = (*ENDPOINTS, FLAT_FILE)
+"""What a fault may name in ``endpoint``."""
+
 KNOWN = frozenset(
-    {*HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, *CURSOR_FAULTS, *CONTRACT_FAULTS, "echoed_key"}
-)
+    {
+        *HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, *CURSOR_FAULTS, *CONTRACT_FAULTS, *FILE_FAULTS,
+        "echoed_key",
+    }
+)  # fmt: skip
 
 
 def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -163,14 +173,16 @@ def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for fault in faults:
         if fault["fault"].partition(":")[0] not in KNOWN:
             raise ValueError(f"no such fault: {fault['fault']}. Known are {', '.join(sorted(KNOWN))}")
-        if fault.get("endpoint", CONTRACTS) not in ENDPOINTS:
-            raise ValueError(f"no such endpoint: {fault['endpoint']}. Known are {', '.join(ENDPOINTS)}")
+        if fault.get("endpoint", CONTRACTS) not in SUBJECTS:
+            raise ValueError(f"no such endpoint: {fault['endpoint']}. Known are {', '.join(SUBJECTS)}")
     return [dict(fault) for fault in faults]
 
 
 def _subject(fault: Mapping[str, Any]) -> str:
     """What a fault belongs to: bars of a timespan, or a reference list."""
     name = str(fault["fault"]).partition(":")[0]
+    if name in FILE_FAULTS:
+        return FLAT_FILE
     of_bars = CONTRACTS if name in CONTRACT_FAULTS else fault.get("timespan", "second")
     return str(fault.get("endpoint", of_bars))
 
@@ -188,8 +200,9 @@ class Faults:
     page P if given, of the second bars unless another timespan is.
 
     ``"contract": "O:SPY241220C00600000"`` (``*``: any) makes it one of that contract's bars; without it, it is one
-    of stocks. ``"endpoint"``: one of ``ENDPOINTS`` instead of bars, which goes without saying of
-    ``CONTRACT_FAULTS``. A chain's date is its ``as_of``; lists that have none take the faults of ``*``.
+    of stocks. ``"endpoint"``: one of ``SUBJECTS`` instead of bars, which goes without saying of
+    ``CONTRACT_FAULTS`` and ``FILE_FAULTS``. A chain's date is its ``as_of``; lists that have none take the faults
+    of ``*``.
     """
 
     def __init__(self) -> None:
@@ -226,3 +239,9 @@ class Faults:
                         fault["times"] = fault.get("times", 1) - 1 or -1
                     return str(fault["fault"])
         return None
+
+    def standing(self, day: str, subject: str) -> str:
+        """The fault of every answer about a date (``times`` is 0), which does not use it up; empty without one."""
+        with self._lock:
+            faults = (fault for fault in self._queued.get(day, []) if _subject(fault) == subject)
+            return next((str(fault["fault"]) for fault in faults if fault.get("times", 1) == 0), "")

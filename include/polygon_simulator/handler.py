@@ -9,13 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from marketlake.sessions import new_york_ms
-from polygon_simulator import questions, references
+from polygon_simulator import questions, references, s3
 from polygon_simulator.chain_faults import CHAIN_FAULTS
 from polygon_simulator.days import Bar
 from polygon_simulator.faults import ARGUMENT_FAULTS, BODY_FAULTS, HTTP_FAULTS, WIRE_FAULTS, Faults
+from polygon_simulator.flat_files import BUCKET, FLAT_FILE
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.questions import Aggregates, BadQuestion, OpenClose, request_id
 from polygon_simulator.references import CONTRACT, CONTRACTS, Reference
@@ -55,6 +56,9 @@ class Serving(Protocol):
     def reference(self, question: Reference, base_url: str, fault: str) -> dict[str, Any] | None:
         """A page of a reference list; None for a contract that there is not."""
 
+    def flat_file(self, request: s3.Request, fault: str) -> s3.Reply:
+        """The bucket's answer."""
+
 
 class Handler(Wire):
     """Answers the requests of one connection for one simulator."""
@@ -74,6 +78,9 @@ class Handler(Wire):
             return
         if self.simulator.latency_ms:
             time.sleep(self.simulator.latency_ms / 1000)
+        if asked := s3.Request.of(self.command, unquote(parts.path), query, dict(self.headers.items())):
+            self._answer_s3(asked)
+            return
         try:
             question = references.read(parts.path, query) or questions.read(parts.path, query)
         except BadQuestion as exc:
@@ -84,6 +91,13 @@ class Handler(Wire):
         self._log(parts.path, question)
         if self._may_ask(query):
             self._answer(question)
+
+    def do_HEAD(self) -> None:
+        """Answer one request for a flat file without its content; nothing else has a HEAD."""
+        if self.path.startswith(f"/{BUCKET}"):
+            self.do_GET()
+        else:
+            self.send_plain(405, b"", {})
 
     def do_POST(self) -> None:
         """Set faults: ``POST /simulator/faults {"2013-10-08": [{"fault": "500", "times": 0}]}``."""
@@ -104,6 +118,7 @@ class Handler(Wire):
             "day": str(question.day) if question else None,
             "page": question.page if isinstance(question, Aggregates | Reference) else None,
             "timespan": question.timespan if isinstance(question, Aggregates | Reference) else None,
+            "ticker": question.ticker if question else None,
             "authorization": self.headers.get("Authorization"),
         }
         self.simulator.requests.append(entry)
@@ -171,9 +186,21 @@ class Handler(Wire):
         if answer is None:
             self._refuse("not_found")
             return
-        if name == "empty":
-            answer = {"results": [], "status": "OK", "request_id": request_id()}
+        if name == "empty":  # of lists: with the key, and without counts
+            answer, name = {"results": [], "status": "OK", "request_id": request_id()}, ""
         self._send_page(answer, name, argument, question.again())
+
+    def _answer_s3(self, asked: s3.Request) -> None:
+        entry = {"path": self.path, "day": str(asked.day or ""), "page": None, "timespan": FLAT_FILE}
+        entry |= {"ticker": None, "method": self.command, "authorization": self.headers.get("Authorization")}
+        self.simulator.requests.append(entry)
+        fault = self.simulator.faults.take(str(asked.day or "*"), 1, FLAT_FILE)
+        name, _, argument = (fault or "").partition(":")
+        reply = self.simulator.flat_file(asked, name)
+        if name in WIRE_FAULTS:
+            self.break_off(name, argument, reply.body)
+            return
+        self.send_plain(reply.code, reply.body, reply.headers)
 
     def _send_page(self, answer: dict[str, Any], name: str, argument: str, again: str) -> None:
         """An answer with its fault, if it has one; ``again`` asks for the same page."""

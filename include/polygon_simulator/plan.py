@@ -23,7 +23,8 @@ class Plan:
     """``first_date``: nothing before it. ``seconds``: per-second bars at all. ``calls_a_minute``: None is no limit.
 
     Of options a plan of its own: ``options``, ``option_seconds`` and ``options_from`` say the same of their bars,
-    ``option_chain`` whether contracts are listed, which every plan of the vendor has. ``stocks``: bars of stocks.
+    ``option_chain`` whether contracts are listed, which every plan of the vendor has, ``flat_files`` whether files
+    can be fetched. ``stocks``: bars of stocks.
     """
 
     seconds: bool = True
@@ -34,6 +35,7 @@ class Plan:
     option_chain: bool = True
     option_seconds: bool = True
     options_from: dt.date = _OPTIONS_FROM
+    flat_files: bool = True
 
     @classmethod
     def named(cls, name: str, today: dt.date) -> Plan:
@@ -50,7 +52,8 @@ class Plan:
         years = _OPTION_YEARS.get(name)
         first = today - dt.timedelta(days=round(years * 365.25)) if years else _OPTIONS_FROM
         seconds = name in {"developer", "advanced"}
-        return replace(self, options=name != "none", option_seconds=seconds, options_from=max(first, _OPTIONS_FROM))
+        since, files = max(first, _OPTIONS_FROM), name not in {"none", "basic"}
+        return replace(self, options=name != "none", option_seconds=seconds, options_from=since, flat_files=files)
 
     def refusal(self, ticker: str, timespan: str, day: dt.date) -> tuple[str, int] | None:
         """The refusal of a day's bars, and its HTTP code; None if they are in the plan.

@@ -21,6 +21,7 @@ from marketlake.sessions import SessionCalendar, SessionHours, new_york_ms
 from polygon_simulator import folds
 from polygon_simulator.days import Bar, Days, Minutes
 from polygon_simulator.faults import Faults
+from polygon_simulator.flat_files import FLAT_FILE, FlatFiles
 from polygon_simulator.handler import Handler
 from polygon_simulator.market import level
 from polygon_simulator.options.chain import Level
@@ -29,6 +30,9 @@ from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.questions import MINUTE_MS, Aggregates, OpenClose, request_id
 from polygon_simulator.reference_pages import ReferencePages
 from polygon_simulator.references import Reference
+from polygon_simulator.s3 import Bucket, Reply, Request
+
+S3_ACCESS_KEY = "simulated-access-key"
 
 _SECOND_MS = 1_000
 _SECONDS_KEPT_DAYS = 8  # some 20 MB each
@@ -48,7 +52,8 @@ class Simulator:
 
     ``contracts`` says how large a chain is: ``full``, some 10,000 of SPY, or ``few``; ``level`` the price that its
     strikes go by. ``options`` is the market of them, which knows the vol that a bar was priced with. Before it
-    answers, a request waits for ``latency_ms``.
+    answers, a request waits for ``latency_ms``. ``s3_access_key`` lets in to the bucket of flat files, which is
+    served at the same address.
     """
 
     days: Days
@@ -65,6 +70,7 @@ class Simulator:
     contracts: str = field(default="full", kw_only=True)
     level: Level = field(default=level, kw_only=True)
     latency_ms: float = field(default=0, kw_only=True)
+    s3_access_key: str = field(default=S3_ACCESS_KEY, kw_only=True)
     options: OptionMarket = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -107,10 +113,14 @@ class Simulator:
         """The per-second bars of a day as they are served without a fault."""
         return self._seconds(ticker, day)
 
-    def requests_for(self, day: dt.date, timespan: str = "second") -> list[dict[str, Any]]:
-        """The logged requests for bars of that length whose window starts on that New York day."""
+    def requests_for(self, day: dt.date, timespan: str = "second", ticker: str = "") -> list[dict[str, Any]]:
+        """The logged requests for bars of that length whose window starts on that New York day.
+
+        ``timespan`` may be the endpoint of a list (``contracts``) instead, or ``flat_file``; ``ticker``: of that alone.
+        """
         wanted = (str(day), timespan)
-        return [request for request in self.requests if (request.get("day"), request.get("timespan")) == wanted]
+        found = [request for request in self.requests if (request.get("day"), request.get("timespan")) == wanted]
+        return [request for request in found if not ticker or request["ticker"] == ticker]
 
     def page(self, question: Aggregates, base_url: str) -> dict[str, Any]:
         """The answer to one question; ``next_url`` if bars are left, at the address it was asked at."""
@@ -136,6 +146,10 @@ class Simulator:
         """A page of a reference list; None for a contract that there is not."""
         return self._references.page(question, self.now_ms, base_url, fault)
 
+    def flat_file(self, request: Request, fault: str = "") -> Reply:
+        """The answer to a request for the bucket of flat files."""
+        return self._bucket.reply(request, dt.datetime.fromtimestamp(self.now_s(), dt.UTC), self.plan, fault)
+
     def open_close(self, question: OpenClose) -> Bar | None:
         """A day's official prices; None if the day has none."""
         hours = _hours(question.day)
@@ -156,6 +170,9 @@ class Simulator:
         self._minutes = lru_cache(maxsize=_MINUTES_KEPT_DAYS)(recorded)
         self.options = OptionMarket(self._of_underlying, self.level, self.contracts)
         self._references = ReferencePages(self.options)
+        self._bucket = Bucket(
+            FlatFiles(self.options), self.s3_access_key, lambda day: self.faults.standing(str(day), FLAT_FILE)
+        )
 
     def _of_underlying(self, ticker: str, day: dt.date, timespan: str) -> list[Bar]:
         """What options are priced from: seconds, or recorded minutes."""

@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -44,6 +45,16 @@ class Wire(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def send_plain(self, code: int, body: bytes, headers: Mapping[str, str]) -> None:
+        """An answer as it is, never compressed anew; of a HEAD, without its body."""
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def break_off(self, name: str, argument: str, body: bytes) -> None:
         """An answer that is spoiled underway, as one of ``WIRE_FAULTS`` says."""

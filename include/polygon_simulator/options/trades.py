@@ -109,7 +109,7 @@ def _arrivals(contract: Contract, hours: SessionHours, underlying: Underlying) -
         return np.zeros(since.size)
     days = (contract.expiration - hours.session).days
     away = abs(math.log(contract.strike / spot)) / (0.16 * math.sqrt((days + 1) / 365) + 0.002)
-    usual = 14 / (1 + days) ** 0.85 * math.exp(-0.9 * away**1.7)
+    usual = 20 / (1 + days) ** 1.1 * math.exp(-0.9 * away**1.7)
     in_the_money = (spot > contract.strike) == contract.call
     whole = _WHOLE if contract.strike == int(contract.strike) else _ODD
     liked = _ROUND if contract.strike % _ROUND_STRIKE_USD == 0 else whole
