@@ -542,3 +542,18 @@ def test_sessions_that_are_chosen_are_fetched_and_their_cells_follow(
     assert counted(page) == {"complete": 4, "missing": 494, "closed": 227}
     held = sorted(path.parent.name for path in (rig.lake / "processed" / "qqq").rglob("*.parquet"))
     assert held == [f"date={session}" for session in [*CHOSEN, "2025-09-12"]]
+
+
+def test_a_day_whose_rows_are_damaged_is_fetched_again(rig: Rig, vera: Visitor, admin: Visitor, page: Page) -> None:
+    path = rig.partition(PLAIN)
+    with restored(path) as data:
+        put(path, data[:1000] + bytes([data[1000] ^ 255]) + data[1001:])
+        vera.get("day", date=PLAIN)  # whoever opens it finds out
+        calendar(admin, page)
+        cell(page, PLAIN, "failed").click(modifiers=["Control"])
+        page.get_by_role("button", name="Fetch them").click()
+        dialog = page.get_by_role("dialog")
+        assert dialog.locator("dd b").all_inner_texts()[:2] == ["1", "1"]  # sessions, and held already
+        dialog.get_by_role("button", name="Fetch 1 session").click()
+        page.locator("#progress", has_text="1 of 1 session, all settled").wait_for(timeout=60_000)
+        cell(page, PLAIN, "complete").wait_for()

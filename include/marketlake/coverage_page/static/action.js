@@ -73,9 +73,9 @@ export class Action {
   }
 }
 
-/** @param {Session} session */
+/** A damaged file too: without `refetch` its footer may still pass for a session that is done. @param {Session} session */
 function isHeld(session) {
-  return session.rows !== null || ["complete", "suspect", "provisional", "empty"].includes(session.state);
+  return session.bytes !== null;
 }
 
 /** @param {number} count */
