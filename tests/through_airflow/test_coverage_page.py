@@ -56,8 +56,10 @@ def test_a_browser_is_told_where_to_log_in_by_a_page_that_repeats_no_markup(nobo
     assert there.startswith("/api/v2/auth/login?next=%2Fcoverage%2F%3Fdate%3D%253Cimg")
 
 
-def test_a_token_that_is_none_is_refused(nobody: Visitor) -> None:
-    assert Visitor(nobody.root, "nonsense").refused("coverage") == (403, "Invalid JWT token")
+def test_a_token_that_is_none_is_no_log_in(nobody: Visitor) -> None:
+    stale = Visitor(nobody.root, "nonsense")
+    assert stale.refused("coverage") == (401, "Invalid JWT token")
+    assert "Log in to Airflow" in stale.ask("", accept="text/html,*/*").text
 
 
 def test_a_viewer_reads_everything_and_may_not_fetch(admin: Visitor, vera: Visitor) -> None:
