@@ -373,6 +373,13 @@ def test_of_a_damaged_day_the_reason_stands_in_the_place_of_the_chart_and_the_re
     assert counted(page) == CELLS
 
 
+@pytest.mark.parametrize("address", ["dataset=second_bars&ticker=SPY&date=", "dataset=&ticker="])
+def test_what_an_address_leaves_empty_is_as_if_it_were_left_out(vera: Visitor, page: Page, address: str) -> None:
+    vera.opens(page, f"coverage/?{address}")
+    page.wait_for_url(f"**/{HERE}")
+    cells(page).first.wait_for()
+
+
 @pytest.mark.parametrize(
     ("address", "says"),
     [
