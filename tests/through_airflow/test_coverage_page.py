@@ -373,6 +373,21 @@ def test_of_a_damaged_day_the_reason_stands_in_the_place_of_the_chart_and_the_re
     assert counted(page) == CELLS
 
 
+def test_a_day_that_could_not_be_had_is_shown_once_it_can(vera: Visitor, page: Page, troubles: Troubles) -> None:
+    page.clock.install()
+    calendar(vera, page)
+    kept = page.context.cookies()
+    page.context.clear_cookies()
+    cell(page, PLAIN).click()
+    page.locator("#day-message", has_text="Not authenticated").wait_for()
+    page.clock.run_for(15_000)
+    page.get_by_role("link", name="Log in again").wait_for()
+    page.context.add_cookies([{"name": one["name"], "value": one["value"], "url": vera.root} for one in kept])
+    page.clock.run_for(15_000)
+    page.get_by_role("heading", name="Tuesday, 1 April 2025").wait_for()
+    troubles.expected("status of 401")
+
+
 @pytest.mark.parametrize("address", ["dataset=second_bars&ticker=SPY&date=", "dataset=&ticker="])
 def test_what_an_address_leaves_empty_is_as_if_it_were_left_out(vera: Visitor, page: Page, address: str) -> None:
     vera.opens(page, f"coverage/?{address}")

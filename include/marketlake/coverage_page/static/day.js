@@ -26,6 +26,8 @@ export class DayView {
   #fetchButton = null;
   /** Counts the days asked for: an answer about an earlier one is stale. */
   #turn = 0;
+  /** Words stand in the place of the day, as it could not be had. */
+  failed = false;
 
   /** @param {HTMLElement} host @param {DayHandlers} handlers */
   constructor(host, handlers) {
@@ -70,6 +72,7 @@ export class DayView {
   }
 
   #clear() {
+    this.failed = false;
     this.#chart?.destroy();
     this.#chart = null;
     this.#day = null;
@@ -96,6 +99,7 @@ export class DayView {
   /** @param {string} date @param {ApiError} error */
   #drawFailure(date, error) {
     this.#clear();
+    this.failed = true;
     this.host.replaceChildren(
       element("header", { class: "day-head" }, this.#backLink(), element("h2", { tabindex: -1 }, date)),
       element("p", { class: "notice", role: "alert", id: "day-message" }, error.message));
