@@ -581,3 +581,32 @@ def test_a_day_whose_rows_are_damaged_is_fetched_again(rig: Rig, vera: Visitor, 
         dialog.get_by_role("button", name="Fetch 1 session").click()
         page.locator("#progress", has_text="1 of 1 session, all settled").wait_for(timeout=60_000)
         cell(page, PLAIN, "complete").wait_for()
+
+
+@pytest.mark.usefixtures("nothing_of_qqq")
+def test_a_session_that_could_not_be_fetched_again_is_told_and_stays_as_it_is(
+    rig: Rig, admin: Visitor, page: Page
+) -> None:
+    session = "2025-10-07"
+    calendar(admin, page, QQQ)
+
+    def told() -> str:
+        cell(page, session).click(modifiers=["Control"])
+        page.get_by_role("button", name="Fetch them").click()
+        with page.expect_response("**/dagRuns"):
+            page.get_by_role("dialog").get_by_role("button", name="Fetch 1 session").click()
+        page.get_by_role("dialog").get_by_role("button", name="Close").click()
+        progress = page.locator("#progress", has_text="all settled")
+        progress.wait_for(timeout=60_000)
+        said = progress.inner_text()
+        progress.get_by_role("button", name="Dismiss").click()
+        cell(page, session, "complete").wait_for()
+        return said
+
+    assert told().startswith("1 of 1 session, all settled.")
+    fail(rig, session)
+    said = told()
+    assert said.startswith("1 of 1 session, 1 failed, all settled.")
+    assert "fetching it again failed: InvalidBars: QQQ 2025-10-07: refused" in said
+    rig.simulator.faults.clear()
+    assert told().startswith("1 of 1 session, all settled.")

@@ -22,6 +22,7 @@ export interface Subjects {
 }
 
 export interface RunOfSession {
+  state: "failed" | "running";
   run_id: string;
   /** Relative to Airflow's root. */
   path: string;
