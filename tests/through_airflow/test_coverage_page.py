@@ -26,7 +26,7 @@ from two_years import CORRUPT, FIRST, MISSING, PROVISIONAL, REVISED, SUSPECT, TO
 from visitor import Visitor
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 __all__ = ["admin", "api", "browser", "new_page", "nobody", "page", "rig", "troubles", "vera"]  # fixtures
 pytestmark = pytest.mark.airflow
@@ -371,6 +371,27 @@ def test_of_a_damaged_day_the_reason_stands_in_the_place_of_the_chart_and_the_re
     page.locator("#chart canvas").wait_for()
     page.keyboard.press("Escape")
     assert counted(page) == CELLS
+
+
+def test_while_a_day_is_waited_for_it_says_so_and_leads_back(vera: Visitor, page: Page) -> None:
+    calendar(vera, page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/day?*", hold)
+    cell(page, PLAIN).click()
+    page.get_by_text("Its file is being read.").wait_for()
+    page.get_by_role("link", name="Calendar").click()
+    assert counted(page) == CELLS
+    assert page.locator("#overview").is_visible()
+    cell(page, PLAIN).click()
+    page.get_by_text("Its file is being read.").wait_for()
+    for one in held:
+        one.continue_()
+    page.get_by_role("heading", name="Tuesday, 1 April 2025").wait_for()
+    page.locator("#chart canvas").wait_for()
 
 
 def test_a_day_that_could_not_be_had_is_shown_once_it_can(vera: Visitor, page: Page, troubles: Troubles) -> None:
