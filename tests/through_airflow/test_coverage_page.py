@@ -589,6 +589,26 @@ def test_sessions_that_are_chosen_are_fetched_and_their_cells_follow(
     assert held == [f"date={session}" for session in [*CHOSEN, "2025-09-12"]]
 
 
+def test_what_a_run_would_refuse_is_left_out_of_it(rig: Rig, admin: Visitor, page: Page) -> None:
+    earlier = rig.partition("2024-11-20")  # held, but before the settings' history
+    earlier.parent.mkdir()
+    put(earlier, rig.partition(PLAIN).read_bytes())
+    try:
+        calendar(admin, page)
+        page.get_by_role("button", name="Fetch all: 5 sessions, missing").click()
+        said = page.get_by_role("dialog").locator("dd").all_inner_texts()
+        assert said[:2] == [
+            f"3\n{MISSING[0]} to {MISSING[-1]}", "2\nnot final yet, or outside of the settings' history",
+        ]  # fmt: skip
+        page.get_by_role("button", name="Cancel").click()
+        cell(page, "2024-11-20").click(modifiers=["Control"])
+        page.get_by_role("button", name="Fetch them").click()
+        assert "There is nothing to fetch" in page.get_by_role("dialog").inner_text()
+        assert page.get_by_role("dialog").get_by_role("button").all_inner_texts() == ["Close"]
+    finally:
+        shutil.rmtree(earlier.parent)
+
+
 def test_a_day_whose_rows_are_damaged_is_fetched_again(rig: Rig, vera: Visitor, admin: Visitor, page: Page) -> None:
     path = rig.partition(PLAIN)
     with restored(path) as data:

@@ -47,6 +47,10 @@ export interface ActionCosts {
   seconds_a_session: number | null;
   requests_per_minute: number | null;
   sessions_in_flight: number;
+  /** A run refuses sessions before it. */
+  first: string | null;
+  /** A run refuses sessions after it. */
+  last: string | null;
 }
 export interface Coverage {
   dataset: string;
