@@ -107,6 +107,17 @@ class Reading:
         two = put(storage, "a/key", b"two")
         assert two.version != one.version
 
+    def test_a_stamp_says_the_size_and_is_another_once_other_bytes_are_written(self, storage: Storage) -> None:
+        put(storage, "t/1/bars", b"one")
+        put(storage, "t/2/bars", b"longer")
+        before = storage.stamps("t", "bars")
+        assert {folder: stamp.size_bytes for folder, stamp in before.items()} == {"1": 3, "2": 6}
+        assert storage.stamps("t", "bars") == before
+        put(storage, "t/1/bars", b"two")
+        after = storage.stamps("t", "bars")
+        assert after["1"].version != before["1"].version
+        assert after["2"] == before["2"]
+
     def test_names_are_listed_in_their_order(self, storage: Storage) -> None:
         hold(storage, "t/b", "t/a/x", "t/a-b/x", "t/a.b/x", "t/B/x", "t/a0/x", "t/Z", "t/a/y", "u/x", "ta/x")
         assert storage.folders("t") == ["B", "a", "a-b", "a.b", "a0"]

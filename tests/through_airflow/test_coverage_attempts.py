@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
 
@@ -227,13 +228,23 @@ class Pushed:
         (InvalidBars("SPY 2024-11-26: refused"), "InvalidBars: SPY 2024-11-26: refused"),
         (KeyRefused("the key ****abcd is not known"), "KeyRefused: the key ****abcd is not known"),
         (RuntimeError("https://example.com/?apiKey=secret"), "RuntimeError"),
+        (AirflowTaskTimeout("Timeout, PID: 7"), "AirflowTaskTimeout"),
     ],
 )
-def test_the_reason_of_a_failure_is_kept_and_the_failure_goes_on(error: Exception, kept: str) -> None:
+def test_the_reason_of_a_failure_is_kept_and_the_failure_goes_on(error: BaseException, kept: str) -> None:
     instance = Pushed()
     with pytest.raises(type(error)), reason_kept({"ti": instance}):
         raise error
     assert instance.pushed == {REASON_KEY: kept}
+
+
+def test_a_reason_that_cannot_be_kept_does_not_take_the_place_of_the_failure() -> None:
+    class Away:
+        def xcom_push(self, key: str, value: str) -> None:
+            raise ConnectionError("the API server is away")
+
+    with pytest.raises(InvalidBars), reason_kept({"ti": Away()}):
+        raise InvalidBars("SPY 2024-11-26: refused")
 
 
 def test_without_a_failure_nothing_is_kept() -> None:

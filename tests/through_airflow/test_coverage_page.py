@@ -26,7 +26,7 @@ from two_years import CORRUPT, FIRST, MISSING, PROVISIONAL, REVISED, SUSPECT, TO
 from visitor import Visitor
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 __all__ = ["admin", "api", "browser", "new_page", "nobody", "page", "rig", "troubles", "vera"]  # fixtures
 pytestmark = pytest.mark.airflow
@@ -56,8 +56,10 @@ def test_a_browser_is_told_where_to_log_in_by_a_page_that_repeats_no_markup(nobo
     assert there.startswith("/api/v2/auth/login?next=%2Fcoverage%2F%3Fdate%3D%253Cimg")
 
 
-def test_a_token_that_is_none_is_refused(nobody: Visitor) -> None:
-    assert Visitor(nobody.root, "nonsense").refused("coverage") == (403, "Invalid JWT token")
+def test_a_token_that_is_none_is_no_log_in(nobody: Visitor) -> None:
+    stale = Visitor(nobody.root, "nonsense")
+    assert stale.refused("coverage") == (401, "Invalid JWT token")
+    assert "Log in to Airflow" in stale.ask("", accept="text/html,*/*").text
 
 
 def test_a_viewer_reads_everything_and_may_not_fetch(admin: Visitor, vera: Visitor) -> None:
@@ -387,6 +389,49 @@ def test_an_address_of_nothing_is_answered_in_words(vera: Visitor, page: Page, t
         troubles.expected("status of 404")
 
 
+def test_while_a_day_is_waited_for_it_says_so_and_leads_back(vera: Visitor, page: Page) -> None:
+    calendar(vera, page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/day?*", hold)
+    cell(page, PLAIN).click()
+    page.get_by_text("Its file is being read.").wait_for()
+    page.get_by_role("link", name="Calendar").click()
+    assert counted(page) == CELLS
+    assert page.locator("#overview").is_visible()
+    cell(page, PLAIN).click()
+    page.get_by_text("Its file is being read.").wait_for()
+    for one in held:
+        one.continue_()
+    page.get_by_role("heading", name="Tuesday, 1 April 2025").wait_for()
+    page.locator("#chart canvas").wait_for()
+
+
+def test_a_day_that_could_not_be_had_is_shown_once_it_can(vera: Visitor, page: Page, troubles: Troubles) -> None:
+    page.clock.install()
+    calendar(vera, page)
+    kept = page.context.cookies()
+    page.context.clear_cookies()
+    cell(page, PLAIN).click()
+    page.locator("#day-message", has_text="Not authenticated").wait_for()
+    page.clock.run_for(15_000)
+    page.get_by_role("link", name="Log in again").wait_for()
+    page.context.add_cookies([{"name": one["name"], "value": one["value"], "url": vera.root} for one in kept])
+    page.clock.run_for(15_000)
+    page.get_by_role("heading", name="Tuesday, 1 April 2025").wait_for()
+    troubles.expected("status of 401")
+
+
+@pytest.mark.parametrize("address", ["dataset=second_bars&ticker=SPY&date=", "dataset=&ticker="])
+def test_what_an_address_leaves_empty_is_as_if_it_were_left_out(vera: Visitor, page: Page, address: str) -> None:
+    vera.opens(page, f"coverage/?{address}")
+    page.wait_for_url(f"**/{HERE}")
+    cells(page).first.wait_for()
+
+
 def test_nothing_of_the_lake_reaches_the_page_as_markup(rig: Rig, vera: Visitor, page: Page) -> None:
     with hostile(rig.partition(PLAIN)), made(rig.lake / "processed" / MARKUP):
         day(vera, page, PLAIN)
@@ -541,3 +586,67 @@ def test_sessions_that_are_chosen_are_fetched_and_their_cells_follow(
     assert counted(page) == {"complete": 4, "missing": 494, "closed": 227}
     held = sorted(path.parent.name for path in (rig.lake / "processed" / "qqq").rglob("*.parquet"))
     assert held == [f"date={session}" for session in [*CHOSEN, "2025-09-12"]]
+
+
+def test_what_a_run_would_refuse_is_left_out_of_it(rig: Rig, admin: Visitor, page: Page) -> None:
+    earlier = rig.partition("2024-11-20")  # held, but before the settings' history
+    earlier.parent.mkdir()
+    put(earlier, rig.partition(PLAIN).read_bytes())
+    try:
+        calendar(admin, page)
+        page.get_by_role("button", name="Fetch all: 5 sessions, missing").click()
+        said = page.get_by_role("dialog").locator("dd").all_inner_texts()
+        assert said[:2] == [
+            f"3\n{MISSING[0]} to {MISSING[-1]}", "2\nnot final yet, or outside of the settings' history",
+        ]  # fmt: skip
+        page.get_by_role("button", name="Cancel").click()
+        cell(page, "2024-11-20").click(modifiers=["Control"])
+        page.get_by_role("button", name="Fetch them").click()
+        assert "There is nothing to fetch" in page.get_by_role("dialog").inner_text()
+        assert page.get_by_role("dialog").get_by_role("button").all_inner_texts() == ["Close"]
+    finally:
+        shutil.rmtree(earlier.parent)
+
+
+def test_a_day_whose_rows_are_damaged_is_fetched_again(rig: Rig, vera: Visitor, admin: Visitor, page: Page) -> None:
+    path = rig.partition(PLAIN)
+    with restored(path) as data:
+        put(path, data[:1000] + bytes([data[1000] ^ 255]) + data[1001:])
+        vera.get("day", date=PLAIN)  # whoever opens it finds out
+        calendar(admin, page)
+        cell(page, PLAIN, "failed").click(modifiers=["Control"])
+        page.get_by_role("button", name="Fetch them").click()
+        dialog = page.get_by_role("dialog")
+        assert dialog.locator("dd b").all_inner_texts()[:2] == ["1", "1"]  # sessions, and held already
+        dialog.get_by_role("button", name="Fetch 1 session").click()
+        page.locator("#progress", has_text="1 of 1 session, all settled").wait_for(timeout=60_000)
+        cell(page, PLAIN, "complete").wait_for()
+
+
+@pytest.mark.usefixtures("nothing_of_qqq")
+def test_a_session_that_could_not_be_fetched_again_is_told_and_stays_as_it_is(
+    rig: Rig, admin: Visitor, page: Page
+) -> None:
+    session = "2025-10-07"
+    calendar(admin, page, QQQ)
+
+    def told() -> str:
+        cell(page, session).click(modifiers=["Control"])
+        page.get_by_role("button", name="Fetch them").click()
+        with page.expect_response("**/dagRuns"):
+            page.get_by_role("dialog").get_by_role("button", name="Fetch 1 session").click()
+        page.get_by_role("dialog").get_by_role("button", name="Close").click()
+        progress = page.locator("#progress", has_text="all settled")
+        progress.wait_for(timeout=60_000)
+        said = progress.inner_text()
+        progress.get_by_role("button", name="Dismiss").click()
+        cell(page, session, "complete").wait_for()
+        return said
+
+    assert told().startswith("1 of 1 session, all settled.")
+    fail(rig, session)
+    said = told()
+    assert said.startswith("1 of 1 session, 1 failed, all settled.")
+    assert "fetching it again failed: InvalidBars: QQQ 2025-10-07: refused" in said
+    rig.simulator.faults.clear()
+    assert told().startswith("1 of 1 session, all settled.")

@@ -251,7 +251,7 @@ def test_raw_pages_rebuild_a_partition_without_a_call(rig: Rig, api: AirflowApi)
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({}, "no dates: give start_date and end_date"),
+        ({}, "no dates: give start_date and end_date, or sessions, or a logical date"),
         ({"start_date": "2024-04-09", "end_date": "2024-04-08"}, "is before start_date"),
         ({"start_date": "2024-04-06", "end_date": "2024-04-07"}, "no session of the New York Stock Exchange"),
     ],

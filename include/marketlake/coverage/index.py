@@ -105,11 +105,17 @@ class CoverageIndex:
             return self._look()
 
     def doubt(self, session: dt.date, reason: str) -> None:
-        """Note that a partition's rows are damaged, which its footer does not show, until its file is another one."""
+        """Note that a partition's rows are damaged, which its footer does not show, until its file is another one.
+
+        It is written at once: no later look would find it out again.
+        """
         with self._looking:
             held = (self._known or {}).get(session)
-            if self._known is not None and held is not None:
-                self._known = self._known | {session: HeldFacts(held.version, held.bytes, reasons=(reason,))}
+            if self._known is None or held is None or held.reasons == (reason,):
+                return
+            self._known = self._known | {session: HeldFacts(held.version, held.bytes, reasons=(reason,))}
+            if self._keep:
+                self._write(self._known)
 
     def _look(self) -> Mapping[dt.date, HeldFacts]:
         stamps = self._store.partitions.stamps(self._ticker)

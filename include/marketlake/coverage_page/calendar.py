@@ -11,6 +11,7 @@ from marketlake import commands
 from marketlake.coverage.index import HeldFacts
 from marketlake.coverage_page.attempts import FAILED, RUNNING, Attempt, Attempts, Run
 from marketlake.dataset_names import dag_id, run_title
+from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
 from marketlake.research.selection import MISSING, Subject
 
@@ -54,7 +55,11 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Action(msgspec.Struct, frozen=True):
-    """Whether whoever looks may fetch sessions, and what one takes. ``seconds_a_session``: None if none was fetched."""
+    """Whether whoever looks may fetch sessions, which, and what one takes.
+
+    ``first``, ``last``: a run refuses what lies outside; None if it refuses everything. ``seconds_a_session``: None if
+    none was fetched.
+    """
 
     may_trigger: bool
     requests_a_session: int
@@ -62,6 +67,8 @@ class Action(msgspec.Struct, frozen=True):
     requests_per_minute: int | None
     sessions_in_flight: int
     seconds_a_session: float | None = None
+    first: dt.date | None = None
+    last: dt.date | None = None
 
 
 class CoverageCalendar(msgspec.Struct, frozen=True):
@@ -107,16 +114,17 @@ def calendar_of(
 
 
 def sessions_shown(subject: Subject, held: Iterable[dt.date]) -> list[dt.date]:
-    """The sessions that the settings want and that are final, and whatever lies between them and what is held."""
-    lake, history = subject.lake, subject.lake.settings.history
-    bounds = [day for day in held if lake.calendar.is_session(day)]
-    final = lake.calendar.last_final(lake.now())
-    wanted_last = (
-        min(day for day in (final, history.end_date) if day is not None) if final or history.end_date else None
-    )
-    if wanted_last is not None and wanted_last >= history.start_date:
-        bounds += [history.start_date, wanted_last]
-    return lake.calendar.sessions(min(bounds), max(bounds)) if bounds else []
+    """The sessions that can be fetched, and whatever lies between them and what is held."""
+    calendar = subject.lake.calendar
+    bounds = [*(day for day in held if calendar.is_session(day)), *(fetchable(subject.lake) or ())]
+    return calendar.sessions(min(bounds), max(bounds)) if bounds else []
+
+
+def fetchable(lake: Lake) -> tuple[dt.date, dt.date] | None:
+    """From where to where the settings want sessions that are final, both included; None if there is none."""
+    history, final = lake.settings.history, lake.calendar.last_final(lake.now())
+    last = min((day for day in (final, history.end_date) if day is not None), default=None)
+    return (history.start_date, last) if last is not None and history.start_date <= last else None
 
 
 def cell(day: dt.date, held: HeldFacts | None, attempt: Attempt | None, *, early_close: bool = False) -> SessionCell:

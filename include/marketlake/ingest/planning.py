@@ -140,7 +140,7 @@ def _date_range(
 ) -> tuple[dt.date, dt.date]:
     if start is None and end is None:
         if logical_date is None:
-            raise SettingsError("no dates: give start_date and end_date, or trigger with a logical date.")
+            raise SettingsError("no dates: give start_date and end_date, or sessions, or a logical date.")
         return logical_date, logical_date
     if start is None:
         raise SettingsError(f"end_date {end} without start_date: give both.")

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from marketlake import settings
-from marketlake.coverage_page.calendar import Action, CoverageCalendar, calendar_of
+from marketlake.coverage_page.calendar import Action, CoverageCalendar, calendar_of, fetchable
 from marketlake.coverage_page.candles import MOST, Candles, candles
 from marketlake.coverage_page.day import Day, RevisionList, bars_of, certificate_of, day_of, hours_of, revisions_of
 from marketlake.coverage_page.difference import Difference, difference
@@ -155,6 +155,7 @@ def _action(subject: Subject, allowed: bool, database: Session) -> Action | None
         return None
     cost, in_flight = subject.dataset.cost(configured), configured.api.sessions_in_flight
     seconds = attempts.seconds_a_session(database, _dag_id(subject))
+    first, last = fetchable(subject.lake) or (None, None)
     return Action(
         may_trigger=allowed,
         requests_a_session=cost.requests,
@@ -162,6 +163,8 @@ def _action(subject: Subject, allowed: bool, database: Session) -> Action | None
         requests_per_minute=configured.api.requests_per_minute,
         sessions_in_flight=in_flight,
         seconds_a_session=None if seconds is None else round(max(seconds / in_flight, _BETWEEN_SESSIONS_S), 3),
+        first=first,
+        last=last,
     )
 
 

@@ -27,6 +27,8 @@ _HEADERS = {
 }
 _NOT_THERE = (BadArgument, NotASession, NoSuchRevision)
 _LOGGED_OUT, _MALFORMED = 401, 422
+# What Airflow says of the cookie of another Airflow, or of one that was logged out: its own pages ask to log in then.
+_TOKEN_REFUSED = (403, "Invalid JWT token")
 _FILES = static_files()
 
 app = FastAPI(
@@ -70,10 +72,11 @@ async def with_headers(request: Request, call_next: Callable[[Request], Awaitabl
 @app.exception_handler(HTTPException)
 def refused(request: Request, error: HTTPException) -> Response:
     """As JSON; to a browser that asks for the page and is not logged in, a page that says where to."""
+    code = _LOGGED_OUT if (error.status_code, error.detail) == _TOKEN_REFUSED else error.status_code
     is_page = "/api/" not in request.url.path and "text/html" in request.headers.get("accept", "")
-    if error.status_code == _LOGGED_OUT and is_page:
+    if code == _LOGGED_OUT and is_page:
         return HTMLResponse(_log_in_page(request), _LOGGED_OUT)
-    return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+    return JSONResponse({"detail": error.detail}, code, headers=error.headers)
 
 
 @app.exception_handler(RequestValidationError)

@@ -173,6 +173,13 @@ def test_a_doubt_stays_until_the_file_is_another(ground: Ground) -> None:
     assert kept.look()[MONDAY].state is State.COMPLETE
 
 
+def test_a_doubt_is_kept_for_whoever_looks_next(ground: Ground) -> None:
+    found = an_index(ground)
+    found.look()
+    found.doubt(MONDAY, "rows are damaged")
+    assert an_index(ground).look()[MONDAY].reasons == ("rows are damaged",)
+
+
 def test_what_a_look_returned_stays_as_it_is(ground: Ground) -> None:
     found = an_index(ground)
     before = found.look()

@@ -181,7 +181,7 @@ def test_a_manual_run_takes_what_was_asked_for(lake: Lake, given: dict[str, Any]
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({}, SettingsError, "no dates: give start_date and end_date"),
+        ({}, SettingsError, "no dates: give start_date and end_date, or sessions, or a logical date"),
         ({"end": D(2013, 10, 9)}, SettingsError, "without start_date"),
         ({"start": D(2013, 10, 9), "end": D(2013, 10, 8)}, SettingsError, "is before start_date"),
         ({"logical_date": D(2013, 10, 6)}, NotASession, "no session of the New York Stock Exchange from 2013-10-06"),

@@ -21,14 +21,15 @@ export class Action {
 
   /**
    * @param {Coverage} coverage
-   * @param {Session[]} sessions ascending
+   * @param {Session[]} chosen ascending
    * @param {string} what such as "missing sessions"
    */
-  propose(coverage, sessions, what) {
+  propose(coverage, chosen, what) {
     const { action } = coverage;
-    if (!action || sessions.length === 0) return;
-    const tooMany = sessions.length > MOST_SESSIONS;
-    const close = button(tooMany ? "Close" : "Cancel", () => this.dialog.close(), { class: "secondary" });
+    if (!action || chosen.length === 0) return;
+    const sessions = chosen.filter(({ date }) => action.first && action.last && date >= action.first && date <= action.last);
+    const refused = sessions.length === 0 || sessions.length > MOST_SESSIONS;
+    const close = button(refused ? "Close" : "Cancel", () => this.dialog.close(), { class: "secondary" });
     const answer = element("p", { class: "answer", role: "status" });
     const buttons = element("div", { class: "buttons" }, close);
     const fetch = button(`Fetch ${sessionsWords(sessions.length)}`, () => {
@@ -41,10 +42,10 @@ export class Action {
         close.focus();
       });
     }, { class: "primary" });
-    if (!tooMany) buttons.append(fetch);
+    if (!refused) buttons.append(fetch);
     this.dialog.replaceChildren(
       element("h2", { id: "action-title" }, `Fetch ${what}`),
-      tooMany ? refusal(sessions.length) : costs(sessions, action),
+      refused ? refusal(sessions.length) : costs(sessions, chosen.length - sessions.length, action),
       answer, buttons);
     this.dialog.showModal();
   }
@@ -73,20 +74,23 @@ export class Action {
   }
 }
 
-/** @param {Session} session */
+/** A damaged file too: without `refetch` its footer may still pass for a session that is done. @param {Session} session */
 function isHeld(session) {
-  return session.rows !== null || ["complete", "suspect", "provisional", "empty"].includes(session.state);
+  return session.bytes !== null;
 }
+
+const OUTSIDE = "not final yet, or outside of the settings' history";
 
 /** @param {number} count */
 function refusal(count) {
+  if (count === 0) return element("p", {}, `There is nothing to fetch: what you chose is ${OUTSIDE}.`);
   return element("p", {}, `These are ${sessionsWords(count)}; a run takes at most ${countWords(MOST_SESSIONS)}. `
     + "Select fewer, or fetch the whole stretch with a backfill: on this machine with ",
     element("code", {}, "make backfill FROM=… TO=…"), ", or from the DAG's page under Trigger, Backfill.");
 }
 
-/** @param {Session[]} sessions @param {ActionCosts} action */
-function costs(sessions, action) {
+/** @param {Session[]} sessions @param {number} left_out @param {ActionCosts} action */
+function costs(sessions, left_out, action) {
   const count = sessions.length;
   const held = sessions.filter(isHeld).length;
   const requests = count * action.requests_a_session;
@@ -102,6 +106,7 @@ function costs(sessions, action) {
     : "no limit of requests is set";
   return element("dl", { class: "costs" },
     ...row("Sessions", countWords(count), count === 1 ? String(first) : `${first} to ${last}`),
+    ...(left_out ? row("Left out", countWords(left_out), OUTSIDE) : []),
     ...row("Held already", countWords(held), held ? "will be fetched again; their revisions are kept" : ""),
     ...row("Requests", `about ${countWords(requests)}`, limit),
     ...row("Transfer", `about ${bytesWords(count * action.bytes_a_session)}`, ""),

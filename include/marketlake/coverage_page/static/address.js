@@ -1,14 +1,14 @@
 import { measureNamed } from "./measures.js";
 /** @import { Address } from "./types" */
 
-/** @returns {Address} */
+/** What is empty is left out. @returns {Address} */
 export function readAddress() {
   const query = new URLSearchParams(location.search);
   return {
-    dataset: query.get("dataset"),
-    ticker: query.get("ticker"),
-    dag_id: query.get("dag_id"),
-    date: query.get("date"),
+    dataset: query.get("dataset") || null,
+    ticker: query.get("ticker") || null,
+    dag_id: query.get("dag_id") || null,
+    date: query.get("date") || null,
     by: measureNamed(query.get("by")),
   };
 }

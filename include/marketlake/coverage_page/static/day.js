@@ -6,6 +6,9 @@ import { Revisions } from "./revisions.js";
 import { STATE_WORDS } from "./words.js";
 /** @import { Day } from "./types" */
 
+/** After which a wait is told; most days are there before. */
+const SLOW_MS = 300;
+
 /**
  * @typedef {object} DayHandlers
  * @property {(date: string) => string} address of another day's link
@@ -26,6 +29,8 @@ export class DayView {
   #fetchButton = null;
   /** Counts the days asked for: an answer about an earlier one is stale. */
   #turn = 0;
+  /** Words stand in the place of the day, as it could not be had. */
+  failed = false;
 
   /** @param {HTMLElement} host @param {DayHandlers} handlers */
   constructor(host, handlers) {
@@ -39,8 +44,9 @@ export class DayView {
     this.#turn += 1;
     const turn = this.#turn;
     this.host.hidden = false;
+    const slow = setTimeout(() => { if (turn === this.#turn) this.#drawWaiting(which.date); }, SLOW_MS);
     try {
-      const day = await getDay(which);
+      const day = await getDay(which).finally(() => clearTimeout(slow));
       if (turn === this.#turn) await this.#draw(day);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -70,6 +76,7 @@ export class DayView {
   }
 
   #clear() {
+    this.failed = false;
     this.#chart?.destroy();
     this.#chart = null;
     this.#day = null;
@@ -93,12 +100,24 @@ export class DayView {
     await this.#chart.open();
   }
 
+  /** In the place of another day or of nothing; a day that is looked at again stays. @param {string} date */
+  #drawWaiting(date) {
+    if (this.#day?.date === date) return;
+    this.#clear();
+    this.#drawWords(date, element("p", { class: "quiet", role: "status" }, "Its file is being read."));
+  }
+
   /** @param {string} date @param {ApiError} error */
   #drawFailure(date, error) {
     this.#clear();
+    this.failed = true;
+    this.#drawWords(date, element("p", { class: "notice", role: "alert", id: "day-message" }, error.message));
+  }
+
+  /** @param {string} date @param {HTMLElement} words */
+  #drawWords(date, words) {
     this.host.replaceChildren(
-      element("header", { class: "day-head" }, this.#backLink(), element("h2", { tabindex: -1 }, date)),
-      element("p", { class: "notice", role: "alert", id: "day-message" }, error.message));
+      element("header", { class: "day-head" }, this.#backLink(), element("h2", { tabindex: -1 }, date)), words);
   }
 
   /** @param {Day} day */

@@ -62,7 +62,10 @@ class Page {
       received: (coverage) => this.#received(coverage),
       asked: () => this.#isBusy(),
       failed: (error) => this.#failed(error),
-      recovered: () => this.notice.clear(),
+      recovered: () => {
+        this.notice.clear();
+        if (this.day.failed) this.#show(this.#address);
+      },
     });
     this.#listen();
   }

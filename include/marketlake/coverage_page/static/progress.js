@@ -54,9 +54,9 @@ export class Progress {
     });
   }
 
-  /** @returns {Session[]} */
+  /** @returns {Session[]} also those that stay as they are held, since they could not be fetched again */
   get failures() {
-    return this.settled.filter((session) => session.state === "failed");
+    return this.settled.filter((session) => session.state === "failed" || this.#failedHere(session));
   }
 
   /** @returns {Set<string>} dates of the sessions that are waited for */
@@ -71,8 +71,12 @@ export class Progress {
     if (this.#ended) return true;
     // A failed session that waits in a queue again looks missing.
     if (now.state === "missing") return false;
-    const failedHere = now.state === "failed" && now.run?.run_id === this.run_id;
-    return failedHere || this.#seenRunning.has(now.date)
+    return this.#failedHere(now) || this.#seenRunning.has(now.date)
       || now.state !== before.state || now.revision !== before.revision;
+  }
+
+  /** @param {Session} now */
+  #failedHere({ run }) {
+    return run?.state === "failed" && run.run_id === this.run_id;
   }
 }

@@ -22,6 +22,7 @@ export interface Subjects {
 }
 
 export interface RunOfSession {
+  state: "failed" | "running";
   run_id: string;
   /** Relative to Airflow's root. */
   path: string;
@@ -46,6 +47,10 @@ export interface ActionCosts {
   seconds_a_session: number | null;
   requests_per_minute: number | null;
   sessions_in_flight: number;
+  /** A run refuses sessions before it. */
+  first: string | null;
+  /** A run refuses sessions after it. */
+  last: string | null;
 }
 export interface Coverage {
   dataset: string;
