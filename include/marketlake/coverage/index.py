@@ -24,6 +24,7 @@ from marketlake.storage.storage import Stamp
 
 _VERSION = 1
 _WORTH_WRITING = 32  # so many footers are read in a few milliseconds; while a lake is filled, each look finds some
+_UNSEEN = Stamp(0, "")
 _log = logging.getLogger(__name__)
 
 
@@ -118,9 +119,10 @@ class CoverageIndex:
                 self._write(self._known)
 
     def _look(self) -> Mapping[dt.date, HeldFacts]:
-        stamps = self._store.partitions.stamps(self._ticker)
+        stamps = self._stamps()
         known = self._written() if self._known is None else self._known
-        changed = [day for day, stamp in stamps.items() if day not in known or known[day].version != stamp.version]
+        changed = [day for day, stamp in stamps.items()
+                   if day not in known or known[day].version != stamp.version or not stamp.version]  # fmt: skip
         if not changed and len(known) == len(stamps):
             self._known = known
             return known
@@ -130,6 +132,24 @@ class CoverageIndex:
         if self._keep and self._unwritten >= _WORTH_WRITING:
             self._write(self._known)
         return self._known
+
+    def _stamps(self) -> Mapping[dt.date, Stamp]:
+        """Of each partition file: its stamp. One that the file system does not give hides no other."""
+        partitions = self._store.partitions
+        try:
+            return partitions.stamps(self._ticker)
+        except StorageError:
+            seen = ((session, self._stamp(session)) for session in partitions.sessions(self._ticker))
+            return {session: stamp for session, stamp in seen if stamp is not None}
+
+    def _stamp(self, session: dt.date) -> Stamp | None:
+        """Of one file, if it is there; without a version, so that it is read at each look."""
+        partitions = self._store.partitions
+        try:
+            size_bytes = partitions.size_bytes(self._spec.key(self._ticker, session))
+        except StorageError:
+            return _UNSEEN
+        return _UNSEEN._replace(size_bytes=size_bytes) if size_bytes else None
 
     def _read(self, sessions: Iterable[dt.date], stamps: Mapping[dt.date, Stamp]) -> dict[dt.date, HeldFacts]:
         """What the footers of some sessions say. A file that is replaced meanwhile keeps the stamp of before, so that

@@ -159,6 +159,24 @@ def test_a_file_without_a_certificate_is_told_and_hides_no_other(
     assert [facts[day].state for day in MADE_UP[1:]] == [State.COMPLETE] * 5
 
 
+def test_a_file_that_the_file_system_does_not_give_hides_no_other_and_is_told(ground: Ground) -> None:
+    kept = an_index(ground)
+    kept.look()
+    file = ground.partition(MONDAY)
+    whole = file.read_bytes()
+    file.unlink()
+    file.symlink_to(file.name)  # a link to itself
+    for look in (kept, an_index(ground)):
+        facts = look.look()
+        assert list(facts) == MADE_UP
+        assert facts[MONDAY].state is None
+        assert "Too many levels of symbolic links" in facts[MONDAY].reasons[0]
+        assert {facts[day].state for day in MADE_UP[1:]} == {State.COMPLETE}
+    file.unlink()
+    file.write_bytes(whole)
+    assert kept.look()[MONDAY].state is State.COMPLETE
+
+
 def test_a_certificate_of_another_session_is_none(ground: Ground) -> None:
     shutil.copy(ground.partition(TUESDAY), ground.partition(MONDAY))
     assert an_index(ground).look()[MONDAY].reasons == (NO_CERTIFICATE,)
