@@ -81,7 +81,7 @@ def test_no_body_is_taken_for_bars_by_accident(body: bytes) -> None:
         decoded = aggregates.decode(body)
     except (MalformedPage, UndecodableBody):
         return
-    assert decoded.bars.num_rows == 0
+    assert decoded.rows.num_rows == 0
 
 
 @given(BARS_OF_A_DAY, st.data())

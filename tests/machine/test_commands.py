@@ -92,6 +92,8 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
 def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig, migrated: Path) -> None:
     rig.with_database(migrated)
     rig.simulator.faults.set("*", [{"fault": "slow", "times": 0}])
+    for day in (10, 11, 12, 16):  # not one of them arrives before the interrupt does
+        rig.simulator.faults.set(f"2024-01-{day}", [{"fault": "stall", "times": 0}])
     running = rig.start_backfill("2024-01-02", "2024-01-18")
     output = running.stdout
     assert output is not None

@@ -31,6 +31,7 @@ from marketlake.polygon.client import PolygonClient
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
 from rig import PROJECT, Rig, processes_in, until
+from visitor import Visitor
 
 pytestmark = pytest.mark.airflow
 SESSIONS = [f"2025-11-{day}" for day in (19, 20, 21, 24, 25, 26, 28)] + [f"2025-12-0{day}" for day in (1, 2, 3)]
@@ -124,6 +125,10 @@ def test_a_demo_survives_a_kill_and_an_interrupt_and_ends_complete(rig: Rig) -> 
     assert password
     assert AirflowApi(kept[1], kept[2], password[1]).log_in()
     assert requests.get(kept[1], timeout=10).status_code == 200
+    page = f"{kept[0]}\n  {kept[1]}/coverage/?dataset=second_bars&ticker=SPY  which sessions it holds\n"
+    assert page in done.stdout
+    states = Visitor.logged_in(kept[1], kept[2], password[1]).states()
+    assert [session for session, state in states.items() if state == "complete"] == list(SESSIONS)
     assert "processes of a demo" in rig.make("down").stdout  # whatever the user's settings are
     until(lambda: left(rig) == [], timeout_s=15)
 

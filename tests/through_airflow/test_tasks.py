@@ -21,7 +21,10 @@ from marketlake_airflow.hook import PolygonHook
 from polygon_simulator.server import Simulator
 from seconds import kept_by, spy
 
-PARAMS = {"start_date": None, "end_date": None, "refetch": False, "source": "api", "allow_provisional": False}
+PARAMS = {
+    "start_date": None, "end_date": None, "sessions": None, "refetch": False, "source": "api",
+    "allow_provisional": False,
+}  # fmt: skip
 
 
 class Run:
