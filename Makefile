@@ -12,7 +12,7 @@ KEEP ?=
 DEMO ?=
 CASES ?=
 # Tests wait for Airflow half of the time: three files at a time keep two cores busy, and four take as long. JOBS=0: one after the other.
-JOBS ?= 3
+JOBS ?= 4
 
 VENV := .venv
 LOG := .venv.log
@@ -79,7 +79,7 @@ notebook: $(VENV)/.notebook ## [ARGS=--no-browser]: JupyterLab with a first look
 env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
 	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo)
 
-test: $(VENV)/.development script-tools ## [JOBS=3 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
+test: $(VENV)/.development script-tools ## [JOBS=4 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
 	@env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5 --cov --cov-report=term $(ARGS)
 
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
