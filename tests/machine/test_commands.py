@@ -91,6 +91,7 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
 
 def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig, migrated: Path) -> None:
     rig.with_database(migrated)
+    rig.extra["MARKETLAKE__TASKS__RETRIES"] = "4"  # the interrupt takes one try of whatever it ends, and so may a stall
     rig.simulator.faults.set("*", [{"fault": "slow", "times": 0}])
     for day in (10, 11, 12, 16):  # not one of them arrives before the interrupt does
         rig.simulator.faults.set(f"2024-01-{day}", [{"fault": "stall", "times": 0}])
