@@ -19,8 +19,8 @@ from marketlake.coverage_page.calendar import calendar_of
 from marketlake.coverage_page.standalone import standalone_page
 from marketlake.coverage_page.subjects import subjects_named
 from marketlake.coverage_page.terminal import table_of
-from marketlake.dataset_names import title
-from marketlake.datasets import DATASETS, dataset_named
+from marketlake.dataset_names import OPTION_BARS, title
+from marketlake.datasets import DATASETS, EVERY, datasets_named
 from marketlake.datasets.dataset import Dataset
 from marketlake.errors import StorageError
 from marketlake.lake import Lake, system_clock
@@ -90,9 +90,9 @@ def _wanted(lake: Lake, name: str | None, ticker: str | None) -> list[Dataset]:
     Raises SettingsError for a name that there is none of.
     """
     if name is not None:
-        return [dataset_named(name)]
-    held = [dataset for dataset in DATASETS.values() if _holds(lake.store(dataset.spec).storage, ticker)]
-    return held or [DATASETS[lake.settings.datasets.on[0]]]
+        return datasets_named(name)
+    held = [dataset for dataset in EVERY.values() if _holds(lake.store(dataset.spec).storage, ticker)]
+    return held or [DATASETS[name] for name in lake.settings.datasets.on[:1]] or [EVERY[OPTION_BARS]]
 
 
 def _holds(storage: Storage, ticker: str | None) -> bool:

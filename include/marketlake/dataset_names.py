@@ -9,6 +9,13 @@ MINUTE_BARS = "minute_bars"
 NAMES = (SECOND_BARS, MINUTE_BARS)
 """In the order in which commands go through them."""
 OPTION_CHAIN = "option_chain"
+OPTION_SELECTION = "option_selection"
+OPTION_BARS = "option_bars"
+OPTION_PANEL = "option_panel"
+OPTION_NAMES = (OPTION_CHAIN, OPTION_SELECTION, OPTION_BARS, OPTION_PANEL)
+"""In the order in which a session of them is made."""
+OPTIONS = "options"
+"""The four of them together: what commands and DAGs are of."""
 UNNAMED = SECOND_BARS
 """The dataset that messages do not name."""
 

@@ -50,7 +50,7 @@ FAULTS = {
 FIRST, LATER, AUDITED = "2024-12-02T22:00:00+00:00", "2025-01-02T17:00:00+00:00", "2025-03-03T17:00:00+00:00"
 PARTITION = "processed/spy/date={}/bars.parquet"
 TIMES = {"fetched_at_ms", "published_at_ms", "certified_at_ms"}
-NEW_IN_CERTIFICATES = {"dataset", "empty_answers", "inputs"}
+NEW_IN_CERTIFICATES = {"dataset", "empty_answers", "inputs", "basis"}
 """The fields of a certificate that the earlier version does not know."""
 
 

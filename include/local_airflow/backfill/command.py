@@ -20,7 +20,7 @@ from marketlake.console import INTERRUPTED, say
 from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import dag_id
 from marketlake.datasets import dataset_named
-from marketlake.datasets.dataset import Dataset
+from marketlake.datasets.dataset import ListedDataset
 from marketlake.errors import SettingsError
 from marketlake.lake import Lake, system_clock
 
@@ -53,7 +53,7 @@ def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
     return max(codes)
 
 
-def _chosen(configured: settings.Settings, name: str) -> Dataset:
+def _chosen(configured: settings.Settings, name: str) -> ListedDataset:
     """The dataset to fetch. Raises SettingsError for one that there is none of, or that is off."""
     dataset = dataset_named(name or configured.datasets.on[0])
     if not configured.datasets.tickers_of(dataset.spec.name):

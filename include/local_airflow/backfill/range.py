@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import UNNAMED
-from marketlake.datasets.dataset import Dataset
+from marketlake.datasets.dataset import ListedDataset
 from marketlake.errors import SettingsError
 from marketlake.ingest import preflight
 from marketlake.lake import Lake
@@ -75,13 +75,13 @@ def _date(name: str, value: str) -> dt.date:
         raise SettingsError(f"{name}={value!r} is no date: write it as YYYY-MM-DD.") from None
 
 
-def require_lake(lake: Lake, dataset: Dataset, ticker: str, wanted: Range, *, refetch: bool) -> None:
+def require_lake(lake: Lake, dataset: ListedDataset, ticker: str, wanted: Range, *, refetch: bool) -> None:
     """Raise StorageError if the lake cannot take what is to be fetched."""
     fetched = to_fetch(Coverage(lake, dataset.spec, ticker), wanted, refetch=refetch)
     preflight.require_lake(lake, dataset, len(fetched))
 
 
-def probe_ends(lake: Lake, dataset: Dataset, client: PolygonClient, ticker: str, wanted: Range) -> list[str]:
+def probe_ends(lake: Lake, dataset: ListedDataset, client: PolygonClient, ticker: str, wanted: Range) -> list[str]:
     """Ask the API for the first and the last session: a line for each that it has nothing of. Creates nothing."""
     keys = [dataset.spec.key(ticker, session) for session in (wanted.sessions[0], wanted.sessions[-1])]
     return [
@@ -90,7 +90,7 @@ def probe_ends(lake: Lake, dataset: Dataset, client: PolygonClient, ticker: str,
     ]
 
 
-def estimate_line(lake: Lake, dataset: Dataset, ticker: str, wanted: Range, *, refetch: bool) -> str:
+def estimate_line(lake: Lake, dataset: ListedDataset, ticker: str, wanted: Range, *, refetch: bool) -> str:
     """Sessions, requests, size and time of what is to be fetched."""
     coverage = Coverage(lake, dataset.spec, ticker)
     fetched = len(to_fetch(coverage, wanted, refetch=refetch))

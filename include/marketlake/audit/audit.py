@@ -12,7 +12,7 @@ from marketlake.audit.due import AuditReason, reason_for, sessions_due
 from marketlake.audit.visits import Visit, Visits
 from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import SECOND_BARS
-from marketlake.datasets.dataset import Dataset
+from marketlake.datasets.dataset import ListedDataset
 from marketlake.errors import MarketLakeError, StorageError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -42,7 +42,7 @@ class Audit(msgspec.Struct, frozen=True):
     dataset: str = SECOND_BARS
 
 
-def audit_session(lake: Lake, dataset: Dataset, key: PartitionKey, client: PolygonClient) -> Visit:
+def audit_session(lake: Lake, dataset: ListedDataset, key: PartitionKey, client: PolygonClient) -> Visit:
     """Fetch a session again, publish what differs, and note the visit, or that it failed. Raises as ``ingest`` does."""
     store = lake.store(dataset.spec)
     reason = reason_for(lake, dataset.spec, key)

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from marketlake.datasets.dataset import Dataset
+from marketlake.dataset_names import OPTIONS
+from marketlake.datasets.dataset import Dataset, ListedDataset
+from marketlake.datasets.option_bars import OPTION_BARS
 from marketlake.datasets.option_chain import OPTION_CHAIN
+from marketlake.datasets.option_panel import OPTION_PANEL
+from marketlake.datasets.option_selection import OPTION_SELECTION
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import SettingsError
 
-DATASETS: Mapping[str, Dataset] = {dataset.spec.name: dataset for dataset in (SECOND_BARS, MINUTE_BARS)}
+DATASETS: Mapping[str, ListedDataset] = {dataset.spec.name: dataset for dataset in (SECOND_BARS, MINUTE_BARS)}
 """Every dataset that the settings can ask for by its own name, in the order of ``dataset_names.NAMES``."""
 
-EVERY: Mapping[str, Dataset] = {**DATASETS, OPTION_CHAIN.spec.name: OPTION_CHAIN}
+OF_OPTIONS: Mapping[str, Dataset] = {
+    dataset.spec.name: dataset for dataset in (OPTION_CHAIN, OPTION_SELECTION, OPTION_BARS, OPTION_PANEL)
+}
+"""The datasets of options, in the order of ``dataset_names.OPTION_NAMES``: a session is made of all of them."""
+
+EVERY: Mapping[str, Dataset] = {**DATASETS, **OF_OPTIONS}
 """Everything that a lake may hold."""
 
 
-def dataset_named(name: str) -> Dataset:
-    """The dataset of that name. Raises SettingsError, with those that there are."""
+def dataset_named(name: str) -> ListedDataset:
+    """The dataset of that name that is fetched by itself. Raises SettingsError, with those that there are."""
     dataset = DATASETS.get(name)
     if dataset is None:
-        raise SettingsError(f"there is no dataset {name!r}: those are {', '.join(DATASETS)}.")
+        also = f"; {name} is made together with the others, as {OPTIONS}" if name in OF_OPTIONS else ""
+        raise SettingsError(f"there is no dataset {name!r}: those are {', '.join(DATASETS)}{also}.")
     return dataset
+
+
+def datasets_named(name: str) -> list[Dataset]:
+    """The dataset of that name, or with ``options`` the four of them. Raises SettingsError, with all names."""
+    if name == OPTIONS:
+        return list(OF_OPTIONS.values())
+    if name not in EVERY:
+        raise SettingsError(f"there is no dataset {name!r}: those are {', '.join([*EVERY, OPTIONS])}.")
+    return [EVERY[name]]

@@ -26,6 +26,8 @@ class EmptyRule(enum.Enum):
     """The session traded, so there must be rows: the answer is refused."""
     ALLOWED = 2
     """There may be none: the session is empty, with the answers as evidence."""
+    SHOWN_ELSEWHERE = 0
+    """There may be none: what shows it stands in another dataset of the same session."""
 
     @property
     def attempts(self) -> int:
@@ -50,7 +52,7 @@ class Cost:
 
 
 class Dataset(Protocol):
-    """One kind of rows: what they are, how they are asked for, and when they may enter the lake."""
+    """One kind of rows, however they are come by: what they are, and when they may stand in the lake."""
 
     @property
     def spec(self) -> DatasetSpec:
@@ -64,8 +66,12 @@ class Dataset(Protocol):
     def bounds_silence(self) -> bool:
         """Whether a final session's checks bound the time without a row in regular hours."""
 
-    def fetch(self, lake: Lake, client: PolygonClient, key: PartitionKey) -> tuple[Fetch, Decoded]:
-        """Ask for the rows of one session. Raises Retryable, StopAndTell or RefusedData, with the bodies."""
+    def check(self, rows: pa.Table, hours: SessionHours, max_silence_s: float | None) -> list[Check]:
+        """Every check of a session's rows. ``max_silence_s``: as in ``quality.max_silence_s``; None: not looked at."""
+
+
+class FetchedDataset(Dataset, Protocol):
+    """Rows that are made of the vendor's answers, and of those that are stored as well."""
 
     def own_pages(self, fetch: Fetch) -> Listing:
         """The pages that the rows are made of; a certificate's ``raw_digest`` is of their bodies."""
@@ -73,20 +79,27 @@ class Dataset(Protocol):
     def inputs(self, fetch: Fetch) -> Mapping[str, str]:
         """Digests of what the rows are made of beside their own pages, by name; none of most."""
 
+    def basis(self, fetch: Fetch) -> Mapping[str, str]:
+        """By what the rows are made, by name, as texts; nothing of most."""
+
     def decode(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> Decoded:
         """The rows of a fetch. Raises RefusedData or UndecodableBody on pages that are not those asked for."""
+
+    def reconcile(self, lake: Lake, rows: pa.Table, fetch: Fetch, key: PartitionKey) -> Reconciliation:
+        """The rows held against whatever else the fetch has. Never raises on what that holds."""
+
+
+class ListedDataset(FetchedDataset, Protocol):
+    """Rows that one listing of the API gives, session by session."""
+
+    def fetch(self, lake: Lake, client: PolygonClient, key: PartitionKey) -> tuple[Fetch, Decoded]:
+        """Ask for the rows of one session. Raises Retryable, StopAndTell or RefusedData, with the bodies."""
 
     def longer(self, lake: Lake, client: PolygonClient, key: PartitionKey) -> Mapping[str, Listing]:
         """Ask for what the rows are held against. What fails is in the listing, and raises nothing."""
 
     def without_longer(self, because: str) -> Mapping[str, Listing]:
         """The same, not asked for, for one reason."""
-
-    def check(self, rows: pa.Table, hours: SessionHours, max_silence_s: float | None) -> list[Check]:
-        """Every check of a session's rows. ``max_silence_s``: as in ``quality.max_silence_s``; None: not looked at."""
-
-    def reconcile(self, lake: Lake, rows: pa.Table, fetch: Fetch, key: PartitionKey) -> Reconciliation:
-        """The rows held against whatever longer bars the fetch has. Never raises on what those hold."""
 
     def has_rows(self, lake: Lake, client: PolygonClient, key: PartitionKey) -> bool:
         """Whether the API has anything of a session, in one cheap call. Raises as ``fetch`` does."""

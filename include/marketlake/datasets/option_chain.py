@@ -21,7 +21,7 @@ from marketlake.polygon.fetch import Fetch, Listing
 from marketlake.quality.chain_checks import check_chain, doubts, require_continuity
 from marketlake.quality.checks import Check
 from marketlake.quality.reconciliation import FAILED, NOT_INCLUDED, Reconciliation
-from marketlake.rows.chain import CHAIN, CHAINS
+from marketlake.rows.option_chain import CHAIN, CHAINS
 from marketlake.rows.spec import DatasetSpec, PartitionKey
 from marketlake.sessions import SessionHours
 from marketlake.settings import Settings
@@ -71,6 +71,10 @@ class OptionChain:
         if before is None:
             return {}
         return {"contracts_before": hashlib.sha256("\n".join(sorted(before)).encode()).hexdigest()}
+
+    def basis(self, fetch: Fetch) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing beside what was asked for."""
+        return {}
 
     def decode(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> Decoded:  # noqa: ARG002
         """The contracts of a fetch, ascending. Raises MalformedPage or UndecodableBody."""

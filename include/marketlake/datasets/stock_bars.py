@@ -53,6 +53,10 @@ class StockBars:
         """None: bars are made of their pages alone."""
         return {}
 
+    def basis(self, fetch: Fetch) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing beside what was asked for."""
+        return {}
+
     def decode(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> Decoded:
         """The bars of a fetch. Raises MalformedPage or UndecodableBody."""
         request = self._request(lake, key)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 import pyarrow as pa
 
-from marketlake.datasets.dataset import Dataset, Decoded, EmptyRule
+from marketlake.datasets.dataset import Dataset, Decoded, EmptyRule, FetchedDataset
 from marketlake.errors import InvalidBars
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, Hours, State
@@ -31,16 +32,26 @@ class JudgedRows:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The answers that rows were made of, and how rows are made of such answers."""
+
+    fetch: Fetch
+    decode: Callable[[Fetch], Decoded]
+
+
+@dataclass(frozen=True)
 class CertifiedRows:
-    """What may be published: rows, their certificate, still without a revision, and the fetch that they came in."""
+    """What may be published: rows, and their certificate, still without a revision. ``origin``: None of rows that are
+    derived from other partitions.
+    """
 
     rows: pa.Table
     certificate: Certificate
-    fetch: Fetch
+    origin: Origin | None = None
 
 
 def judge(
-    lake: Lake, dataset: Dataset, key: PartitionKey, fetch: Fetch, decoded: Decoded, *, final: bool
+    lake: Lake, dataset: FetchedDataset, key: PartitionKey, fetch: Fetch, decoded: Decoded, *, final: bool
 ) -> JudgedRows:
     """Judge the rows of a fetch. Raises InvalidBars on rows that must not enter, or on none if there must be some."""
     if not decoded.rows.num_rows:
@@ -51,7 +62,7 @@ def judge(
     return JudgedRows(key, decoded.rows, decoded.request_ids, tuple(checks), tuple(waived), final)
 
 
-def _require_believable(dataset: Dataset, key: PartitionKey, fetch: Fetch, decoded: Decoded) -> None:
+def _require_believable(dataset: FetchedDataset, key: PartitionKey, fetch: Fetch, decoded: Decoded) -> None:
     """Raise InvalidBars if the answers do not show that the session is empty, by the dataset's rule."""
     attempts = dataset.own_pages(fetch).attempts
     request_id = decoded.request_ids[-1] or "none"
@@ -69,7 +80,7 @@ def _noun(dataset: Dataset) -> str:
     return dataset.spec.rows.noun.removesuffix("s")
 
 
-def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> CertifiedRows:
+def certify(lake: Lake, dataset: FetchedDataset, judged: JudgedRows, fetch: Fetch) -> CertifiedRows:
     """Judged rows with their certificate, held against the fetch's longer bars.
 
     Raises InvalidBars for a session without rows if the longer bars say that it traded.
@@ -109,8 +120,10 @@ def certify(lake: Lake, dataset: Dataset, judged: JudgedRows, fetch: Fetch) -> C
         dataset=judged.key.dataset,
         empty_answers=own_pages.attempts if is_empty else 0,
         inputs=dict(dataset.inputs(fetch)),
+        basis=dict(dataset.basis(fetch)),
     )
-    return CertifiedRows(judged.rows, certificate, fetch)
+    origin = Origin(fetch, lambda stored: dataset.decode(lake, stored, judged.key))
+    return CertifiedRows(judged.rows, certificate, origin)
 
 
 def renew(certificate: Certificate, held: Certificate, at: dt.datetime) -> Certificate:

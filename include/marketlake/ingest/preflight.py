@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from marketlake.datasets.dataset import Dataset
+from marketlake.datasets.dataset import ListedDataset
 from marketlake.errors import StorageError
 from marketlake.ingest.one_kind import require_same_kind
 from marketlake.lake import Lake
@@ -26,7 +26,7 @@ class Estimate:
     least_min: float | None
 
 
-def estimate(lake: Lake, dataset: Dataset, sessions: int) -> Estimate:
+def estimate(lake: Lake, dataset: ListedDataset, sessions: int) -> Estimate:
     """The cost of fetching that many dense sessions."""
     cost, a_minute = dataset.cost(lake.settings), lake.settings.api.requests_per_minute
     requests = sessions * cost.requests
@@ -34,7 +34,7 @@ def estimate(lake: Lake, dataset: Dataset, sessions: int) -> Estimate:
     return Estimate(sessions, requests, sessions * cost.bytes, least_min)
 
 
-def require_lake(lake: Lake, dataset: Dataset, sessions: int = 0) -> None:
+def require_lake(lake: Lake, dataset: ListedDataset, sessions: int = 0) -> None:
     """Raise StorageError if the lake cannot be written, lacks room, or holds the other adjustment."""
     lake.store(dataset.spec).storage.require_writable()
     free = lake.storage.free_bytes()
@@ -49,7 +49,7 @@ def require_lake(lake: Lake, dataset: Dataset, sessions: int = 0) -> None:
 
 
 def sessions_without_rows(
-    lake: Lake, dataset: Dataset, client: PolygonClient, keys: Iterable[PartitionKey]
+    lake: Lake, dataset: ListedDataset, client: PolygonClient, keys: Iterable[PartitionKey]
 ) -> list[PartitionKey]:
     """Those of these sessions that the API has nothing of: it is asked for a little of each.
 

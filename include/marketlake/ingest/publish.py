@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from marketlake.datasets.dataset import Dataset
 from marketlake.errors import ComparisonLost, LakeBusy, Overtaken, RawPagesUnusable, RefusedData, Retryable
-from marketlake.ingest.certify import CertifiedRows, renew, with_revision
+from marketlake.ingest.certify import CertifiedRows, Origin, renew, with_revision
 from marketlake.ingest.one_kind import record_kind
 from marketlake.ingest.report import Outcome, Report, log_report
 from marketlake.lake import Lake
@@ -62,12 +62,13 @@ def _decide(lake: Lake, dataset: Dataset, writer: Writer, certified: CertifiedRo
             return report_on(Outcome.UNCHANGED, old)
         outcome = Outcome.RENEWED
     else:
-        certificate = with_revision(certificate, _next_revision(lake, dataset, held, certificate), lake.now())
+        certificate = with_revision(certificate, _next_revision(store, held, certified), lake.now())
         certificate = msgspec.structs.replace(certificate, changes=_changes(store, held, rows))
         _require_comparison(certificate, old)
         outcome = Outcome.REVISED if held else Outcome.CREATED
-    if lake.settings.storage.keep_raw_pages:
-        store.raw_pages.keep(writer, key, certificate.revision, adjusted=certificate.adjusted, fetch=certified.fetch)
+    if certified.origin and lake.settings.storage.keep_raw_pages:
+        fetch, adjusted = certified.origin.fetch, certificate.adjusted
+        store.raw_pages.keep(writer, key, certificate.revision, adjusted=adjusted, fetch=fetch)
     store.partitions.publish(writer, rows, certificate, held)
     return report_on(outcome, certificate)
 
@@ -79,33 +80,33 @@ def report_on(outcome: Outcome, certificate: Certificate) -> Report:
     return report
 
 
-def _next_revision(lake: Lake, dataset: Dataset, held: HeldPartition | None, certificate: Certificate) -> int:
+def _next_revision(store: DatasetStore, held: HeldPartition | None, certified: CertifiedRows) -> int:
     """The number of rows that are new to ``processed/``.
 
     Pages of a later revision than any that is known were left by a publication that failed behind them, or their
     partition is lost. Made of the same rows, they are of this revision: failing again and again adds none.
     """
-    store, key = lake.store(dataset.spec), certificate.key
+    key = certified.certificate.key
     known = store.partitions.last_revision(held, key)
-    left = store.raw_pages.last_revision(key)
-    if left <= known:
+    left = store.raw_pages.last_revision(key) if certified.origin else 0
+    if certified.origin is None or left <= known:
         return known + 1
-    return left if _are_pages_of(lake, dataset, certificate, left) else left + 1
+    return left if _are_pages_of(store, certified.origin, certified.certificate, left) else left + 1
 
 
-def _are_pages_of(lake: Lake, dataset: Dataset, certificate: Certificate, revision: int) -> bool:
+def _are_pages_of(store: DatasetStore, origin: Origin, certificate: Certificate, revision: int) -> bool:
     """Whether pages that are stored as a revision's hold the rows of a certificate."""
     try:
-        pages = lake.store(dataset.spec).raw_pages.pages_of(certificate.key, revision)
+        pages = store.raw_pages.pages_of(certificate.key, revision)
     except RawPagesUnusable:
         return False
-    return any(_content_hash(lake, dataset, stored, certificate.key) == certificate.content_hash for stored in pages)
+    return any(_content_hash(store, origin, stored) == certificate.content_hash for stored in pages)
 
 
-def _content_hash(lake: Lake, dataset: Dataset, stored: StoredPages, key: PartitionKey) -> str | None:
+def _content_hash(store: DatasetStore, origin: Origin, stored: StoredPages) -> str | None:
     """Of the rows that stored pages hold; None if they cannot be read."""
     try:
-        return dataset.spec.rows.content_hash(dataset.decode(lake, stored.fetch, key).rows)
+        return store.spec.rows.content_hash(origin.decode(stored.fetch).rows)
     except (RefusedData, Retryable, pa.ArrowException):
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from marketlake.datasets.dataset import Dataset
+from marketlake.datasets.dataset import FetchedDataset
 from marketlake.errors import RawPagesUnusable
 from marketlake.ingest.certify import certify, judge, with_revision
 from marketlake.ingest.one_kind import record_kind, require_same_kind
@@ -21,7 +21,7 @@ from marketlake.sessions import final_from
 from marketlake.storage.storage import Writer
 
 
-def rebuild(lake: Lake, dataset: Dataset, key: PartitionKey, *, allow_provisional: bool = False) -> Report:
+def rebuild(lake: Lake, dataset: FetchedDataset, key: PartitionKey, *, allow_provisional: bool = False) -> Report:
     """Judge and publish the stored pages of one session.
 
     Takes turns with ``ingest`` on the same session. Raises RawPagesUnusable if they are absent, damaged or
@@ -35,7 +35,7 @@ def rebuild(lake: Lake, dataset: Dataset, key: PartitionKey, *, allow_provisiona
         return unless_overtaken(key, lambda: _rebuild(lake, dataset, writer, key))
 
 
-def _rebuild(lake: Lake, dataset: Dataset, writer: Writer, key: PartitionKey) -> Report:
+def _rebuild(lake: Lake, dataset: FetchedDataset, writer: Writer, key: PartitionKey) -> Report:
     """The partition anew from its raw pages: whatever was made of revision N's pages is revision N."""
     store = lake.store(dataset.spec)
     held = store.partitions.inspect(key)
@@ -60,7 +60,7 @@ def _revision(store: DatasetStore, key: PartitionKey, held: HeldPartition | None
     return held.certificate.revision if held and held.certificate else _last_pages(store, key, held)
 
 
-def _pages_of(dataset: Dataset, stored: list[StoredPages], footer: Certificate | None) -> StoredPages:
+def _pages_of(dataset: FetchedDataset, stored: list[StoredPages], footer: Certificate | None) -> StoredPages:
     """Of the pages of one revision, oldest first, those that the footer's certificate is of; without one the newest."""
     if footer is None:
         return stored[-1]
@@ -70,7 +70,7 @@ def _pages_of(dataset: Dataset, stored: list[StoredPages], footer: Certificate |
 
 
 def _require_usable(
-    lake: Lake, dataset: Dataset, key: PartitionKey, stored: StoredPages, proven: Certificate | None
+    lake: Lake, dataset: FetchedDataset, key: PartitionKey, stored: StoredPages, proven: Certificate | None
 ) -> None:
     """Raise SettingsError for pages of another kind than the lake's, RawPagesUnusable for those of another fetch."""
     require_same_kind(lake, host=stored.fetch.source_host, key=key)

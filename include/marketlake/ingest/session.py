@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Mapping
 
-from marketlake.datasets.dataset import Dataset
+from marketlake.datasets.dataset import ListedDataset
 from marketlake.errors import NotFinal, RefusedData, StorageError
 from marketlake.ingest.certify import certify, judge
 from marketlake.ingest.one_kind import require_same_kind
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def ingest(
-    lake: Lake, dataset: Dataset, key: PartitionKey, client: PolygonClient, *, allow_provisional: bool = False
+    lake: Lake, dataset: ListedDataset, key: PartitionKey, client: PolygonClient, *, allow_provisional: bool = False
 ) -> Report:
     """Fetch, judge, compare and publish one session.
 
@@ -69,7 +69,7 @@ def _is_final_there(lake: Lake, key: PartitionKey, fetch: Fetch, *, allow_provis
 
 
 def _longer(
-    lake: Lake, dataset: Dataset, client: PolygonClient, key: PartitionKey, *, final: bool
+    lake: Lake, dataset: ListedDataset, client: PolygonClient, key: PartitionKey, *, final: bool
 ) -> Mapping[str, Listing]:
     if not lake.settings.reconcile.enabled:
         return dataset.without_longer(SWITCHED_OFF)

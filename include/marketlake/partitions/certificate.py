@@ -50,7 +50,8 @@ class Certificate(msgspec.Struct, frozen=True):
     ``reconciliation`` is None if the bars were never held against longer ones, ``changes`` if the
     revision replaced none, or one that proved nothing. ``dataset``: certificates that do not say it are of the time
     when there were second bars alone. ``empty_answers``: how often the API was asked and had nothing, of a session
-    without rows; 0 if there are some. ``inputs``: digests of what else the rows were made of, by name.
+    without rows; 0 if there are some. ``inputs``: digests of what else the rows were made of, by name. ``basis``: by
+    what they were made, by name, as texts: the frozen rule of a selection, the rates of a panel.
     """
 
     schema_version: int
@@ -80,6 +81,7 @@ class Certificate(msgspec.Struct, frozen=True):
     dataset: str = SECOND_BARS
     empty_answers: int = 0
     inputs: dict[str, str] = {}
+    basis: dict[str, str] = {}
 
     @property
     def key(self) -> PartitionKey:
@@ -96,15 +98,8 @@ class Certificate(msgspec.Struct, frozen=True):
         return _DECODER.decode(data)
 
     def claims_the_same(self, other: Certificate) -> bool:
-        """Whether state, checks, waivers and reconciliation agree: nothing a renewal would add."""
-        return (self.schema_version, self.state, self.hours, self.checks, self.waivers, self.reconciliation) == (
-            other.schema_version,
-            other.state,
-            other.hours,
-            other.checks,
-            other.waivers,
-            other.reconciliation,
-        )
+        """Whether all that is claimed of the same rows agrees, so that a renewal would add nothing."""
+        return all(getattr(self, name) == getattr(other, name) for name in _CLAIMS)
 
     @property
     def suspect_because(self) -> tuple[str, ...]:
@@ -115,6 +110,8 @@ class Certificate(msgspec.Struct, frozen=True):
             *(finding for part in findings for finding in part),
         )
 
+
+_CLAIMS = ("schema_version", "state", "hours", "checks", "waivers", "reconciliation", "inputs", "basis")
 
 # Now, and not at the first decoding: msgspec looks through a type in Python, and threads that come to it meanwhile end
 # the process (msgspec 0.22.0).

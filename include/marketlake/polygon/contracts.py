@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from marketlake.errors import MalformedPage
 from marketlake.polygon.json_body import decoded, text
-from marketlake.rows.chain import CHAIN
+from marketlake.rows.option_chain import CHAIN
 
 _PATH = "/v3/reference/options/contracts"
 _MOST = 1_000  # the vendor's own limit

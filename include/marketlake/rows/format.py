@@ -37,7 +37,8 @@ class RowFormat:
     ``key``: the columns by which rows ascend, without duplicates. ``encodings`` and ``dictionary``: how Parquet keeps
     the columns, by name; both chosen by measurement. ``version`` counts changes of the schema. ``file_name``: what the
     one file of a partition is called; ``noun``: what its rows are called. ``subject``: the column that says whose rows
-    they are, the same in all. ``prices`` (USD) and ``shares``: columns of which a revision's largest change is told.
+    they are, the same in all; empty if there is none. ``prices`` (USD) and ``shares``: columns of which a revision's
+    largest change is told.
     """
 
     version: int

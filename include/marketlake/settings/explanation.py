@@ -19,6 +19,7 @@ from marketlake.settings.variables import BASE_URL_VARIABLE, ENV_PREFIX, KEY_VAR
 def explained(error: ErrorDetails, model: type[BaseModel]) -> str:
     """One error of ``model``, the settings, as a line."""
     path = [re.sub(r"^datetime\.date\((\d+), (\d+), (\d+)\)$", _iso, str(part)) for part in error["loc"]]
+    path = path or ["datasets"]  # what is wrong with all of them together is that nothing is to be collected
     written = as_written(path)
     name = f"{'.'.join(written)} ({_origin(written)})"
     if error["type"] == "extra_forbidden":

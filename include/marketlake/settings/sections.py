@@ -42,12 +42,6 @@ class Datasets(Section):
     second_bars: SecondBars = SecondBars()
     minute_bars: MinuteBars = MinuteBars()
 
-    @model_validator(mode="after")
-    def _anything(self) -> Datasets:
-        if not self.on:
-            raise ValueError("no dataset has a ticker: name one, such as  tickers: [SPY]")
-        return self
-
     def tickers_of(self, name: str) -> tuple[str, ...]:
         """The tickers of the dataset of that name; none if it is off."""
         return tuple(getattr(self, name).tickers)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from marketlake.errors import SettingsError
 from marketlake.settings.explanation import explained, without_keys
+from marketlake.settings.option_sections import Options
 from marketlake.settings.sections import (
     Api,
     Audit,
@@ -69,6 +70,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
     datasets: Datasets = Datasets()
+    options: Options = Options()
     history: History = History()
     bars: Bars = Bars()
     api: Api = Api()
@@ -103,6 +105,12 @@ class Settings(BaseSettings):
         given = _over(settings_cls, _Variables(settings_cls, weaker)(), document_in_full())
         given = _over(settings_cls, _Variables(settings_cls, process)(), given)
         return (InitSettingsSource(settings_cls, _over(settings_cls, plain_names, given)),)
+
+    @model_validator(mode="after")
+    def _anything(self) -> Settings:
+        if not self.datasets.on and not self.options.enabled:
+            raise ValueError("no dataset has a ticker: name one, such as  tickers: [SPY]")
+        return self
 
     @property
     def storage_root(self) -> Path:

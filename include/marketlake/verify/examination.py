@@ -136,9 +136,10 @@ def _schema_difference(schema: pa.Schema, wanted: pa.Schema) -> str:
 def _untrue(certificate: Certificate, table: pa.Table, rows: RowFormat) -> list[tuple[str, object, object]]:
     """What the certificate says of the rows, but is not so: name, actual value, claimed value."""
     actual = {"schema_version": rows.version, "rows": table.num_rows, **asdict(rows.facts(table))}
-    tickers = pc.unique(table.column(rows.subject)).to_pylist() or [certificate.ticker]
     untrue = [(name, value, getattr(certificate, name)) for name, value in actual.items()]
-    untrue.append(("ticker", ", ".join(tickers), certificate.ticker))
+    if rows.subject:
+        tickers = pc.unique(table.column(rows.subject)).to_pylist() or [certificate.ticker]
+        untrue.append(("ticker", ", ".join(tickers), certificate.ticker))
     return [(name, value, claimed) for name, value, claimed in untrue if not _same(value, claimed)]
 
 

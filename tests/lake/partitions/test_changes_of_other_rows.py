@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from marketlake.partitions.changes import Changes, changed_rows, changes
-from marketlake.rows.chain import CHAIN, CHAINS
 from marketlake.rows.format import RowFormat
+from marketlake.rows.option_chain import CHAIN, CHAINS
 
 FORMAT = CHAINS.rows
 

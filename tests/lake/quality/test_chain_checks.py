@@ -10,7 +10,7 @@ import pytest
 
 from marketlake.options.symbol import Contract
 from marketlake.quality.chain_checks import check_chain, doubts
-from marketlake.rows.chain import CHAIN
+from marketlake.rows.option_chain import CHAIN
 
 SESSION, NEXT = dt.date(2024, 1, 17), dt.date(2024, 1, 19)
 
