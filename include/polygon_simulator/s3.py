@@ -77,13 +77,8 @@ class Bucket:
 
     def reply(self, request: Request, now: dt.datetime, plan: Plan, fault: str = "") -> Reply:
         """The answer at a moment. ``fault``: of ``FILE_FAULTS``, ``ACCESS_FAULTS`` or ``HTTP_FAULTS``, else none."""
-        code = HTTP_FAULTS[fault][0] if fault in HTTP_FAULTS else HTTPStatus.OK
-        if refused := self._refused(request):
+        if refused := self._refused(request) or _faulty_refusal(fault):
             return refused
-        if fault in ACCESS_FAULTS:
-            return _error(*ACCESS_FAULTS[fault])
-        if code != HTTPStatus.OK:
-            return _error(*_CODES.get(code, (code, "ServiceUnavailable")), fault)
         if not request.path:
             return self._listing(request.query, now)
         file = self._files.file(request.path, now)
@@ -123,6 +118,14 @@ def _is_allowed(plan: Plan, day: dt.date) -> bool:
     return plan.options and plan.flat_files and plan.options_from <= day
 
 
+def _faulty_refusal(fault: str) -> Reply | None:
+    """The refusal that a fault is; None if it is none."""
+    if fault in ACCESS_FAULTS:
+        return _error(*ACCESS_FAULTS[fault])
+    code = HTTP_FAULTS[fault][0] if fault in HTTP_FAULTS else HTTPStatus.OK
+    return None if code == HTTPStatus.OK else _error(*_CODES.get(code, (code, "ServiceUnavailable")), fault)
+
+
 def _faulty(file: FlatFile, fault: str) -> FlatFile:
     return FILE_FAULTS[fault](file) if fault in FILE_FAULTS else file
 
@@ -138,6 +141,7 @@ def _object(file: FlatFile, headers: Mapping[str, str]) -> Reply:
     about = {
         "Content-Type": "application/gzip", "ETag": file.etag, "Accept-Ranges": "bytes",
         "Last-Modified": format_datetime(file.published.astimezone(dt.UTC), usegmt=True),
+        "x-amz-request-id": request_id(),
     }  # fmt: skip
     if headers.get("if-match", file.etag).strip('"') != file.etag.strip('"'):
         return _error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
@@ -164,8 +168,11 @@ def _entry(file: FlatFile) -> str:
 
 def _error(code: int, name: str, message: str, key: str = "") -> Reply:
     where = f"<Key>{escape(key)}</Key>" if key else ""
-    text = f"<Error><Code>{name}</Code><Message>{escape(message)}</Message>{where}"
-    return Reply(code, _xml(f"{text}<RequestId>{request_id()}</RequestId></Error>"))
+    asked = request_id()
+    text = (
+        f"<Error><Code>{name}</Code><Message>{escape(message)}</Message>{where}<RequestId>{asked}</RequestId></Error>"
+    )
+    return Reply(code, _xml(text), {**_XML, "x-amz-request-id": asked})
 
 
 def _xml(text: str) -> bytes:
