@@ -1,0 +1,1 @@
+"""Options of an underlying: what a session of them is made of, and how."""
