@@ -54,6 +54,10 @@ class Republished(Retryable):
     """The vendor replaced a file while it was being fetched: what came of the old one is no use."""
 
 
+class InputMissing(Retryable):
+    """What this is made of is not in the lake yet."""
+
+
 class StopAndTell(MarketLakeError):
     """Asking again cannot help; the message says what to change."""
 

@@ -80,5 +80,5 @@ class S3Client:
 
 
 def _follow_no_redirect(params: dict[str, Any], **_: Any) -> None:
-    """What botocore notes of a call that was sent to another region: otherwise it looks for one, by calls of its own."""
+    """What botocore notes of a call that it sent to another region: else it looks for one, by calls of its own."""
     params["context"].setdefault("s3_redirect", {})["redirected"] = True

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from marketlake.errors import BudgetSpent, MarketLakeError, RefusedData, Retryable, TransportTrouble
@@ -22,6 +23,7 @@ from marketlake.redaction import redacted_url, without_secret, without_secret_by
 from marketlake.settings.sections import Api
 
 _GOOD_STATUSES = frozenset({"OK", "DELAYED"})
+_MOST_THREADS = 64
 
 
 class _Bearer(AuthBase):
@@ -66,6 +68,7 @@ class Transport:
         self.base_url = (base_url or api.base_url).rstrip("/")
         self.now_s = now_s
         self._http = http
+        _keep_connections(http)
         self._key = key
         self._auth = _Bearer(key)
         self._take_turn = take_turn
@@ -144,6 +147,13 @@ class Transport:
     def _error(self, response: requests.Response, status: str, message: str, about: str) -> MarketLakeError:
         answer = Answer(response.status_code, status, message, response.headers.get("Retry-After", ""))
         return error_for(answer, about, self._key, self.now_s())
+
+
+def _keep_connections(http: requests.Session) -> None:
+    """Have a session keep as many connections open as threads may use at a time, instead of ten."""
+    for adapter in http.adapters.values():
+        if isinstance(adapter, HTTPAdapter):
+            adapter.poolmanager.connection_pool_kw["maxsize"] = _MOST_THREADS
 
 
 def _cause(exc: requests.exceptions.RequestException | ValueError) -> str:
