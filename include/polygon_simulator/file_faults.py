@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from polygon_simulator.flat_files import FlatFile
+
+_FIRST_OF_SPY = re.compile(r"^(O:SPY\d{6}[CP]\d{8},)(\d+)", re.MULTILINE)
 
 ACCESS_FAULTS: dict[str, tuple[int, str, str]] = {
     "bad_signature": (
@@ -43,10 +46,8 @@ def _truncated(file: FlatFile) -> FlatFile:
 
 
 def _republished(file: FlatFile) -> FlatFile:
-    """A day later, with a contract more in the first bar's volume."""
-    header, first, rest = _text(file).split("\n", 2)
-    ticker, volume, others = first.split(",", 2)
-    changed = f"{header}\n{ticker},{int(volume) + 1},{others}\n{rest}"
+    """A day later, with a contract more in the volume of the first bar of SPY's own."""
+    changed = _FIRST_OF_SPY.sub(lambda found: f"{found[1]}{int(found[2]) + 1}", _text(file), count=1)
     return replace(_of(file, changed), published=file.published + dt.timedelta(days=1))
 
 
