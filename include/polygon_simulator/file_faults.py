@@ -87,6 +87,7 @@ FILE_FAULTS: dict[str, Callable[[FlatFile], FlatFile]] = {
     "other_columns": lambda file: _of(file, _text(file).replace("volume,open", "open,volume", 1)),
     "cut_line": lambda file: _of(file, _text(file)[:-5]),
     "odd_ticker": lambda file: _of(file, _text(file).replace("\nO:SPY2", "\nO:SPY2X", 1)),
+    "negative_volume": lambda file: _of(file, _FIRST_OF_SPY.sub(r"\1-\2", _text(file), count=1)),
     "short_line": lambda file: _of(file, _text(file).replace("0000000,", "0000000 ", 1)),
 }
 """Each makes another file of one. What goes wrong with HTTP and the wire does so for files as well."""

@@ -1,4 +1,4 @@
-"""What can go wrong with a flat file and what then happens: the table of its tests, and a part of docs/reliability.md."""
+"""What can go wrong with a flat file, and what then happens: of the fault suite and of docs/options.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from polygon_simulator.s3 import PROBE, REST, WHOLE
 
 
 class Then(Enum):
-    """What happens, in the words of docs/reliability.md."""
+    """What happens, in the words of docs/options.md."""
 
     AGAIN = "asked again, a download from where it broke; if it stays, the task fails, and Airflow tries it later"
     LATER = "the task fails, and Airflow tries it later"
@@ -45,6 +45,7 @@ class FileFault:
     words: str
     then: Then = Then.AGAIN
     parts: tuple[int, ...] = (PROBE, WHOLE, REST)
+    in_part: bool = False  # some bytes come before it, so that the rest is asked for next
     hasty: bool = False  # the client under test waits half a second, and asks twice
 
 
@@ -63,6 +64,8 @@ class FileCase:
         return f"{self.fault.what}, {PARTS[self.part]}, {ends}, {old} partition"
 
 
+broken = partial(FileFault, error=TransportTrouble, parts=(WHOLE, REST), in_part=True)
+stall = partial(FileFault, error=TransportTrouble, parts=(WHOLE,), hasty=True)
 stopped = partial(FileFault, then=Then.STOPPED, parts=(PROBE,))
 unfit = partial(FileFault, error=MalformedPage, then=Then.REFUSED, parts=(WHOLE,))
 
@@ -72,18 +75,11 @@ FILE_FAULTS = (
     FileFault("503", "503", ServerTrouble, "HTTP 503", parts=(WHOLE,)),
     FileFault("`RequestTimeout`", "request_timeout", ServerTrouble, "HTTP 400", parts=(WHOLE,)),
     FileFault("an HTML page with 200", "html", UndecodableBody, "no ETag, date or size", parts=(PROBE, WHOLE)),
-    FileFault("the connection reset amid the body", "reset", TransportTrouble, "Connection", parts=(WHOLE, REST)),
-    FileFault("a body cut in half, its length wrong", "short", TransportTrouble, "broke off", parts=(WHOLE, REST)),
-    FileFault(
-        "a connection that stalls before the answer", "stall", TransportTrouble, "Read timeout", parts=(PROBE, WHOLE),
-        hasty=True,
-    ),
-    FileFault(
-        "a connection that stalls amid the body", "stall_in_body", TransportTrouble, "broke off", parts=(WHOLE,), hasty=True,
-    ),
-    FileFault(
-        "a body that trickles for ever", "trickle", TransportTrouble, "did not end within 1 s", parts=(WHOLE,), hasty=True,
-    ),
+    broken("the connection reset amid the body", "reset", words="broke off"),
+    broken("a body cut in half, its length wrong", "short", words="the answer ended behind byte"),
+    stall("a connection that stalls before the answer", "stall", words="Read timeout", parts=(PROBE, WHOLE)),
+    stall("a connection that stalls amid the body", "stall_in_body", words="broke off", in_part=True),
+    stall("a body that trickles for ever", "trickle", words="did not end within 1 s", in_part=True),
     FileFault(
         "404: not published yet", "not_found", NotPublished, "at about 11:00 New York on the following day", Then.LATER,
         (PROBE,),

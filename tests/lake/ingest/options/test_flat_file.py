@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import re
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from conftest import KEY, NOW, a_client, files_under
-from file_faults import FILE_FAULTS, FileCase, Then, file_cases
-from flat_file_lake import SECRET, a_bucket, bars_of_file
-from marketlake import settings
+from flat_file_lake import a_bucket, bars_of_file
 from marketlake.datasets import OF_OPTIONS
 from marketlake.datasets.option_answers import FILE, Asked, Basis
 from marketlake.errors import MalformedPage, SettingsError
 from marketlake.ingest.options.bars import fetch_bars, rebuild_bars
-from marketlake.ingest.options.flat_file import FlatFileSource
+from marketlake.ingest.options.flat_file import FlatFileSource, etag_of
 from marketlake.ingest.options.journal import Journal
 from marketlake.lake import Lake
 from marketlake.options.selection import FrozenRule, SelectionRule
@@ -35,7 +29,6 @@ from polygon_simulator.server import Simulator
 from smooth_days import SmoothDays
 
 FILE_OF_WEDNESDAY = "us_options_opra/minute_aggs_v1/2024/11/2024-11-27.csv.gz"
-HASTY: dict[str, Any] = {"read_timeout_s": 0.5, "answer_timeout_s": 1, "attempts": 2}
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +86,9 @@ def test_the_whole_file_is_the_evidence_of_every_contract(lake: Lake, simulator:
     bars_of_file(lake)
     certificate = held(lake, BARS)[0]
     assert certificate.basis["source"] == "flat_file"
-    etag = simulator.flat_file_etag(WEDNESDAY) if hasattr(simulator, "flat_file_etag") else None
     shown = {(row["evidence"], row["request_id"]) for row in selection_of(lake).values() if row["selected"]}
     assert {evidence for evidence, _ in shown} == {"whole_file"}
-    ((_, told),) = shown
-    assert told == a_bucket(simulator.url).announced(WEDNESDAY).etag
-    assert etag in {None, told}
+    assert {told for _, told in shown} == {a_bucket(simulator.url).announced(WEDNESDAY).etag}
     for name in (BARS, SELECTION):
         found = verify(lake, OF_OPTIONS[name])
         assert (found.states, found.findings) == ({"complete": 1}, ())
@@ -163,15 +153,20 @@ def test_a_republished_file_is_known_by_one_call_and_is_a_revision(lake: Lake, s
     bars_of_file(lake)
     source = FlatFileSource(a_bucket(simulator.url))
     simulator.requests.clear()
-    before = source.current_etag(WEDNESDAY)
-    assert source.current_etag(WEDNESDAY) == before == selection_of(lake)["O:SPY241129C00605000"]["request_id"]
+    assert source.current_etag(WEDNESDAY) == etag_of(held(lake, BARS)[0])
     simulator.faults.set(str(WEDNESDAY), [{"fault": "republished", "times": 0}])
-    assert source.current_etag(WEDNESDAY) != before
-    assert asked_of_the_file(simulator) == [PROBE] * 3
+    assert source.current_etag(WEDNESDAY) != etag_of(held(lake, BARS)[0])
+    assert asked_of_the_file(simulator) == [PROBE] * 2
     report = bars_of_file(lake)
     assert (report.outcome, report.revision) == ("revised", 2)
-    assert report.changes == "bars added 0, removed 0, changed 1 (volume)"
-    assert selection_of(lake)["O:SPY241129C00605000"]["request_id"] == source.current_etag(WEDNESDAY)
+    assert report.changes.startswith("bars added 0, removed 0, changed 1 since revision 1;")
+    assert source.current_etag(WEDNESDAY) == etag_of(held(lake, BARS)[0])
+
+
+def test_bars_by_rest_are_of_no_edition(lake: Lake, simulator: Simulator) -> None:
+    chain_of(lake)
+    bars_of(lake)
+    assert etag_of(held(lake, BARS)[0]) is None
 
 
 def test_an_edition_with_the_same_bars_changes_none_of_them(lake: Lake, simulator: Simulator) -> None:
@@ -180,107 +175,11 @@ def test_an_edition_with_the_same_bars_changes_none_of_them(lake: Lake, simulato
     before = held(lake, BARS)[0]
     simulator.faults.set(str(WEDNESDAY), [{"fault": "two_members", "times": 0}])
     report = bars_of_file(lake)
-    assert (report.outcome, report.revision) == ("renewed", 1)
-    assert held(lake, BARS)[0].content_hash == before.content_hash
+    assert (report.outcome, report.revision) == ("unchanged", 1)
+    assert held(lake, BARS)[0] == before
 
 
-# --- the table of faults ----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Ground:
-    """A lake with a chain, and one that has bars of an earlier edition besides; made once, and copied."""
-
-    folder: Path
-    undisturbed: str
-
-    def lake(self, root: Path, monkeypatch: pytest.MonkeyPatch, *, old: bool, **api: object) -> Lake:
-        shutil.copytree(self.folder / ("old" if old else "chain"), root)
-        monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(root))
-        for name, value in api.items():
-            monkeypatch.setenv(f"MARKETLAKE__API__{name.upper()}", str(value))
-        return Lake(settings.load(), now=lambda: NOW)
-
-
-@pytest.fixture(scope="module")
-def ground(running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    folder = tmp_path_factory.mktemp("ground")
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in {**SETTINGS, "POLYGON_BASE_URL": running.url, "MARKETLAKE_ENV_FILE": ""}.items():
-            patched.setenv(name, value)
-        lakes = {}
-        for name in ("chain", "old", "undisturbed"):
-            patched.setenv("MARKETLAKE__STORAGE__ROOT", str(folder / name))
-            lakes[name] = Lake(settings.load(), now=lambda: NOW - dt.timedelta(days=1))
-            chain_of(lakes[name])
-    running.faults.set(str(WEDNESDAY), [{"fault": "republished", "times": 0}])
-    bars_of_file(lakes["old"])
-    running.faults.clear()
-    bars_of_file(lakes["undisturbed"])
-    return Ground(folder, held(lakes["undisturbed"], BARS)[0].content_hash)
-
-
-def faults_of(case: FileCase, times: int) -> list[dict[str, Any]]:
-    """What the simulator is told. A rest is asked for once the whole has broken off."""
-    fault: dict[str, Any] = {"fault": case.fault.served, "times": times, "endpoint": "flat_file"}
-    if case.fault.then is Then.REFUSED:
-        return [fault]
-    first = [{"fault": "reset", "page": WHOLE, "endpoint": "flat_file"}] if case.part == REST else []
-    stays = [fault | {"page": REST}] if case.part == WHOLE and case.stays else []
-    return [*first, fault | {"page": case.part}, *stays]
-
-
-@pytest.mark.parametrize("case", list(file_cases()), ids=str)
-def test_a_fault_of_a_flat_file(
-    case: FileCase,
-    ground: Ground,
-    simulator: Simulator,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    monkeypatch.setenv("POLYGON_BASE_URL", simulator.url)
-    lake = ground.lake(tmp_path / "lake", monkeypatch, old=case.old, **(HASTY if case.fault.hasty else {}))
-    times = 0 if case.stays else 1 if case.fault.hasty else 2
-    simulator.faults.set(str(WEDNESDAY), faults_of(case, times))
-    files, before = contents(lake), held(lake, BARS)[0] if case.old else None
-    waits: list[float] = []
-    if case.stays:
-        with pytest.raises(case.fault.error, match=re.escape(case.fault.words)) as caught:
-            bars_of_file(lake, waits=waits)
-        told = str(caught.value)
-        assert type(caught.value) is case.fault.error
-        assert told.startswith("SPY 2024-11-27 flat file")
-        assert f"s3://flatfiles/{FILE_OF_WEDNESDAY} at {simulator.url}" in told
-        assert "\n" not in told
-        assert len(waits) == (lake.settings.api.attempts - 1 if case.fault.then is Then.AGAIN else 0)
-        after = contents(lake)
-        kept = after.pop("option_bars/raw-rejected/spy/date=2024-11-27/pages.tar", None)
-        assert (kept is not None) is (case.fault.then is Then.REFUSED)
-        assert after == files
-        assert (held(lake, BARS)[0] if case.old else is_held(lake, BARS)) == (before or False)
-        simulator.faults.clear()
-    else:
-        assert bars_of_file(lake, waits=waits).state == "complete"
-        assert len(waits) == times + (case.part == REST)
-    assert bars_of_file(lake).state == "complete"
-    assert held(lake, BARS)[0].content_hash == ground.undisturbed
-    for secret in (SECRET, KEY):
-        assert secret not in caplog.text
-    assert {one["method"] for one in simulator.requests_for(WEDNESDAY, "flat_file")} == {"GET"}
-
-
-def contents(lake: Lake) -> dict[str, bytes]:
-    """Every file of the lake but the journal, of which nothing is published."""
-    names = [path for path in lake.storage.root.rglob("*") if path.is_file() and path.suffix != ".lock"]
-    found = {str(path.relative_to(lake.storage.root)): path for path in names}
-    return {name: path.read_bytes() for name, path in found.items() if "journal" not in name}
-
-
-def test_the_table_names_each_fault_once() -> None:
-    names = [fault.what for fault in FILE_FAULTS]
-    assert len(set(names)) == len(names)
+# --- what is no file of a session --------------------------------------------------------------------------------------
 
 
 def test_a_file_that_is_empty_is_refused(lake: Lake, simulator: Simulator) -> None:
