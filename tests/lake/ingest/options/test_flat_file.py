@@ -179,7 +179,7 @@ def test_an_edition_with_the_same_bars_changes_none_of_them(lake: Lake, simulato
     assert held(lake, BARS)[0] == before
 
 
-# --- what is no file of a session --------------------------------------------------------------------------------------
+# --- what is no file of a session -------------------------------------------------------------------------------------
 
 
 def test_a_file_that_is_empty_is_refused(lake: Lake, simulator: Simulator) -> None:
