@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 
-from marketlake.dataset_names import UNNAMED, dag_id
+from marketlake.dataset_names import OPTION_NAMES, OPTIONS, UNNAMED, dag_id
 from marketlake.settings import checkout
 
 _NO_KEY_HERE = (
@@ -34,6 +34,7 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
 
     ``tickers``: those that the settings have a DAG for. ``again``: also sessions whose run succeeded.
     """
+    dataset = OPTIONS if dataset in OPTION_NAMES else dataset  # a session of them is fetched together
     if in_a_checkout():
         own = "" if ticker in tickers else f"{_variable(dataset)}='{json.dumps([ticker])}' "
         of = "" if dataset == UNNAMED else f"DATASET={dataset} "
@@ -46,13 +47,18 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
     )
 
 
-def fetching_any() -> str:
-    """The command that fetches sessions, whichever those are to be."""
-    return "make backfill FROM=... TO=..." if in_a_checkout() else "airflow backfill create"
+def fetching_any(dataset: str = UNNAMED) -> str:
+    """The command that fetches sessions of a dataset, whichever those are to be."""
+    if not in_a_checkout():
+        return "airflow backfill create"
+    name = OPTIONS if dataset in OPTION_NAMES else dataset
+    return f"make backfill {'' if name == UNNAMED else f'DATASET={name} '}FROM=... TO=..."
 
 
 def _variable(dataset: str) -> str:
-    """The variable with a dataset's tickers."""
+    """The variable with a dataset's tickers; of options, which are off by default, with what turns them on."""
+    if dataset == OPTIONS:
+        return "MARKETLAKE__OPTIONS__ENABLED=true MARKETLAKE__OPTIONS__TICKERS"
     return "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"
 
 

@@ -19,6 +19,11 @@ from marketlake.sessions import is_final
 MISSING, PENDING, UNPROVEN, UNREADABLE = "missing", "not final yet", "without a certificate", "unreadable"
 """What a session is of which nothing is held, or nothing yet, or a file that proves nothing, or cannot be read."""
 
+UNNAMED = "not of the option bars that are held"
+"""What a selection is that the certificate of the bars does not name, or a panel that was made of other bars."""
+OTHER_CHAIN = "of another chain than the one that is held"
+"""What a selection is if the session's chain has become another one since."""
+
 NOT_YET, GONE, NOT_NOTED = "not held by then", "no longer kept", "not in the manifest"
 """What a session is if it is asked for as it stood at a time, or by a manifest."""
 
@@ -127,7 +132,7 @@ class Subject:
 
     def takes(self, found: Found, states: Iterable[str]) -> bool:
         """Whether a session's rows may be given to one who asked for those states."""
-        is_empty = found.state == State.EMPTY and self.dataset.empty is EmptyRule.ALLOWED
+        is_empty = found.state == State.EMPTY and self.dataset.empty is not EmptyRule.REFUSED
         return found.certificate is not None and (is_empty or found.state in states)
 
     def _why_missing(self, session: dt.date) -> str:
