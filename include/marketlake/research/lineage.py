@@ -26,7 +26,7 @@ class SubjectOfBars(Subject):
 
     def held(self, session: dt.date) -> Found:
         """What ``processed/`` holds of a session, by the footers of two files."""
-        return _if_of(super().held(session), self._bars.held(session), UNNAMED)
+        return _if_of(self._lying(session), self._bars.held(session), UNNAMED)
 
     def as_of(self, session: dt.date, at: dt.datetime) -> Found:
         """What ``processed/`` held of a session at a time, beside the option bars that it held then."""

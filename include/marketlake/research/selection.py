@@ -86,6 +86,10 @@ class Subject:
 
     def held(self, session: dt.date) -> Found:
         """What ``processed/`` holds of a session. Only the footer is read."""
+        return self._lying(session)
+
+    def _lying(self, session: dt.date) -> Found:
+        """What lies there, whatever else there is."""
         key = self.key(session)
         path = self.store.partitions.path(key)
         try:
@@ -110,7 +114,7 @@ class Subject:
 
     def with_content(self, session: dt.date, content_hash: str) -> Found:
         """The file whose rows have that hash, whether they are the newest or not; MISSING if there is none left."""
-        held = self.held(session)
+        held = self._lying(session)
         if held.certificate is not None and held.certificate.content_hash == content_hash:
             return held
         for path, certificate in self.store.revisions.kept_certificates(self.key(session)):
