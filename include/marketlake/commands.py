@@ -57,15 +57,18 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
     )
 
 
-def fetching_any() -> str:
-    """The command that fetches sessions, whichever those are to be."""
-    return "make backfill FROM=... TO=..." if in_a_checkout() else "airflow backfill create"
+def fetching_any(dataset: str = UNNAMED) -> str:
+    """The command that fetches sessions of a dataset, whichever those are to be."""
+    if not in_a_checkout():
+        return "airflow backfill create"
+    name = OPTIONS if dataset in OPTION_NAMES else dataset
+    return f"make backfill {'' if name == UNNAMED else f'DATASET={name} '}FROM=... TO=..."
 
 
 def _variable(dataset: str) -> str:
-    """The variable with a dataset's tickers."""
+    """The variable with a dataset's tickers; of options, which are off by default, with what turns them on."""
     if dataset == OPTIONS:
-        return "MARKETLAKE__OPTIONS__TICKERS"
+        return "MARKETLAKE__OPTIONS__ENABLED=true MARKETLAKE__OPTIONS__TICKERS"
     return "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"
 
 
