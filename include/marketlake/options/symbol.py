@@ -25,6 +25,7 @@ STRIKE_END = 100_000 * STRIKE_UNIT
 """Beyond what eight digits hold."""
 
 _TICKER = r"^O:(?P<root>[A-Z]{1,6}|[A-Z]{1,5}[1-9])(?P<expiry>[0-9]{6})(?P<type>[CP])(?P<strike>[0-9]{8})$"
+_ADJUSTED = "^O:[A-Z]{1,5}[1-9][0-9]{6}[CP][0-9]{8}$"
 _PARSED = re.compile(_TICKER)
 _ROOT = re.compile("[A-Z]{1,6}|[A-Z]{1,5}[1-9]")
 _LETTERS = {CALL: "C", PUT: "P"}
@@ -97,6 +98,11 @@ def strikes_milli(strikes: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[
     milli = np.rint(within * STRIKE_UNIT).astype(np.int64)
     exact = (milli > 0) & (milli / STRIKE_UNIT == given)
     return np.where(exact, milli, 0), exact
+
+
+def adjusted_roots(contracts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which tickers' root ends in the digit of an adjusted contract, as ``Contract.adjusted`` says of one."""
+    return pc.match_substring_regex(contracts, _ADJUSTED)
 
 
 def terms(contracts: pa.Array) -> pa.Table:
