@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from marketlake.dataset_names import OPTIONS, made_as
 from marketlake.errors import SettingsError
 from marketlake.settings.explanation import explained, without_keys
 from marketlake.settings.option_sections import Options
@@ -121,6 +122,20 @@ class Settings(BaseSettings):
     def logging_folder(self) -> Path:
         """The folder of the task logs, absolute."""
         return project_folder() / self.logging.folder
+
+    def tickers_of(self, name: str) -> tuple[str, ...]:
+        """The tickers of a dataset, or of options; none if they are off."""
+        return self.options.underlyings if made_as(name) == OPTIONS else self.datasets.tickers_of(name)
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """What is collected: the names of datasets that have a ticker, and options. The first is what commands take."""
+        return (*self.datasets.on, *((OPTIONS,) if self.options.underlyings else ()))
+
+    @property
+    def each(self) -> tuple[tuple[str, str], ...]:
+        """Everything that is collected and its tickers, in the order in which commands go through them."""
+        return tuple((name, ticker) for name in self.on for ticker in self.tickers_of(name))
 
     def waivers(self, ticker: str, session: dt.date) -> tuple[str, ...]:
         """The checks that a person has accepted as failing for one session."""

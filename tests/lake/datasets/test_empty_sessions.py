@@ -288,7 +288,7 @@ def test_an_empty_session_is_looked_at_again_daily_while_it_is_young_and_then_no
     with store.exclusive(key) as writer:
         aged = msgspec.structs.replace(certificate, fetched_at_ms=int(fetched.timestamp() * 1000))
         store.partitions.publish(writer, rows, aged, store.partitions.inspect(aged.key))
-    assert [one.reason.value for one in sessions_due(lake, dataset.spec, "SPY")] == because
+    assert [one.reason.value for one in sessions_due(lake, dataset.spec.name, "SPY")] == because
 
 
 # --- its proof --------------------------------------------------------------------------------------------------------
