@@ -6,7 +6,6 @@ import datetime as dt
 import enum
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from marketlake.audit.visits import Visit, Visits
@@ -56,8 +55,8 @@ class Due:
 
 @dataclass(frozen=True)
 class _Rule:
-    """``ages``: how many sessions later each one is looked at again. ``daily``: what is suspect or was never compared is
-    looked at in between, too.
+    """``ages``: how many sessions later each one is looked at again. ``daily``: whether what is suspect or was never
+    compared is looked at in between.
     """
 
     ages: tuple[int, ...]
@@ -68,6 +67,9 @@ class _Rule:
         if name == OPTIONS:  # a look may cost thousands of calls
             return cls(configured.options.revisit_after_sessions, daily=False)
         return cls(configured.audit.revisit_after_sessions, daily=True)
+
+
+_PartsAndInputs = tuple[Certificates, Certificates]
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,10 @@ def sessions_due(lake: Lake, name: str, ticker: str) -> list[Due]:
     Skips sessions without a partition, which a run fetches, and those that are not final yet. Reads the
     footer of every partition.
     """
-    held, last = coverage_of(lake, name, ticker).certificates(), lake.calendar.last_final(lake.now())
+    held, last = _held(lake, name, ticker), lake.calendar.last_final(lake.now())
     known = lake.calendar.sessions(min(held), last) if held and last else []
-    made_of = _made_of(lake, ticker, held)
     looks = [
-        _look(lake, name, ticker, held[session], made_of.get(session, {}), known[position:])
+        _look(lake, name, ticker, held[session], known[position:])
         for position, session in enumerate(known)
         if session in held
     ]
@@ -160,9 +161,8 @@ def reason_for(lake: Lake, name: str, ticker: str, session: dt.date) -> AuditRea
     since = lake.calendar.sessions(session, last) if last else []
     if not since:
         return AuditReason.ASKED
-    held = coverage_of(lake, name, ticker).certificates([session])
-    own = held.get(session, {foremost_of(name).spec.name: None})
-    due = _look(lake, name, ticker, own, _made_of(lake, ticker, held).get(session, {}), since).due()
+    nothing: _PartsAndInputs = ({foremost_of(name).spec.name: None}, {})
+    due = _look(lake, name, ticker, _held(lake, name, ticker, [session]).get(session, nothing), since).due()
     return due.reason if due else AuditReason.ASKED
 
 
@@ -183,20 +183,22 @@ def audit_plan(lake: Lake, name: str, ticker: str, first: dt.date | None, last: 
     return [due.session for due in taken]
 
 
-def _look(
-    lake: Lake, name: str, ticker: str, parts: Certificates, made_of: Certificates, since: list[dt.date]
-) -> _Held:
-    foremost = foremost_of(name).spec
+def _look(lake: Lake, name: str, ticker: str, held: _PartsAndInputs, since: list[dt.date]) -> _Held:
+    (parts, made_of), foremost = held, foremost_of(name).spec
     visit = Visits(lake.store(foremost).storage).last(ticker, since[0])
     return _Held(lake, _Rule.of(lake.settings, name), visit, parts, parts[foremost.name], made_of, since)
 
 
-def _made_of(lake: Lake, ticker: str, held: Mapping[dt.date, Certificates]) -> dict[dt.date, Certificates]:
-    """What is held of the other datasets that the parts of each session are made of."""
-    named = {name for of_session in held.values() for one in of_session.values() if one for name in one.inputs}
-    others = [name for name in EVERY if name in named and not any(name in parts for parts in held.values())]
-    found = {name: Coverage(lake, EVERY[name].spec, ticker).certificates(held) for name in others}
-    return {day: {name: held_of[day] for name, held_of in found.items() if day in held_of} for day in held}
+def _held(lake: Lake, name: str, ticker: str, sessions: list[dt.date] | None = None) -> dict[dt.date, _PartsAndInputs]:
+    """What is held of each session, and of the other datasets that its parts are made of."""
+    held = coverage_of(lake, name, ticker).certificates(sessions)
+    made_of = {made_of for parts in held.values() for one in parts.values() if one for made_of in one.inputs}
+    others = made_of.intersection(EVERY) - {part for parts in held.values() for part in parts}
+    found = {other: Coverage(lake, EVERY[other].spec, ticker).certificates(held) for other in others}
+    return {
+        session: (parts, {other: inputs[session] for other, inputs in found.items() if session in inputs})
+        for session, parts in held.items()
+    }
 
 
 def _final_ms(session: dt.date) -> int:

@@ -43,6 +43,11 @@ class Coverage:
         """Where the dataset lies, for people."""
         return self._store.storage.where
 
+    @property
+    def lake_where(self) -> str:
+        """Where the whole lake lies, for people."""
+        return self._root.where
+
     @cached_property
     def present(self) -> frozenset[dt.date]:
         """The sessions that have a partition file. Raises StorageError if they cannot be listed."""

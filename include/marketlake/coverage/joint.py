@@ -34,7 +34,7 @@ class JointCoverage:
     @property
     def where(self) -> str:
         """Where it lies, for people."""
-        return ", ".join(part.where for part in self.parts)
+        return self.parts[0].where if len(self.parts) == 1 else self.parts[0].lake_where
 
     def missing(self, sessions: Iterable[dt.date]) -> list[dt.date]:
         """Those of ``sessions`` that lack a partition file, in their order."""
@@ -70,9 +70,10 @@ def state_of(held: Certificates) -> State | None:
 
 
 def suspect_because(held: Certificates) -> tuple[str, ...]:
-    """Why the parts of a session are suspect, a line each, once."""
+    """Why the parts of a session are suspect, a line each, once: not that one is since another one is."""
     reasons = (one.suspect_because for one in held.values() if one and one.state is State.SUSPECT)
-    return tuple(dict.fromkeys(reason for part in reasons for reason in part))
+    said = {f"{name} is suspect" for name in held}
+    return tuple(dict.fromkeys(reason for part in reasons for reason in part if reason not in said))
 
 
 def disagreements(held: Certificates) -> dict[str, str]:

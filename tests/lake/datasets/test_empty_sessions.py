@@ -27,6 +27,7 @@ from marketlake.datasets import DATASETS
 from marketlake.datasets.dataset import Dataset, EmptyRule
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS, StockBars
 from marketlake.errors import ComparisonLost, InvalidBars
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.planning import Source, manual_plan
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
@@ -251,7 +252,7 @@ def test_an_empty_session_is_finished_for_coverage_planner_and_backfill(
     assert (coverage.present, coverage.unfinished([DAY])) == ({DAY}, [])
     assert (
         manual_plan(
-            empty, dataset.spec, "SPY",
+            empty, coverage_of(empty, dataset.spec.name, "SPY"),
             start=DAY, end=DAY, sessions=(), logical_date=None,
             refetch=False, source=Source.API, allow_provisional=False,
         )
