@@ -34,12 +34,13 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
 
     ``tickers``: those that the settings have a DAG for. ``again``: also sessions whose run succeeded.
     """
+    dataset = made_as(dataset)  # a session of options is fetched together
     if in_a_checkout():
         own = "" if ticker in tickers else f"{_switched_on(dataset, [ticker])} "
-        of = "" if dataset == UNNAMED else f"DATASET={made_as(dataset)} "
+        of = "" if dataset == UNNAMED else f"DATASET={dataset} "
         return f"{own}make backfill {of}FROM={first} TO={last}{' REFETCH=1' if again else ''}"
     own = "" if ticker in tickers else f"give every container {_switched_on(dataset, [*tickers, ticker])}, then "
-    anew = " --dag-run-conf '{\"refetch\": true}'" if again and made_as(dataset) == OPTIONS else ""
+    anew = " --dag-run-conf '{\"refetch\": true}'" if again and dataset == OPTIONS else ""
     return (
         f"{own}airflow backfill create --dag-id {dag_id(dataset, ticker)} --from-date {first} --to-date {last}"
         f" --reprocess-behavior {'completed' if again else 'failed'}{anew}"
@@ -53,7 +54,7 @@ def fetching_any() -> str:
 
 def _switched_on(dataset: str, tickers: Sequence[str]) -> str:
     """The variables with which those tickers of a dataset are collected."""
-    if made_as(dataset) == OPTIONS:
+    if dataset == OPTIONS:
         return f"MARKETLAKE__OPTIONS__ENABLED=true MARKETLAKE__OPTIONS__TICKERS='{json.dumps(tickers)}'"
     variable = "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"
     return f"{variable}='{json.dumps(tickers)}'"

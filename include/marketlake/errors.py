@@ -46,6 +46,10 @@ class ComparisonLost(Retryable):
     """Rows that would replace compared ones could not be compared themselves."""
 
 
+class InputMissing(Retryable):
+    """What this is made of is not in the lake yet."""
+
+
 class StopAndTell(MarketLakeError):
     """Asking again cannot help; the message says what to change."""
 

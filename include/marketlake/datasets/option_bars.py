@@ -63,8 +63,7 @@ class OptionBars:
         asked = Asked.of(fetch)
         if (asked.frozen.underlying, asked.frozen.session) != (key.ticker, key.session):
             raise RawPagesUnusable(f"{key}: these answers are of {asked.frozen.underlying} {asked.frozen.session}.")
-        rows = _bars(fetch, asked, lake.calendar.hours(key.session))
-        return Decoded(rows, (asked.frozen.hash,))
+        return Decoded(_bars(fetch, asked, lake.calendar.hours(key.session)), ())  # the selection has each one's id
 
     def check(self, rows: pa.Table, hours: SessionHours, max_silence_s: float | None) -> list[Check]:  # noqa: ARG002
         """Every check of the bars."""

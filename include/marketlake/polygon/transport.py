@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_not_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
@@ -24,6 +25,7 @@ from marketlake.redaction import redacted_url, without_secret, without_secret_by
 from marketlake.settings.sections import Api
 
 _GOOD_STATUSES = frozenset({"OK", "DELAYED"})
+_MOST_THREADS = 64
 _log = logging.getLogger(__name__)
 
 
@@ -69,6 +71,7 @@ class Transport:
         self.base_url = (base_url or api.base_url).rstrip("/")
         self.now_s = now_s
         self._http = http
+        _keep_connections(http)
         self._key = key
         self._auth = _Bearer(key)
         self._take_turn = take_turn
@@ -176,6 +179,13 @@ class Transport:
             wait_s,
             failure,
         )
+
+
+def _keep_connections(http: requests.Session) -> None:
+    """Have a session keep as many connections open as threads may use at a time, instead of ten."""
+    for adapter in http.adapters.values():
+        if isinstance(adapter, HTTPAdapter):
+            adapter.poolmanager.connection_pool_kw["maxsize"] = _MOST_THREADS
 
 
 def _cause(exc: requests.exceptions.RequestException | ValueError) -> str:

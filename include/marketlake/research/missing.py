@@ -80,7 +80,7 @@ def _remedy(subject: Subject, lacking: Sequence[Found]) -> str:
 def fetching(subject: Subject, first: dt.date, last: dt.date, *, again: bool) -> str:
     """The command that fetches a subject's sessions into the lake that is read."""
     here = subject.lake.settings
-    tickers = here.datasets.tickers_of(subject.spec.name)
+    tickers = here.tickers_of(subject.spec.name)
     command = commands.fetching(subject.spec.name, subject.ticker, first, last, tickers=tickers, again=again)
     if commands.in_a_checkout() and here.storage_root != settings.load().storage_root:
         return f"MARKETLAKE__STORAGE__ROOT={shlex.quote(str(here.storage_root))} {command}"

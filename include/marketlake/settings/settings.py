@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     def _anything(self) -> Settings:
         if not self.datasets.on and not self.options.enabled:
             raise ValueError("no dataset has a ticker: name one, such as  tickers: [SPY]")
+        if self.options.enabled and self.bars.adjusted:
+            raise ValueError("options.enabled with bars.adjusted: strikes are of unadjusted prices. Set one to false")
         return self
 
     @property
