@@ -50,6 +50,7 @@ from marketlake.settings.variables import (
 )
 
 _PLAIN_VARIABLES = (ENV_FILE_VARIABLE, SETTINGS_FILE_VARIABLE, "MARKETLAKE_DEMO_FOLDER", "MARKETLAKE_WEBHOOK_URL")
+_OPTION_SESSIONS_AT_A_TIME, _FILES_AT_A_TIME = 4, 2
 
 
 class _Variables(EnvSettingsSource):
@@ -138,6 +139,18 @@ class Settings(BaseSettings):
     def each(self) -> tuple[tuple[str, str], ...]:
         """Everything that is collected and its tickers, in the order in which commands go through them."""
         return tuple((name, ticker) for name in self.on for ticker in self.tickers_of(name))
+
+    @property
+    def option_sessions_in_flight(self) -> int:
+        """Sessions of one underlying at the same time, at most ``api.sessions_in_flight``.
+
+        By REST a session asks for several contracts at once, for a quarter of its time, and waits for the rest of it
+        to ask again for those that were empty; where calls are counted by the minute, more sessions would only wait for
+        each other. A flat file takes a core and half a GB.
+        """
+        if self.options.source == "flat_file":
+            return min(self.api.sessions_in_flight, _FILES_AT_A_TIME)
+        return 1 if self.api.requests_per_minute else min(self.api.sessions_in_flight, _OPTION_SESSIONS_AT_A_TIME)
 
     def waivers(self, ticker: str, session: dt.date) -> tuple[str, ...]:
         """The checks that a person has accepted as failing for one session."""
