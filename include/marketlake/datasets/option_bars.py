@@ -43,10 +43,10 @@ class OptionBars:
         names = [FILE] if FILE in fetch.listings else [name for name in sorted(fetch.listings) if name.startswith("O:")]
         return Listing(tuple(body for name in names for body in fetch.of(name).bodies))
 
-    def inputs(self, fetch: Fetch) -> Mapping[str, str]:
+    def inputs(self, fetch: Fetch, rows: pa.Table) -> Mapping[str, str]:
         """The content of the chain that was selected from, the frozen rule, and what became of each contract."""
         asked = Asked.of(fetch)
-        selection = selection_rows(fetch, _bars(fetch, asked, None))
+        selection = selection_rows(fetch, rows)
         return {
             CHAIN_INPUT: asked.frozen.chain_hash,
             RULE_INPUT: asked.frozen.hash,
@@ -80,11 +80,8 @@ class OptionBars:
 OPTION_BARS = OptionBars()
 
 
-def _bars(fetch: Fetch, asked: Asked, hours: SessionHours | None) -> pa.Table:
-    """The bars of the selected contracts; from the reference's time on if that is the session's own open.
-
-    ``hours``: what the answers are held against; None of those that were already.
-    """
+def _bars(fetch: Fetch, asked: Asked, hours: SessionHours) -> pa.Table:
+    """The bars of the selected contracts; from the reference's time on if that is the session's own open."""
     parts = _of_file(fetch, asked) if asked.basis.source == FLAT_FILE else _of_pages(fetch, asked, hours)
     rows = pa.concat_tables([BARS.empty_table(), *parts]).combine_chunks()
     if asked.frozen.rule.reference == OPEN_0930:
@@ -96,14 +93,13 @@ def _bars(fetch: Fetch, asked: Asked, hours: SessionHours | None) -> pa.Table:
     return rows
 
 
-def _of_pages(fetch: Fetch, asked: Asked, hours: SessionHours | None) -> Iterator[pa.Table]:
+def _of_pages(fetch: Fetch, asked: Asked, hours: SessionHours) -> Iterator[pa.Table]:
     """A table a contract that has bars."""
     size = Timespan(asked.basis.bar_size)
     for contract in asked.selected:
         for number, body in enumerate(fetch.of(contract).bodies, 1):
             page = aggregates.decode(body)
-            if hours is not None:
-                aggregates.require_echo(page, BarRequest(contract, hours, adjusted=False, timespan=size), number)
+            aggregates.require_echo(page, BarRequest(contract, hours, adjusted=False, timespan=size), number)
             if page.rows.num_rows:
                 names = pa.repeat(pa.scalar(contract, pa.string()), page.rows.num_rows)
                 yield page.rows.append_column("contract", names).select(BARS.names).cast(BARS)

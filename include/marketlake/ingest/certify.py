@@ -119,7 +119,7 @@ def certify(lake: Lake, dataset: FetchedDataset, judged: JudgedRows, fetch: Fetc
         reconciliation=compared,
         dataset=judged.key.dataset,
         empty_answers=own_pages.attempts if is_empty else 0,
-        inputs=dict(dataset.inputs(fetch)),
+        inputs=dict(dataset.inputs(fetch, judged.rows)),
         basis=dict(dataset.basis(fetch)),
     )
     origin = Origin(fetch, lambda stored: dataset.decode(lake, stored, judged.key))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 
+import pyarrow as pa
+
 from marketlake.datasets.option_answers import Asked, Basis
 from marketlake.datasets.option_bars import OPTION_BARS, SELECTION_INPUT
 from marketlake.datasets.option_selection import OPTION_SELECTION, selection_rows
@@ -61,12 +63,12 @@ def fetch_bars(
             try:
                 source.collect(asked, hours, journal)
                 fetch = _fetch(asked, journal, source.host, int(lake.now().timestamp() * 1000))
-                report = _publish(lake, key, fetch, writer, allow_provisional=allow_provisional)
+                report, rows = _publish(lake, key, fetch, writer, allow_provisional=allow_provisional)
             except RefusedData as refusal:
                 bodies, because = refusal.bodies, str(refusal)
                 keep_refused(lake, store, writer, key, bodies=bodies, host=source.host, because=because)
                 raise
-            _publish_selection(lake, key, fetch)
+            _publish_selection(lake, key, fetch, rows)
             journal.remove()
     return report
 
@@ -76,7 +78,7 @@ def rebuild_bars(lake: Lake, ticker: str, session: dt.date, *, allow_provisional
     key = OPTION_BARS.spec.key(ticker, session)
     report = rebuild(lake, OPTION_BARS, key, allow_provisional=allow_provisional)
     with lake.store(OPTION_BARS.spec).exclusive(key):
-        _publish_selection(lake, key, _stored_fetch(lake, key))
+        _publish_selection(lake, key, *_stored(lake, key))
     return report
 
 
@@ -128,8 +130,10 @@ def _fetch(asked: Asked, journal: Journal, host: str, now_ms: int) -> Fetch:
     return Fetch({**asked.listings(), **answers}, host, journal.began_ms or now_ms)
 
 
-def _publish(lake: Lake, key: PartitionKey, fetch: Fetch, writer: Writer, *, allow_provisional: bool) -> Report:
-    """Judge the answers and publish their bars."""
+def _publish(
+    lake: Lake, key: PartitionKey, fetch: Fetch, writer: Writer, *, allow_provisional: bool
+) -> tuple[Report, pa.Table]:
+    """Judge the answers and publish their bars: what came of it, and the bars."""
     final = fetch.fetched_at_ms >= final_from(key.session).timestamp() * 1000
     if not final and not allow_provisional:
         raise NotFinal(
@@ -137,16 +141,16 @@ def _publish(lake: Lake, key: PartitionKey, fetch: Fetch, writer: Writer, *, all
             " Set the clock, and clear the task."
         )
     judged = judge(lake, OPTION_BARS, key, fetch, OPTION_BARS.decode(lake, fetch, key), final=final)
-    return publish(lake, OPTION_BARS, writer, certify(lake, OPTION_BARS, judged, fetch))
+    return publish(lake, OPTION_BARS, writer, certify(lake, OPTION_BARS, judged, fetch)), judged.rows
 
 
-def _publish_selection(lake: Lake, key: PartitionKey, fetch: Fetch) -> None:
+def _publish_selection(lake: Lake, key: PartitionKey, fetch: Fetch, rows_of_bars: pa.Table) -> None:
     """Publish what became of each contract, which the certificate of the bars names already.
 
     Raises RawPagesUnusable if it names another one.
     """
     bars = lake.store(OPTION_BARS.spec).partitions.certificate(key)
-    rows = selection_rows(fetch, OPTION_BARS.decode(lake, fetch, key).rows)
+    rows = selection_rows(fetch, rows_of_bars)
     if bars is None or bars.inputs.get(SELECTION_INPUT) != OPTION_SELECTION.spec.rows.content_hash(rows):
         raise RawPagesUnusable(f"{key}: these answers are not those of the bars that the lake holds. Fetch it anew.")
     inputs = {name: digest for name, digest in bars.inputs.items() if name != SELECTION_INPUT}
@@ -161,12 +165,13 @@ def _publish_selection(lake: Lake, key: PartitionKey, fetch: Fetch) -> None:
     )
 
 
-def _stored_fetch(lake: Lake, key: PartitionKey) -> Fetch:
-    """The stored answers that the bars' certificate is of. Raises RawPagesUnusable."""
+def _stored(lake: Lake, key: PartitionKey) -> tuple[Fetch, pa.Table]:
+    """The stored answers that the bars' certificate is of, and their bars. Raises RawPagesUnusable."""
     store = lake.store(OPTION_BARS.spec)
     held = store.partitions.certificate(key)
     stored = store.raw_pages.pages_of(key, held.revision) if held else []
     for pages in reversed(stored):
-        if held and OPTION_BARS.inputs(pages.fetch) == held.inputs:
-            return pages.fetch
+        rows = OPTION_BARS.decode(lake, pages.fetch, key).rows
+        if held and OPTION_BARS.inputs(pages.fetch, rows) == held.inputs:
+            return pages.fetch, rows
     raise RawPagesUnusable(f"{key}: none of the stored answers are those of the bars that the lake holds.")
