@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from marketlake import settings
 from marketlake.audit.audit import audit_session as audit
 from marketlake.audit.due import audit_plan
-from marketlake.dataset_names import title
+from marketlake.audit.options import affordable_audit, audit_options
+from marketlake.audit.visits import Visit
+from marketlake.dataset_names import OPTIONS, title
 from marketlake.datasets import DATASETS, parts_of
 from marketlake.errors import SettingsError
 from marketlake.ingest import planning, preflight
@@ -47,7 +49,12 @@ def plan_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> list[st
     """The dates that an audit looks at again."""
     params = context["params"]
     first, last = _date(params["start_date"]), _date(params["end_date"])
-    return kept_plan(dataset, ticker, context, lambda lake: audit_plan(lake, dataset, ticker, first, last))
+
+    def plan(lake: Lake) -> list[dt.date]:
+        due = audit_plan(lake, dataset, ticker, first, last)
+        return affordable_audit(lake, ticker, due, asked_for=bool(first or last)) if dataset == OPTIONS else due
+
+    return kept_plan(dataset, ticker, context, plan)
 
 
 def kept_plan(name: str, ticker: str, context: Mapping[str, Any], make: Callable[[Lake], list[dt.date]]) -> list[str]:
@@ -128,18 +135,31 @@ def audit_session(name: str, ticker: str, session: str, asset: Asset, context: M
     the same rows in another state, as a reader may wait until a session is complete. A certificate that was renewed for
     any other reason (a comparison made up for, say) claims nothing else of the rows.
     """
-    configured, dataset = settings.load(), DATASETS[name]
-    client = PolygonHook().client(configured)
-    lake, key = Lake(configured, now=system_clock), dataset.spec.key(ticker, dt.date.fromisoformat(session))
-    partitions = lake.store(dataset.spec).partitions
-    before = _kept_until_told(context, lambda: _standing(partitions.certificate(key)))
-    visit = audit(lake, dataset, key, client)
-    certificate = partitions.certificate(key)
-    if certificate and _standing(certificate) != before:
-        tell(asset, session, Report.of(Outcome(visit.outcome), certificate).as_dict(), context)
+    lake, day = Lake(settings.load(), now=system_clock), dt.date.fromisoformat(session)
+    before = _kept_until_told(context, lambda: _standing(_held(lake, name, ticker, day)))
+    visit = _audit(lake, name, ticker, day)
+    held = _held(lake, name, ticker, day)
+    if held[-1] and _standing(held) != before:
+        tell(asset, session, Report.of(Outcome(visit.outcome), held[-1]).as_dict(), context)
     else:
         context["task"].outlets = []  # or Airflow raises an event without a partition, which is of no session
     return dict(msgspec.to_builtins(visit))
+
+
+def _audit(lake: Lake, name: str, ticker: str, session: dt.date) -> Visit:
+    client = PolygonHook().client(lake.settings)
+    if name == OPTIONS:
+        from marketlake_airflow.option_source import source_of
+
+        return audit_options(lake, ticker, session, client, source_of(lake.settings, client))
+    dataset = DATASETS[name]
+    return audit(lake, dataset, dataset.spec.key(ticker, session), client)
+
+
+def _held(lake: Lake, name: str, ticker: str, session: dt.date) -> list[Certificate | None]:
+    """The certificate of each part of a session."""
+    specs = [dataset.spec for dataset in parts_of(name, lake.settings)]
+    return [lake.store(spec).partitions.certificate(spec.key(ticker, session)) for spec in specs]
 
 
 def _kept_until_told(context: Mapping[str, Any], look: Callable[[], list[int | str]]) -> list[int | str]:
@@ -153,9 +173,10 @@ def _kept_until_told(context: Mapping[str, Any], look: Callable[[], list[int | s
     return list(kept)
 
 
-def _standing(certificate: Certificate | None) -> list[int | str]:
+def _standing(held: Sequence[Certificate | None]) -> list[int | str]:
     """What an event is for, if it changes; as JSON."""
-    return [certificate.revision, certificate.state.value] if certificate else []
+    known = (certificate for certificate in held if certificate)
+    return [fact for certificate in known for fact in (certificate.revision, certificate.state.value)]
 
 
 def tell(asset: Asset, session: str, facts: Mapping[str, Any], context: Mapping[str, Any]) -> None:

@@ -32,14 +32,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Look:
-    """What one session showed: how many contracts the rule selects, in how many pages its chain came, and the selected
-    contract that is nearest to the money, of the nearest expiration; empty if none is selected.
-    """
+    """What one session showed: how many contracts the rule selects, and in how many pages its chain came."""
 
     session: dt.date
     contracts: int
     pages: int
-    nearest: str = ""
 
 
 def look_ahead(lake: Lake, client: PolygonClient, ticker: str, sessions: Sequence[dt.date]) -> list[Look]:
@@ -69,8 +66,8 @@ def look(lake: Lake, client: PolygonClient, ticker: str, session: dt.date) -> Lo
     if not chain.num_rows:
         return Look(session, 0, pages)
     usd = _reference_usd(lake, client, ticker, session)
-    selected = chain.filter(select(chain, rule_of(lake), usd, session).column("selected"))
-    return Look(session, selected.num_rows, pages, _nearest(selected, usd))
+    selected = select(chain, rule_of(lake), usd, session).column("selected")
+    return Look(session, pc.sum(selected).as_py(), pages)
 
 
 def spread(sessions: Sequence[dt.date], most: int) -> list[dt.date]:
@@ -99,16 +96,6 @@ def _reference_usd(lake: Lake, client: PolygonClient, ticker: str, session: dt.d
         if kind != OPEN_0930:
             raise
         return reference(lake, client, ticker, session, PREVIOUS_CLOSE).usd
-
-
-def _nearest(selected: pa.Table, usd: float) -> str:
-    if not selected.num_rows:
-        return ""
-    distance = pc.abs(pc.subtract(selected.column("strike_price"), usd))
-    ordered = selected.append_column("distance", distance).sort_by(
-        [("expiration_date", "ascending"), ("distance", "ascending"), ("contract", "ascending")]
-    )
-    return str(ordered.column("contract")[0])
 
 
 def _worse(known: MarketLakeError | None, new: MarketLakeError) -> MarketLakeError:

@@ -10,34 +10,38 @@ from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import OPTIONS, title
 from marketlake.errors import BadArgument, RefusedData, Retryable
 from marketlake.ingest.one_kind import require_same_kind
-from marketlake.ingest.options.look_ahead import Look
 from marketlake.ingest.options.market_inputs import dividends_text, rates_text
 from marketlake.ingest.options.source import OptionSource
 from marketlake.lake import Lake
+from marketlake.polygon import contracts
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.contracts import ChainRequest
 from marketlake.polygon.request import Timespan
 from marketlake.rows.bars import SECONDS
 
 
 def probe_options(
-    lake: Lake, client: PolygonClient, source: OptionSource, ticker: str, looks: Sequence[Look]
+    lake: Lake, client: PolygonClient, source: OptionSource, ticker: str, sessions: Sequence[dt.date]
 ) -> list[str]:
-    """Ask for a little of the first and of the last session that was looked at, and for what is known of rates and
-    dividends: a line for each session that something cannot be had of just now. Creates nothing.
+    """Ask for a little of the first and of the last session, and for what is known of rates and dividends: a line for
+    each session that something cannot be had of just now. Creates nothing.
 
     Raises what source and client raise on a key, or a plan, that cannot serve them, and SettingsError if the lake holds
     rows of another kind of host.
     """
     for host in (client.host, source.host):
         require_same_kind(lake, host=host)
-    ends = list(dict.fromkeys([*looks[:1], *looks[-1:]]))
+    ends = list(dict.fromkeys([*sessions[:1], *sessions[-1:]]))
     lines = []
-    for look in ends:
+    for session in ends:
         try:
-            _ask(lake, client, source, ticker, look, market=look is ends[0])
+            _ask(lake, client, source, ticker, session)
+            if session == ends[0]:
+                rates_text(lake, client, session)
+                dividends_text(lake, client, ticker, session)
         except (Retryable, RefusedData, BadArgument) as exc:
-            session = title(OPTIONS, f"{ticker} {look.session}")
-            lines.append(f"{session}: {str(exc).rstrip('.')}. Unless that changes, it will fail.")
+            subject = title(OPTIONS, f"{ticker} {session}")
+            lines.append(f"{subject}: {str(exc).rstrip('.')}. Unless that changes, it will fail.")
     return lines
 
 
@@ -54,9 +58,8 @@ def without_underlying(lake: Lake, ticker: str, sessions: Sequence[dt.date]) -> 
     )
 
 
-def _ask(lake: Lake, client: PolygonClient, source: OptionSource, ticker: str, look: Look, *, market: bool) -> None:
-    if look.nearest:
-        source.probe(look.nearest, lake.calendar.hours(look.session), Timespan(lake.settings.options.timespan))
-    if market:
-        rates_text(lake, client, look.session)
-        dividends_text(lake, client, ticker, look.session)
+def _ask(lake: Lake, client: PolygonClient, source: OptionSource, ticker: str, session: dt.date) -> None:
+    """Ask for one contract, and for one of its bars, or for the first byte of the file."""
+    listed = client.first(contracts, ChainRequest(ticker, session)).rows.column("contract").to_pylist()
+    if listed:
+        source.probe(listed[0], lake.calendar.hours(session), Timespan(lake.settings.options.timespan))

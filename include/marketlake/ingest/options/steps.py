@@ -50,9 +50,7 @@ class Steps:
         """Its bars and its selection, from the chain that the lake holds. Raises as ``bars.fetch_bars``."""
         if held := self._finished(fetched_of(self.lake, self.ticker), OPTION_BARS.spec):
             return held
-        return fetch_bars(
-            self.lake, self.ticker, self.session, client, source, allow_provisional=self.provisional
-        )
+        return fetch_bars(self.lake, self.ticker, self.session, client, source, allow_provisional=self.provisional)
 
     def rebuild_chain(self) -> Report:
         """The chain from its raw pages, without a call. Raises as ``rebuild``."""
