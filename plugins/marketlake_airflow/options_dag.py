@@ -91,8 +91,8 @@ def _session(ticker: str, configured: Settings) -> Any:
 
     @task_group(group_id="session")
     def steps(session: str) -> None:
-        bars = fetch_chain(session) >> fetch_bars(session)
+        bars = fetch_chain(session=session) >> fetch_bars(session=session)  # by name: their label is that of it
         if with_panel:
-            bars >> build_panel(session)
+            bars >> build_panel(session=session)
 
     return steps
