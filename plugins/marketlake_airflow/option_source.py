@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from marketlake.datasets.option_answers import FLAT_FILE
 from marketlake.ingest.options.rest import RestSource
 from marketlake.ingest.options.source import OptionSource
 from marketlake.polygon.client import PolygonClient
@@ -9,6 +10,11 @@ from marketlake.settings import Settings
 
 
 def source_of(configured: Settings, client: PolygonClient) -> OptionSource:
-    """The source of the settings."""
+    """The source of the settings. Raises KeyMissing, KeyUnusable or SettingsError for flat files without usable keys."""
     options = configured.options
+    if options.source == FLAT_FILE:
+        from marketlake.ingest.options.flat_file import FlatFileSource  # boto3 is loaded by whom it serves
+        from marketlake_airflow.flat_files_hook import FlatFilesHook
+
+        return FlatFileSource(FlatFilesHook().bucket(configured))
     return RestSource(client, concurrency=options.concurrency, recheck_s=options.empty_recheck_s)

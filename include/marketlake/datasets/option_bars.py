@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from marketlake.datasets.dataset import Decoded, EmptyRule
 from marketlake.datasets.option_answers import FILE, FLAT_FILE, Asked
 from marketlake.datasets.option_selection import OPTION_SELECTION, selection_rows
-from marketlake.errors import MalformedPage, RawPagesUnusable
+from marketlake.errors import MalformedPage, RawPagesUnusable, RefusedData, UndecodableBody
 from marketlake.lake import Lake
-from marketlake.options.selection import OPEN_0930
+from marketlake.options.selection import OPEN_0930, SELECTED
 from marketlake.partitions.certificate import Certificate
 from marketlake.polygon import aggregates, flat_files
 from marketlake.polygon.fetch import Fetch, Listing
@@ -76,8 +76,24 @@ class OptionBars:
         found = tuple(too_many_empties(share, _shares_before(lake, key)))
         return Reconciliation(None, None, {}, {"contracts": found})
 
+    def offenders(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> list[str]:
+        """The listings of a refused fetch whose bars may not enter, each judged by itself."""
+        asked, hours = Asked.of(fetch), lake.calendar.hours(key.session)
+        if asked.basis.source == FLAT_FILE:
+            return [FILE]
+        alone = {name: replace(asked, reasons={name: SELECTED}) for name in asked.selected if fetch.of(name).bodies}
+        return [name for name, one in alone.items() if not _is_fit(fetch, one, hours)]
+
 
 OPTION_BARS = OptionBars()
+
+
+def _is_fit(fetch: Fetch, asked: Asked, hours: SessionHours) -> bool:
+    try:
+        checks = check_option_bars(_bars(fetch, asked, hours), hours)
+    except (RefusedData, UndecodableBody):
+        return False
+    return all(check.ok for check in checks if check.blocking)
 
 
 def _bars(fetch: Fetch, asked: Asked, hours: SessionHours) -> pa.Table:
@@ -89,7 +105,10 @@ def _bars(fetch: Fetch, asked: Asked, hours: SessionHours) -> pa.Table:
     size_ms = Timespan(asked.basis.bar_size).length_ms
     off = [start for start in rows.column("timestamp").unique().to_pylist() if start % size_ms]
     if off:
-        raise MalformedPage(f"a bar begins at {off[0]}, which is no whole {asked.basis.bar_size}. Fetch again later.")
+        name = f"{asked.frozen.underlying} {asked.frozen.session}"
+        raise MalformedPage(
+            f"{name} option bars: one begins at {off[0]}, which is no whole {asked.basis.bar_size}. Fetch again later."
+        )
     return rows
 
 

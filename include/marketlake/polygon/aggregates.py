@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import msgspec
 import numpy as np
@@ -180,7 +180,7 @@ def require_echo(page: Page, request: BarRequest, number: int) -> None:
 
 def leads_on(request: BarRequest, path: str) -> bool:
     """Whether a further page of a request may lie at a path: all pages lie below the same one."""
-    return path.startswith(f"{_path(request)}/")
+    return unquote(path).startswith(f"{_path(request)}/")  # the colon of O:SPY... comes in either form
 
 
 def _path(request: BarRequest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -52,7 +53,6 @@ def fetch_bars(
     ``ingest`` does; whatever is raised, the partitions are the old ones, whole.
     """
     key, store = OPTION_BARS.spec.key(ticker, session), lake.store(OPTION_BARS.spec)
-    hours = lake.calendar.hours(session)
     lake.calendar.require_final(session, lake.now(), allow_provisional=allow_provisional)
     require_same_kind(lake, host=source.host, key=key)
     with store.exclusive(key) as writer:
@@ -60,17 +60,51 @@ def fetch_bars(
         held = store.partitions.certificate(key)
         asked = _asked(lake, client, key, source.name, [asked_in(path), held])
         with Journal.for_asked(path, asked, not_before_ms=_oldest_ms(lake, key, held)) as journal:
+            turn = _Turn(lake, key, writer, source.host)
+            fetch = _collect(turn, source, asked, journal)
             try:
-                source.collect(asked, hours, journal)
-                fetch = _fetch(asked, journal, source.host, int(lake.now().timestamp() * 1000))
-                report, rows = _publish(lake, key, fetch, writer, allow_provisional=allow_provisional)
+                report, rows = _publish(turn, fetch, allow_provisional=allow_provisional)
             except RefusedData as refusal:
-                bodies, because = refusal.bodies, str(refusal)
-                keep_refused(lake, store, writer, key, bodies=bodies, host=source.host, because=because)
+                _forget_offenders(turn, fetch, journal, str(refusal))
                 raise
             _publish_selection(lake, key, fetch, rows)
             journal.remove()
     return report
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One session, while nobody else has it."""
+
+    lake: Lake
+    key: PartitionKey
+    writer: Writer
+    host: str
+
+    def refuse(self, bodies: tuple[bytes, ...], because: str) -> None:
+        """Keep answers that may not enter."""
+        store = self.lake.store(OPTION_BARS.spec)
+        keep_refused(self.lake, store, self.writer, self.key, bodies=bodies, host=self.host, because=because)
+
+
+def _collect(turn: _Turn, source: OptionSource, asked: Asked, journal: Journal) -> Fetch:
+    """All that was asked and answered, as of the oldest answer; of now, if nothing was to be asked."""
+    try:
+        source.collect(asked, turn.lake.calendar.hours(turn.key.session), journal)
+    except RefusedData as refusal:
+        turn.refuse(refusal.bodies, str(refusal))
+        raise
+    answers = {name: answer.listing for name, answer in journal.answers.items()}
+    began_ms = journal.began_ms or int(turn.lake.now().timestamp() * 1000)
+    return Fetch({**asked.listings(), **answers}, source.host, began_ms)
+
+
+def _forget_offenders(turn: _Turn, fetch: Fetch, journal: Journal, because: str) -> None:
+    """Keep the answers that may not enter as refused ones, and have them asked for again."""
+    offenders = OPTION_BARS.offenders(turn.lake, fetch, turn.key)
+    turn.refuse(tuple(body for name in offenders for body in fetch.of(name).bodies), because)
+    for name in offenders:
+        journal.drop(name)
 
 
 def rebuild_bars(lake: Lake, ticker: str, session: dt.date, *, allow_provisional: bool = False) -> Report:
@@ -124,16 +158,9 @@ def _names_held_selection(lake: Lake, bars: Certificate) -> bool:
     return selection is not None and selection.content_hash == bars.inputs.get(SELECTION_INPUT)
 
 
-def _fetch(asked: Asked, journal: Journal, host: str, now_ms: int) -> Fetch:
-    """All that was asked and answered, as of the oldest answer; of now, if nothing was to be asked."""
-    answers = {name: answer.listing for name, answer in journal.answers.items()}
-    return Fetch({**asked.listings(), **answers}, host, journal.began_ms or now_ms)
-
-
-def _publish(
-    lake: Lake, key: PartitionKey, fetch: Fetch, writer: Writer, *, allow_provisional: bool
-) -> tuple[Report, pa.Table]:
+def _publish(turn: _Turn, fetch: Fetch, *, allow_provisional: bool) -> tuple[Report, pa.Table]:
     """Judge the answers and publish their bars: what came of it, and the bars."""
+    lake, key = turn.lake, turn.key
     final = fetch.fetched_at_ms >= final_from(key.session).timestamp() * 1000
     if not final and not allow_provisional:
         raise NotFinal(
@@ -141,7 +168,7 @@ def _publish(
             " Set the clock, and clear the task."
         )
     judged = judge(lake, OPTION_BARS, key, fetch, OPTION_BARS.decode(lake, fetch, key), final=final)
-    return publish(lake, OPTION_BARS, writer, certify(lake, OPTION_BARS, judged, fetch)), judged.rows
+    return publish(lake, OPTION_BARS, turn.writer, certify(lake, OPTION_BARS, judged, fetch)), judged.rows
 
 
 def _publish_selection(lake: Lake, key: PartitionKey, fetch: Fetch, rows_of_bars: pa.Table) -> None:

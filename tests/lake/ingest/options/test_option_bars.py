@@ -278,7 +278,7 @@ def test_many_more_empties_than_usual_make_a_session_suspect(lake: Lake, simulat
         ("wrong_ticker", MalformedPage, rf"{TRADED} .* is of ticker 'QQQ'"),
         ("wrong_adjusted", MalformedPage, "says adjusted=True, asked was adjusted=False"),
         ("wrong_count", MalformedPage, "announces"),
-        ("off_minute", MalformedPage, r"a bar begins at \d+, which is no whole minute"),
+        ("off_minute", MalformedPage, r"SPY 2024-11-27 option bars: one begins at \d+, which is no whole minute"),
         ("unsorted", InvalidBars, "descending in 1 bar"),
         ("duplicate", InvalidBars, "duplicate_bar in 1 bar"),
         ("negative", InvalidBars, "negative_number in 1 bar"),
