@@ -10,7 +10,7 @@ from marketlake.settings import Settings
 
 
 def source_of(configured: Settings, client: PolygonClient) -> OptionSource:
-    """The source of the settings. Raises KeyMissing, KeyUnusable or SettingsError for flat files without usable keys."""
+    """The source of the settings. Raises KeyMissing, KeyUnusable or SettingsError for flat files without keys."""
     options = configured.options
     if options.source == FLAT_FILE:
         from marketlake.ingest.options.flat_file import FlatFileSource  # boto3 is loaded by whom it serves

@@ -11,7 +11,7 @@ import pytest
 from conftest import KEY
 from local_airflow.server.api import AirflowApi
 from polygon_simulator.server import Simulator
-from rig import Rig, airflow_of, clear, ended, instances, trigger
+from rig import Rig, airflow_of, ended, instances, trigger
 from smooth_days import SmoothDays
 
 pytestmark = pytest.mark.airflow
@@ -49,7 +49,8 @@ def test_explore(rig: Rig, api: AirflowApi) -> None:
     for one in api.task_instances(DAG, run):
         print(one["task_id"], one["map_index"], one["state"], one["duration"], one["rendered_map_index"])
         if one["task_id"] in ("report", "plan_sessions"):
-            for event in api.log_events(one): print("   ", event.get("event"))
+            for event in api.log_events(one):
+                print("   ", event.get("event"))
     run = trigger(api, dag=DAG, start_date="2024-11-22", end_date="2024-11-25")
     print(ended(api, run, dag=DAG), instances(api, run, dag=DAG))
     assert 0

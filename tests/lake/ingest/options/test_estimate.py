@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from conftest import KEY, NOW, a_client
 from marketlake import settings
-from marketlake.datasets import OF_OPTIONS
 from marketlake.datasets.stock_bars import SECOND_BARS
-from marketlake.errors import InputMissing, KeyRefused, NotEntitled, ServerTrouble, SettingsError
+from marketlake.errors import KeyRefused, NotEntitled, ServerTrouble, SettingsError
 from marketlake.ingest.options import affordable, look_ahead
-from marketlake.ingest.options.estimate import Cost, OptionsEstimate, Requests, estimate, require_affordable
+from marketlake.ingest.options.estimate import Requests, estimate, require_affordable
 from marketlake.ingest.options.look_ahead import Look, spread
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -175,7 +173,11 @@ def test_what_is_held_is_not_asked_for_again_unless_that_is_wanted(lake: Lake) -
 def test_a_flat_file_is_one_file_a_session_whatever_is_in_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     flat = another(lake, monkeypatch, OPTIONS__SOURCE="flat_file")
     found = estimate(flat, "SPY", WEEK, [Look(MONDAY, 2_280, 14)], refetch=False)
-    assert (found.contracts, found.least, found.most) == (4 * 2_280, 4 * (14 + 1 + 2) + 14, 4 * (14 + 1 + 2) + 14 + 3 * 14)
+    assert (found.contracts, found.least, found.most) == (
+        4 * 2_280,
+        4 * (14 + 1 + 2) + 14,
+        4 * (14 + 1 + 2) + 14 + 3 * 14,
+    )
 
 
 def test_what_was_not_looked_at_takes_what_the_two_beside_it_take(lake: Lake) -> None:
