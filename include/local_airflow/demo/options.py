@@ -104,8 +104,8 @@ def _vols(demo: Demo) -> Iterator[str]:
         row = max(of_expiry, key=lambda one: (one["timestamp"], -abs(one["moneyness"])))
         at = row["timestamp"].astimezone(NEW_YORK)
         yield (
-            f"  {dte:>3} days  {row['contract']}  {row['close']:>6.2f} USD at {at:%H:%M}, {TICKER} {row['underlying']:.2f}:"
-            f" {row['iv']:.2%}"
+            f"  {dte:>3} days  {row['contract']}  {row['close']:>6.2f} USD at {at:%H:%M},"
+            f" {TICKER} {row['underlying']:.2f}: {row['iv']:.2%}"
         )
 
 
