@@ -178,7 +178,7 @@ def _summary(cells: Iterable[SessionCell], held: Mapping[dt.date, HeldFacts]) ->
 def _what_first(subject: Subject, sessions: list[dt.date]) -> str:
     if not sessions:
         return "Nothing is held, and the settings' history has no session that is final yet: see history in them."
-    configured = subject.lake.settings.datasets.tickers_of(subject.spec.name)
+    configured = subject.lake.settings.tickers_of(subject.spec.name)
     last = sessions[-5:]
     command = commands.fetching(subject.spec.name, subject.ticker, last[0], last[-1], tickers=configured, again=False)
     return f"Nothing is held yet. Put a key into .env, then fetch the first sessions:  {command}"

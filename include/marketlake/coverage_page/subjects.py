@@ -72,7 +72,7 @@ def _nothing(lake: Lake, dataset: str) -> BadArgument:
 
 
 def _entries(lake: Lake, dataset: str) -> Iterable[SubjectEntry]:
-    configured = lake.settings.datasets.tickers_of(dataset)
+    configured = lake.settings.tickers_of(dataset)
     held = lake.store(DATASETS[dataset].spec).partitions.tickers()
     for ticker in [*configured, *(other for other in held if other not in configured)]:
         yield SubjectEntry(

@@ -151,7 +151,7 @@ def _dag_id(subject: Subject) -> str:
 def _action(subject: Subject, allowed: bool, database: Session) -> Action | None:
     """What fetching takes; None for a ticker that the settings have no DAG for."""
     configured = subject.lake.settings
-    if subject.ticker not in configured.datasets.tickers_of(subject.spec.name):
+    if subject.ticker not in configured.tickers_of(subject.spec.name):
         return None
     cost, in_flight = subject.dataset.cost(configured), configured.api.sessions_in_flight
     seconds = attempts.seconds_a_session(database, _dag_id(subject))
