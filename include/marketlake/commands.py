@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 
-from marketlake.dataset_names import UNNAMED, dag_id
+from marketlake.dataset_names import OPTION_NAMES, OPTIONS, UNNAMED, dag_id
 from marketlake.settings import checkout
 
 _NO_KEY_HERE = (
@@ -34,6 +34,7 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
 
     ``tickers``: those that the settings have a DAG for. ``again``: also sessions whose run succeeded.
     """
+    dataset = OPTIONS if dataset in OPTION_NAMES else dataset  # a session of them is fetched together
     if in_a_checkout():
         own = "" if ticker in tickers else f"{_variable(dataset)}='{json.dumps([ticker])}' "
         of = "" if dataset == UNNAMED else f"DATASET={dataset} "
@@ -53,6 +54,8 @@ def fetching_any() -> str:
 
 def _variable(dataset: str) -> str:
     """The variable with a dataset's tickers."""
+    if dataset == OPTIONS:
+        return "MARKETLAKE__OPTIONS__TICKERS"
     return "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from marketlake.coverage_page.attempts import Attempt
 from marketlake.errors import InvalidBars, KeyRefused
-from marketlake_airflow.coverage.attempts import attempts_of, last_task, seconds_a_session
+from marketlake_airflow.coverage.attempts import attempts_of, last_tasks, seconds_a_session
 from marketlake_airflow.failure_reason import REASON_KEY, reason_kept
 
 pytestmark = pytest.mark.airflow
@@ -198,12 +198,11 @@ def test_another_dag_is_another_matter(recorded: Recorded) -> None:
 
 def test_the_last_task_of_a_session_is_told_whatever_came_of_it(recorded: Recorded) -> None:
     recorded.task(recorded.run(), "ingest_session", "success", index=3, label=str(TUESDAY))
-    task = last_task(recorded.session, DAG, TUESDAY)
-    assert task is not None
+    task = last_tasks(recorded.session, DAG, TUESDAY, ["second_bars"])["second_bars"]
     assert (task.state, task.try_number, task.path) == (
         "success", 1, "dags/spy_second_bars/runs/manual__1/tasks/ingest_session/mapped/3",
     )  # fmt: skip
-    assert last_task(recorded.session, DAG, MONDAY) is None
+    assert last_tasks(recorded.session, DAG, MONDAY, ["second_bars"]) == {}
 
 
 def test_a_session_takes_what_the_last_ones_took_in_the_middle(recorded: Recorded) -> None:
