@@ -11,8 +11,10 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 
-from conftest import a_client
+from conftest import KEY, NOW, a_client
+from marketlake import settings
 from marketlake.datasets import OF_OPTIONS
 from marketlake.datasets.dataset import Dataset
 from marketlake.datasets.option_answers import REST
@@ -32,9 +34,28 @@ from marketlake.rows.option_selection import ASKED_TWICE, EMPTY, NOT_SELECTED, P
 from polygon_simulator.options.contract import Contract
 from polygon_simulator.options.market import OptionMarket
 from polygon_simulator.options.pricing import Quote, quote
+from polygon_simulator.server import Simulator
+from smooth_days import SmoothDays
 
 HOST = "127.0.0.1"
 """Whose answers these are said to be."""
+
+
+SESSIONS = [dt.date(2024, 11, day) for day in (26, 27, 29)]
+"""The last one closes at 13:00."""
+
+
+@contextmanager
+def an_option_ground(root: Path, contracts: str = "few") -> Iterator[tuple[Lake, OptionMarket]]:
+    """A lake whose settings want options of SPY, with nothing in it, and the market that its vendor has."""
+    with Simulator(SmoothDays(), KEY, contracts=contracts, now_s=NOW.timestamp) as simulator, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("POLYGON_BASE_URL", simulator.url)
+        patched.setenv("MARKETLAKE_ENV_FILE", "")
+        patched.setenv("MARKETLAKE__STORAGE__ROOT", str(root))
+        patched.setenv("MARKETLAKE__OPTIONS__ENABLED", "true")
+        patched.setenv("MARKETLAKE__HISTORY__START_DATE", "2024-11-25")
+        patched.setenv("MARKETLAKE__HISTORY__END_DATE", "2024-12-03")
+        yield Lake(settings.load(), now=lambda: NOW), simulator.options
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def option_day_of(
 
 def bar_ms_of(there: OptionSession) -> int:
     """How long the bars of a session are, by their certificate, else by the settings."""
-    bars = there.certificate(OPTION_BARS)
+    bars = there.claimed(OPTION_BARS)
     if bars is not None and "bar_size" in bars.basis:
         return Timespan(bars.basis["bar_size"]).length_ms
     return 1_000 if there.options.lake.settings.options.bar_size == "1 second" else 60_000
@@ -82,7 +82,7 @@ def _with_words(day: Day, there: OptionSession, parts: list[DayPart]) -> Day:
 
 def _words(there: OptionSession) -> Iterator[str]:
     """By what contracts were selected, from where bars came, and what became of the contracts."""
-    frozen, bars = there.frozen(), there.certificate(OPTION_BARS)
+    frozen, bars = there.frozen(), there.claimed(OPTION_BARS)
     selection, because = there.selection()
     if frozen is not None:
         yield from rule_words(frozen)

@@ -33,6 +33,11 @@ class OptionSession:
         held = self.held(name)
         return held.certificate if held else None
 
+    def claimed(self, name: str) -> Certificate | None:
+        """The certificate in a dataset's footer. Rows are not looked at, which of bars takes a while."""
+        part = self.options.parts[name]
+        return part.store.partitions.certificate(part.key(self.session))
+
     def rows(self, name: str) -> pa.Table:
         """A dataset's rows. Raises NoSuchRevision if nothing is held, DamagedPartition if it proves nothing."""
         part = self.options.parts[name]
@@ -40,7 +45,7 @@ class OptionSession:
 
     def selection(self) -> tuple[pa.Table | None, str]:
         """What became of each contract of the chain, or None and why: only what the bars' certificate names counts."""
-        bars = self.certificate(OPTION_BARS)
+        bars = self.claimed(OPTION_BARS)
         if bars is None:
             return None, f"{OPTION_BARS} are not held: nobody knows yet which contracts have any."
         for name, input_name in _NAMED.items():
@@ -54,7 +59,7 @@ class OptionSession:
 
     def frozen(self) -> FrozenRule | None:
         """The rule by which contracts were selected, as the bars' certificate has it; None without one."""
-        bars = self.certificate(OPTION_BARS)
+        bars = self.claimed(OPTION_BARS)
         try:
             return FrozenRule.from_canonical(bars.basis["rule"]) if bars else None
         except (KeyError, BadArgument):
