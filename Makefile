@@ -111,8 +111,8 @@ readme: $(VENV)/.development ## write the generated tables of README and docs an
 	@$(VENV)/bin/python tests/support/doc_tables.py
 
 lock: $(VENV)/.development ## resolve the dependencies anew and pin them with hashes
-	@$(COMPILE) pyproject.toml --extra airflow --extra options -o requirements.txt
-	@$(COMPILE) pyproject.toml --extra airflow --extra options --group dev -c requirements.txt -o .ci/requirements-dev.txt
+	@$(COMPILE) pyproject.toml --extra airflow --extra options --extra s3 -o requirements.txt
+	@$(COMPILE) pyproject.toml --extra airflow --extra options --extra s3 --group dev -c requirements.txt -o .ci/requirements-dev.txt
 	@$(COMPILE) --group notebook -c requirements.txt -c .ci/requirements-dev.txt -o .ci/requirements-notebook.txt
 	@if $(NODE_FITS); then npm update --silent --package-lock-only --prefix $(SCRIPTS); fi
 

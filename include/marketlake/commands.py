@@ -21,6 +21,16 @@ _NO_KEY_IN_A_CONTAINER = (
     "no API key: give every container POLYGON_API_KEY (with Docker Compose: in .env, then  docker compose up -d), or"
     " set the password of the Airflow connection polygon_default."
 )
+_NO_S3_KEYS_HERE = (
+    "no S3 keys for the vendor's flat files: put POLYGON_S3_ACCESS_KEY_ID=... and POLYGON_S3_SECRET_ACCESS_KEY=... into"
+    " .env, or set login and password of the Airflow connection polygon_flat_files. Without them:"
+    " options.source = rest."
+)
+_NO_S3_KEYS_IN_A_CONTAINER = (
+    "no S3 keys for the vendor's flat files: give every container POLYGON_S3_ACCESS_KEY_ID and"
+    " POLYGON_S3_SECRET_ACCESS_KEY (with Docker Compose: in .env, then  docker compose up -d), or set login and"
+    " password of the Airflow connection polygon_flat_files. Without them: options.source = rest."
+)
 
 
 def in_a_checkout() -> bool:
@@ -47,18 +57,26 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
     )
 
 
-def fetching_any() -> str:
-    """The command that fetches sessions, whichever those are to be."""
-    return "make backfill FROM=... TO=..." if in_a_checkout() else "airflow backfill create"
+def fetching_any(dataset: str = UNNAMED) -> str:
+    """The command that fetches sessions of a dataset, whichever those are to be."""
+    if not in_a_checkout():
+        return "airflow backfill create"
+    name = OPTIONS if dataset in OPTION_NAMES else dataset
+    return f"make backfill {'' if name == UNNAMED else f'DATASET={name} '}FROM=... TO=..."
 
 
 def _variable(dataset: str) -> str:
-    """The variable with a dataset's tickers."""
+    """The variable with a dataset's tickers; of options, which are off by default, with what turns them on."""
     if dataset == OPTIONS:
-        return "MARKETLAKE__OPTIONS__TICKERS"
+        return "MARKETLAKE__OPTIONS__ENABLED=true MARKETLAKE__OPTIONS__TICKERS"
     return "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"
 
 
 def no_key() -> str:
     """What is wrong without a key, and where one goes."""
     return _NO_KEY_HERE if in_a_checkout() else _NO_KEY_IN_A_CONTAINER
+
+
+def no_s3_keys() -> str:
+    """The same of the keys for flat files."""
+    return _NO_S3_KEYS_HERE if in_a_checkout() else _NO_S3_KEYS_IN_A_CONTAINER

@@ -25,6 +25,7 @@ STRIKE_END = 100_000 * STRIKE_UNIT
 """Beyond what eight digits hold."""
 
 _TICKER = r"^O:(?P<root>[A-Z]{1,6}|[A-Z]{1,5}[1-9])(?P<expiry>[0-9]{6})(?P<type>[CP])(?P<strike>[0-9]{8})$"
+_ADJUSTED = "^O:[A-Z]{1,5}[1-9][0-9]{6}[CP][0-9]{8}$"
 _PARSED = re.compile(_TICKER)
 _ROOT = re.compile("[A-Z]{1,6}|[A-Z]{1,5}[1-9]")
 _LETTERS = {CALL: "C", PUT: "P"}
@@ -97,6 +98,27 @@ def strikes_milli(strikes: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[
     milli = np.rint(within * STRIKE_UNIT).astype(np.int64)
     exact = (milli > 0) & (milli / STRIKE_UNIT == given)
     return np.where(exact, milli, 0), exact
+
+
+def adjusted_roots(contracts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which tickers' root ends in the digit of an adjusted contract, as ``Contract.adjusted`` says of one."""
+    return pc.match_substring_regex(contracts, _ADJUSTED)
+
+
+def terms(contracts: pa.Array) -> pa.Table:
+    """``expiry`` (date32), ``type`` (``call`` or ``put``) and ``strike`` (float64, USD) of tickers, a row each.
+
+    Raises BadArgument for a null, and for the first that is no option ticker.
+    """
+    parts = pc.extract_regex(contracts, _TICKER)
+    digits = pc.binary_join_element_wise("20", pc.struct_field(parts, "expiry"), "")
+    expiry = pc.strptime(digits, format="%Y%m%d", unit="s", error_is_null=True).cast(pa.date32())
+    if expiry.null_count:
+        parse(str(contracts.filter(expiry.is_null())[0]))
+        raise BadArgument("a ticker's expiration is no date.")
+    milli = pc.struct_field(parts, "strike").cast(pa.int64()).to_numpy()
+    kind = pc.if_else(pc.equal(pc.struct_field(parts, "type"), "C"), CALL, PUT)
+    return pa.table({"expiry": expiry, "type": kind, "strike": pa.array(milli / STRIKE_UNIT, pa.float64())})
 
 
 def first_disagreement(chain: pa.Table, underlying: str) -> str | None:

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from marketlake.dataset_names import OPTION_NAMES, OPTIONS
 from marketlake.errors import SettingsError
 from marketlake.settings.explanation import explained, without_keys
 from marketlake.settings.option_sections import Options
@@ -110,6 +111,8 @@ class Settings(BaseSettings):
     def _anything(self) -> Settings:
         if not self.datasets.on and not self.options.enabled:
             raise ValueError("no dataset has a ticker: name one, such as  tickers: [SPY]")
+        if self.options.enabled and self.bars.adjusted:
+            raise ValueError("options.enabled with bars.adjusted: strikes are of unadjusted prices. Set one to false")
         return self
 
     @property
@@ -121,6 +124,11 @@ class Settings(BaseSettings):
     def logging_folder(self) -> Path:
         """The folder of the task logs, absolute."""
         return project_folder() / self.logging.folder
+
+    def tickers_of(self, dataset: str) -> tuple[str, ...]:
+        """The tickers of a dataset, of those of options the underlyings; none if it is off."""
+        is_of_options = dataset in {*OPTION_NAMES, OPTIONS}
+        return self.options.underlyings if is_of_options else self.datasets.tickers_of(dataset)
 
     def waivers(self, ticker: str, session: dt.date) -> tuple[str, ...]:
         """The checks that a person has accepted as failing for one session."""

@@ -66,10 +66,13 @@ def of_vendor(lake: Lake, simulator: Simulator) -> PolygonClient:
         ("127.0.0.1:8000", False),
         ("simulator:8000", False),
         ("api.massive.com.example.org", False),
-        ("files.massive.com", False),
+        ("files.massive.com", True),
+        ("files.polygon.io", True),
+        ("files.massive.com.example.org", False),
+        ("www.massive.com", False),
     ],
 )
-def test_only_the_two_api_hosts_are_the_vendors(host: str, vendors: bool) -> None:
+def test_only_the_hosts_of_api_and_flat_files_are_the_vendors(host: str, vendors: bool) -> None:
     assert is_vendor(host) is vendors
 
 
