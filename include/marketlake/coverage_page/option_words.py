@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
 
 from marketlake.coverage_page.words import OF_STATES, Comparison, new_york, of_origin
 from marketlake.dataset_names import OPTION_BARS, OPTION_CHAIN, OPTION_PANEL, OPTION_SELECTION
 from marketlake.datasets.option_answers import FLAT_FILE, REST
+from marketlake.options.pricing import NO_IV
 from marketlake.options.selection import (
     DTE,
     MAX_CONTRACTS,
@@ -131,8 +135,8 @@ def _of_bars(certificate: Certificate) -> Iterator[str]:
 
 
 def _of_panel(certificate: Certificate) -> Iterator[str]:
-    without = sum(count for name, count in _counts(certificate).items() if name.startswith("no_iv_")
-                  and name != "no_iv_disagrees")  # fmt: skip
+    counts = _counts(certificate)
+    without = sum(counts.get(f"no_iv_{reason}", 0) for reason in NO_IV)
     yield f"{certificate.rows:,} rows, {certificate.rows - without:,} of them with implied volatility."
 
 
@@ -145,9 +149,35 @@ _OF_ROWS: Mapping[str, Callable[[Certificate], Iterator[str]]] = {
 
 
 def _made_of(certificate: Certificate) -> Iterator[str]:
-    source = certificate.basis.get("source")
-    if source is not None:
-        yield f"Source: {SOURCE_WORDS.get(source, source)}."
+    basis = certificate.basis
+    if "source" in basis:
+        yield f"Source: {SOURCE_WORDS.get(basis['source'], basis['source'])}."
+    if "rates" in basis and "dividends" in basis:
+        yield f"Rates: {_market_input(basis['rates'])}. Dividends: {_market_input(basis['dividends'])}."
     if certificate.inputs:
-        hashes = ", ".join(f"{name} {digest[:12]}" for name, digest in certificate.inputs.items())
-        yield f"Made by what has these hashes: {hashes}."
+        yield f"Made of {', '.join(f'{name} {digest[:12]}' for name, digest in certificate.inputs.items())} (hashes)."
+
+
+def _market_input(text: str) -> str:
+    """What ``market_inputs`` wrote, in short; anything else as it is."""
+    try:
+        told = msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return text
+    return _MARKET_INPUTS.get(str(told.get("source")), lambda _: text)(told)
+
+
+def _constant(told: Mapping[str, Any]) -> str:
+    return (
+        f"{told['constant_usd']:g} USD a quarter" if "constant_usd" in told else f"{told.get('constant', 0):.4g} a year"
+    )
+
+
+_MARKET_INPUTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "treasury": lambda told: f"treasury yields of {told.get('date')}",
+    "constant": _constant,
+    "none": lambda _: "none",
+    "vendor": lambda told: (
+        f"the vendor's, {len(told.get('paid', ()))} paid and {len(told.get('declared', ()))} declared by then"
+    ),
+}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from marketlake import settings
 from marketlake.coverage.index import HeldFacts
 from marketlake.coverage_page.attempts import Attempt, Run
 from marketlake.coverage_page.calendar import calendar_of, cell
@@ -19,9 +18,10 @@ from marketlake.datasets import OF_OPTIONS
 from marketlake.errors import BadArgument
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
-from option_lake import SESSIONS, an_option_ground, file_of, fill
+from marketlake.settings.option_sections import Panel
+from option_ground import EARLY, TUESDAY, WEDNESDAY, OptionGround, an_option_ground, empty_lake, fill, with_options
+from option_lake import held
 
-TUESDAY, WEDNESDAY, EARLY = SESSIONS
 EVERY = tuple(OF_OPTIONS)
 COMPLETE = {
     "option_chain": HeldFacts("v", 1, State.COMPLETE, 9, content="chain"),
@@ -34,13 +34,16 @@ COMPLETE = {
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """Tuesday is whole, Wednesday's bars are suspect, of the 29th there is a chain alone."""
-    with an_option_ground(tmp_path_factory.mktemp("options") / "lake") as (made, market):
-        fill(made, market, TUESDAY)
-        fill(made, market, WEDNESDAY, doubts={"option_bars": "many are empty"})
-        fill(made, market, EARLY, without=EVERY[1:])
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OptionGround]:
+    """Two sessions are whole, of the 29th there is no panel. Not to be changed."""
+    with an_option_ground(tmp_path_factory.mktemp("options") / "lake") as made:
+        fill(made)
         yield made
+
+
+@pytest.fixture
+def lake(ground: OptionGround) -> Lake:
+    return ground.lake
 
 
 def options(lake: Lake) -> Options:
@@ -120,12 +123,22 @@ def test_the_calendar_of_a_lake_with_options(lake: Lake) -> None:
     subject = options(lake)
     calendar = calendar_of(subject, OptionIndex(subject, keep=False).look(), {})
     assert (calendar.dataset, calendar.dag_id, calendar.title) == ("options", "spy_options", "SPY options")
-    states = {str(one.date): (one.state, one.reasons) for one in calendar.sessions if one.state != "missing"}
-    assert states == {"2024-11-26": ("complete", ()), "2024-11-27": ("suspect", ("option_bars: many are empty",))}
-    early = next(one for one in calendar.sessions if one.date == EARLY)
-    assert early.reasons == ("not held: option_selection, option_bars, option_panel; held: option_chain",)
-    assert calendar.summary.complete == 1
-    assert next(table_of(calendar)).startswith("SPY options, 2024-11-25 to 2024-12-03: 1 of 6 sessions complete, ")
+    assert {one.date: (one.state, one.reasons) for one in calendar.sessions if one.bytes} == {
+        TUESDAY: ("complete", ()),
+        WEDNESDAY: ("complete", ()),
+        EARLY: ("missing", ("not held: option_panel; held: option_chain, option_selection, option_bars",)),
+    }
+    bars = rows_named(lake, "option_bars", "SPY").store.partitions
+    rows = sum(
+        bars.certificate(OF_OPTIONS["option_bars"].spec.key("SPY", day)).rows for day in (TUESDAY, WEDNESDAY, EARLY)
+    )  # type: ignore[union-attr]
+    assert (calendar.summary.complete, calendar.summary.bars) == (2, rows)
+    assert next(table_of(calendar)).startswith("SPY options, 2024-11-25 to 2024-12-03: 2 of 6 sessions complete, ")
+
+
+def test_a_panel_that_is_not_wanted_is_neither_missed_nor_looked_at(lake: Lake) -> None:
+    subject = options(with_options(lake, panel=Panel(enabled=False)))
+    assert OptionIndex(subject, keep=False).look()[EARLY].state == "complete"
 
 
 def test_an_index_that_was_written_says_what_one_that_reads_does(lake: Lake) -> None:
@@ -139,22 +152,19 @@ def test_an_index_that_was_written_says_what_one_that_reads_does(lake: Lake) -> 
         (part.store.storage.root / "index" / "spy.json").unlink()
 
 
-def test_options_are_a_subject_of_settings_or_lake(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_are_a_subject_of_settings_or_lake(lake: Lake) -> None:
     (entry,) = (one for one in subjects_of(lake).subjects if one.dataset == "options")
     assert (entry.ticker, entry.dag_id, entry.audit_dag_id, entry.title, entry.held, entry.configured) == (
         "SPY", "spy_options", "spy_options_audit", "SPY options", True, True,
     )  # fmt: skip
     assert [one.name for one in subjects_named(lake, None, "SPY")] == ["second_bars", "options"]
-    monkeypatch.setenv("MARKETLAKE__OPTIONS__ENABLED", "false")
-    off = Lake(settings.load(), now=lake.now)
-    assert [(one.held, one.configured) for one in subjects_of(off).subjects if one.dataset == "options"] == [(True, False)]
+    off = subjects_of(with_options(lake, enabled=False)).subjects
+    assert [(one.held, one.configured) for one in off if one.dataset == "options"] == [(True, False)]
 
 
-def test_without_options_there_is_no_such_subject(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setenv("MARKETLAKE__OPTIONS__ENABLED", "false")
-    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path))
+def test_without_options_there_is_no_such_subject(lake: Lake, tmp_path: Path) -> None:
     with pytest.raises(BadArgument, match="dataset='options': neither the settings nor .* Set options.enabled"):
-        subject_named(Lake(settings.load(), now=lake.now), "options", None)
+        subject_named(empty_lake(lake, tmp_path, enabled=False), "options", None)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -168,33 +178,21 @@ def test_what_has_no_rows_of_its_own_is_told(lake: Lake, name: str) -> None:
         rows_named(lake, name, "SPY")
 
 
-def test_a_session_takes_what_the_last_one_took(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_takes_what_the_last_one_took(ground: OptionGround, lake: Lake) -> None:
     cost = option_cost(options(lake))
     assert cost is not None
-    selection = rows_named(lake, "option_selection", "SPY").store.partitions
-    counts: Mapping[str, int] = {one.name: one.count for one in selection.certificate(
-        OF_OPTIONS["option_selection"].spec.key("SPY", WEDNESDAY)).checks}  # type: ignore[union-attr]  # fmt: skip
+    counts = {check.name: check.count for check in held(lake, "option_selection", EARLY)[0].checks}
     chain = 28
     assert cost.requests == chain + counts["contracts_bars"] + 3 * counts["contracts_empty"]
-    files = [file_of(lake, dataset, WEDNESDAY).stat().st_size for dataset in OF_OPTIONS.values()]
-    assert cost.bytes > sum(files)  # and the chain's pages
-    monkeypatch.setenv("MARKETLAKE__OPTIONS__SOURCE", "flat_file")
-    by_file = option_cost(Options(Lake(settings.load(), now=lake.now), "SPY"))
+    assert cost.bytes > sum(ground.file(name, EARLY).stat().st_size for name in EVERY[:3])  # and archives of answers
+    by_file = option_cost(options(with_options(lake, source="flat_file")))
     assert by_file is not None
     assert by_file.requests == chain + 2
 
 
-def test_before_a_first_session_nobody_knows_what_one_takes(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path))
-    monkeypatch.setenv("MARKETLAKE__OPTIONS__ENABLED", "true")
-    assert option_cost(Options(Lake(settings.load()), "SPY")) is None
-
-
-def test_of_options_that_are_not_held_it_says_what_to_do_first(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch, lake: Lake
-) -> None:
-    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path))
-    subject = subject_named(Lake(settings.load(), now=lake.now), "options", "SPY")
+def test_before_a_first_session_nobody_knows_what_one_takes_and_it_says_what_to_do(lake: Lake, tmp_path: Path) -> None:
+    subject = options(empty_lake(lake, tmp_path))
+    assert option_cost(subject) is None
     assert calendar_of(subject, {}, {}).what_first == (
         "Nothing is held yet. Put a key into .env, then fetch the first sessions:"
         "  make backfill DATASET=options FROM=2024-11-26 TO=2024-12-03"
