@@ -61,9 +61,9 @@ class Recorded:
         ended_at = BEGAN + dt.timedelta(minutes=ended) if state in {"success", "failed"} else None
         values = {
             "id": uuid.uuid4(), "dag_id": self.dag, "run_id": run_id, "task_id": task, "map_index": index,
-            "state": state, "rendered_map_index": label, "try_number": 1, "max_tries": 1, "pool": "default_pool", "pool_slots": 1,
-            "executor_config": None, "span_status": "not_started", "start_date": BEGAN, "end_date": ended_at,
-            "duration": 30.0 if ended_at else None,
+            "state": state, "rendered_map_index": label, "try_number": 1, "max_tries": 1, "pool": "default_pool",
+            "pool_slots": 1, "executor_config": None, "span_status": "not_started", "start_date": BEGAN,
+            "end_date": ended_at, "duration": 30.0 if ended_at else None,
         }  # fmt: skip
         self._add(TaskInstance, values)
 
