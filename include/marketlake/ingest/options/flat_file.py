@@ -45,7 +45,11 @@ class FlatFileSource:
         bodies = (msgspec.json.encode(facts), lines)
         journal.add(FILE, bodies, asked_at_ms, rows=lines.count(b"\n") - 1)
 
-    def current_etag(self, session: dt.date) -> str:
+    def probe(self, contract: str, hours: SessionHours, size: Timespan) -> None:  # noqa: ARG002 (a file has them all)
+        """Ask for a session's file, by its first byte. Raises as ``FlatFileBucket.announced`` does."""
+        self._bucket.announced(hours.session)
+
+    def edition(self, session: dt.date) -> str:
         """The ETag of a session's file as it is now, by one small call: other than ``etag_of``, it is another edition.
 
         Raises as ``FlatFileBucket.announced`` does.

@@ -153,14 +153,14 @@ def test_a_republished_file_is_known_by_one_call_and_is_a_revision(lake: Lake, s
     bars_of_file(lake)
     source = FlatFileSource(a_bucket(simulator.url))
     simulator.requests.clear()
-    assert source.current_etag(WEDNESDAY) == etag_of(held(lake, BARS)[0])
+    assert source.edition(WEDNESDAY) == etag_of(held(lake, BARS)[0])
     simulator.faults.set(str(WEDNESDAY), [{"fault": "republished", "times": 0}])
-    assert source.current_etag(WEDNESDAY) != etag_of(held(lake, BARS)[0])
+    assert source.edition(WEDNESDAY) != etag_of(held(lake, BARS)[0])
     assert asked_of_the_file(simulator) == [PROBE] * 2
     report = bars_of_file(lake)
     assert (report.outcome, report.revision) == ("revised", 2)
     assert report.changes.startswith("bars added 0, removed 0, changed 1 since revision 1;")
-    assert source.current_etag(WEDNESDAY) == etag_of(held(lake, BARS)[0])
+    assert source.edition(WEDNESDAY) == etag_of(held(lake, BARS)[0])
 
 
 def test_bars_by_rest_are_of_no_edition(lake: Lake, simulator: Simulator) -> None:
