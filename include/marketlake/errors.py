@@ -46,6 +46,14 @@ class ComparisonLost(Retryable):
     """Rows that would replace compared ones could not be compared themselves."""
 
 
+class NotPublished(Retryable):
+    """The vendor's file of a session is not there, or not yet (HTTP 404)."""
+
+
+class Republished(Retryable):
+    """The vendor replaced a file while it was being fetched: what came of the old one is no use."""
+
+
 class InputMissing(Retryable):
     """What this is made of is not in the lake yet."""
 

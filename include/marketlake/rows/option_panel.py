@@ -60,6 +60,8 @@ without iv, since a strike is not what a share of it costs.
 # Measured on a simulated session of 145,000 rows, bytes a row: 50.6 if iv and greeks keep every digit, 31.2 with 24
 # binary ones (as 32-bit floats 30.5, which readers would have to mind); years to expiry repeat at the same time of
 # contracts that expire together (dictionary 1.5, byte-stream-split 4.2), and so does the forward (1.5 against 4.5).
+# Measured on 255,000 made-up rows of 2,280 contracts: with 32,768 rows a group, those of one contract are read in 10 ms
+# instead of 47, and the file is 4 % larger.
 PANELS = DatasetSpec(
     OPTION_PANEL,
     prefix=OPTION_PANEL,
@@ -75,6 +77,7 @@ PANELS = DatasetSpec(
         prices=("open", "high", "low", "close"),
         shares="volume",
         facts=facts_of_option_bars,
+        group_rows=32_768,
     ),
     bar_ms=60_000,
 )

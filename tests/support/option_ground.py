@@ -1,0 +1,120 @@
+"""A lake of options as it is fetched from a simulated vendor, with every state that a session of them can be in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import KEY, NOW, a_client
+from marketlake import settings
+from marketlake.datasets import OF_OPTIONS
+from marketlake.datasets.option_panel import OPTION_PANEL
+from marketlake.datasets.stock_bars import SECOND_BARS
+from marketlake.ingest.options.derived import publish_derived
+from marketlake.ingest.options.market_inputs import dividends_of, rates_of
+from marketlake.ingest.session import ingest
+from marketlake.lake import Lake
+from marketlake.options.panel import panel_rows
+from option_lake import BARS, CHAIN, PANEL, SETTINGS, bars_of, chain_of, held
+from polygon_simulator.days import Days
+from polygon_simulator.server import Simulator
+from smooth_days import SmoothDays
+
+TUESDAY, WEDNESDAY, EARLY = SESSIONS = [dt.date(2024, 11, day) for day in (26, 27, 29)]
+"""The last one closes at 13:00."""
+ADJUSTED = "O:SPY1241129C00515000"
+"""A contract that is adjusted, of Wednesday."""
+HISTORY = {"MARKETLAKE__HISTORY__START_DATE": "2024-11-25", "MARKETLAKE__HISTORY__END_DATE": "2024-12-03"}
+
+
+@dataclass(frozen=True)
+class OptionGround:
+    """A vendor, and a lake that it fills."""
+
+    simulator: Simulator
+    lake: Lake
+
+    def seconds(self, *sessions: dt.date) -> None:
+        """The underlying's bars."""
+        for session in sessions:
+            key = SECOND_BARS.spec.key("SPY", session)
+            ingest(self.lake, SECOND_BARS, key, a_client(self.lake, []))
+
+    def fetch(self, session: dt.date, *, panel: bool = True) -> None:
+        """Everything of one session, whose underlying is in the lake."""
+        chain_of(self.lake, session)
+        bars_of(self.lake, session)
+        if panel:
+            self.build_panel(session)
+
+    def build_panel(self, session: dt.date) -> None:
+        """The panel, from what the lake holds."""
+        (chain, contracts), (bars, rows) = (held(self.lake, name, session) for name in (CHAIN, BARS))
+        seconds = self.lake.store(SECOND_BARS.spec).partitions.read(SECOND_BARS.spec.key("SPY", session))
+        calendar, basis = self.lake.calendar, bars.basis
+        made = panel_rows(
+            rows, seconds, contracts, session=session, calendar=calendar, bar_ms=60_000,
+            rates=rates_of(basis["rates"]), dividends=dividends_of(basis["dividends"], calendar),
+        )  # fmt: skip
+        publish_derived(
+            self.lake, OPTION_PANEL, OPTION_PANEL.spec.key("SPY", session), made,
+            inputs={BARS: bars.content_hash, CHAIN: chain.content_hash}, basis={}, of=[bars, chain],
+        )  # fmt: skip
+
+    def fault(self, session: dt.date, *names: str) -> None:
+        """The vendor's chain of that session is wrong from now on."""
+        faults = [{"fault": name, "times": 0, "timespan": "contracts"} for name in names]
+        self.simulator.faults.set(str(session), faults)
+
+    def file(self, name: str, session: dt.date) -> Path:
+        """The one file of a partition."""
+        spec = OF_OPTIONS[name].spec
+        folder = self.lake.storage.root / spec.prefix / "processed" / "spy" / f"date={session}"
+        return folder / spec.rows.file_name
+
+    def lose(self, session: dt.date, names: Sequence[str]) -> None:
+        """Remove partitions of a session."""
+        for name in names:
+            self.file(name, session).unlink()
+
+
+@contextmanager
+def an_option_ground(root: Path, contracts: str = "few", days: Days | None = None) -> Iterator[OptionGround]:
+    """With nothing in its lake yet. Its settings are those of the environment, while it lasts."""
+    served = Simulator(days or SmoothDays(), KEY, contracts=contracts, now_s=NOW.timestamp)
+    with served as simulator, pytest.MonkeyPatch.context() as patched:
+        given = {"POLYGON_BASE_URL": simulator.url, "MARKETLAKE_ENV_FILE": "", "MARKETLAKE__STORAGE__ROOT": str(root)}
+        for name, value in (SETTINGS | HISTORY | given).items():
+            patched.setenv(name, value)
+        yield OptionGround(simulator, Lake(settings.load(), now=lambda: NOW))
+
+
+def with_options(lake: Lake, **changed: Any) -> Lake:
+    """The same lake, by other settings of options."""
+    options = lake.settings.options.model_copy(update=changed)
+    return Lake(lake.settings.model_copy(update={"options": options}), now=lake.now)
+
+
+def empty_lake(lake: Lake, root: Path, **changed: Any) -> Lake:
+    """Another place, by the same settings but those of options that are named."""
+    storage = lake.settings.storage.model_copy(update={"root": root})
+    there = Lake(lake.settings.model_copy(update={"storage": storage}), now=lake.now)
+    return with_options(there, **changed)
+
+
+def fill(ground: OptionGround) -> None:
+    """Tuesday is complete; Wednesday has adjusted contracts; of the 29th there is no panel, nor the underlying."""
+    ground.seconds(dt.date(2024, 11, 25), TUESDAY, WEDNESDAY)
+    ground.fetch(TUESDAY)
+    ground.fault(WEDNESDAY, "adjusted_contract")
+    ground.fetch(WEDNESDAY)
+    ground.fetch(EARLY, panel=False)
+
+
+__all__ = ["ADJUSTED", "EARLY", "PANEL", "TUESDAY", "WEDNESDAY", "OptionGround", "an_option_ground", "fill"]
