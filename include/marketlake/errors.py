@@ -58,6 +58,10 @@ class InputMissing(Retryable):
     """What this is made of is not in the lake yet."""
 
 
+class UnderlyingMissing(InputMissing):
+    """The underlying's second bars of a session are not in the lake yet."""
+
+
 class StopAndTell(MarketLakeError):
     """Asking again cannot help; the message says what to change."""
 

@@ -11,7 +11,7 @@ from marketlake import commands
 from marketlake.coverage.index import HeldFacts
 from marketlake.coverage_page.attempts import FAILED, RUNNING, Attempt, Attempts, Run
 from marketlake.coverage_page.options import PartlyHeld
-from marketlake.coverage_page.subjects import Shown, configured_tickers
+from marketlake.coverage_page.subjects import Shown
 from marketlake.dataset_names import dag_id, run_title
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
@@ -190,7 +190,7 @@ def _summary(cells: Iterable[SessionCell], held: Mapping[dt.date, HeldFacts]) ->
 def _what_first(subject: Shown, sessions: list[dt.date]) -> str:
     if not sessions:
         return "Nothing is held, and the settings' history has no session that is final yet: see history in them."
-    configured = configured_tickers(subject.lake, subject.name)
+    configured = subject.lake.settings.tickers_of(subject.name)
     last = sessions[-5:]
     command = commands.fetching(subject.name, subject.ticker, last[0], last[-1], tickers=configured, again=False)
     return f"Nothing is held yet. Put a key into .env, then fetch the first sessions:  {command}"

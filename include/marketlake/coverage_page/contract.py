@@ -20,7 +20,6 @@ from marketlake.coverage_page.option_day import bar_ms_of
 from marketlake.coverage_page.option_session import OptionSession
 from marketlake.coverage_page.option_words import EVIDENCE_WORDS, REASON_WORDS
 from marketlake.coverage_page.options import Options
-from marketlake.coverage_page.subjects import configured_tickers
 from marketlake.dataset_names import OPTION_BARS, OPTION_CHAIN, OPTION_PANEL
 from marketlake.datasets import DATASETS
 from marketlake.errors import BadArgument, DamagedPartition, NoSuchRevision
@@ -174,7 +173,7 @@ def _underlying(looked: _Looked) -> tuple[str, Candles | None, str]:
         with suppress(NoSuchRevision, DamagedPartition):
             return name, _stock_candles(looked, part, bars_of(part, session)), ""
     name = next(iter(DATASETS))
-    configured = configured_tickers(options.lake, name)
+    configured = options.lake.settings.tickers_of(name)
     command = commands.fetching(name, options.ticker, session, session, tickers=configured, again=False)
     return name, None, f"The lake holds no bars of {options.ticker} on {session}. Fetch them with  {command}"
 

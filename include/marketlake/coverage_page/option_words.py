@@ -164,7 +164,8 @@ def _market_input(text: str) -> str:
         told = msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError:
         return text
-    return _MARKET_INPUTS.get(str(told.get("source")), lambda _: text)(told)
+    in_short = _MARKET_INPUTS.get(str(told.get("source")))
+    return in_short(told) if in_short else text
 
 
 def _constant(told: Mapping[str, Any]) -> str:

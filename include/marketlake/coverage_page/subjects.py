@@ -87,12 +87,6 @@ def shown_as(dataset: str) -> str:
     return OPTIONS if dataset in OPTION_NAMES else dataset
 
 
-def configured_tickers(lake: Lake, name: str) -> tuple[str, ...]:
-    """The tickers that the settings want of a dataset, or of options."""
-    configured = lake.settings
-    return configured.options.underlyings if name == OPTIONS else configured.datasets.tickers_of(name)
-
-
 def index_for(subject: Shown, *, keep: bool) -> CoverageIndex | OptionIndex:
     """A new index of what is shown. ``keep``: as of ``CoverageIndex``."""
     if isinstance(subject, Options):
@@ -119,7 +113,7 @@ def _nothing(lake: Lake, name: str) -> BadArgument:
 
 
 def _entries(lake: Lake, name: str) -> Iterable[SubjectEntry]:
-    configured, held = configured_tickers(lake, name), _held(lake, name)
+    configured, held = lake.settings.tickers_of(name), _held(lake, name)
     for ticker in [*configured, *(other for other in held if other not in configured)]:
         yield SubjectEntry(
             name,

@@ -22,7 +22,7 @@ from marketlake.coverage_page.difference import Difference, difference
 from marketlake.coverage_page.option_costs import option_cost
 from marketlake.coverage_page.option_day import option_day_of
 from marketlake.coverage_page.options import Options
-from marketlake.coverage_page.subjects import Shown, SubjectList, configured_tickers, subjects_of
+from marketlake.coverage_page.subjects import Shown, SubjectList, subjects_of
 from marketlake.datasets.dataset import Cost
 from marketlake.partitions.certificate import Certificate
 from marketlake_airflow.coverage import attempts
@@ -155,7 +155,7 @@ def _database() -> AbstractContextManager[Session]:
 def _action(subject: Shown, allowed: bool, database: Session) -> Action | None:
     """What fetching takes; None for a ticker that the settings have no DAG for."""
     configured = subject.lake.settings
-    if subject.ticker not in configured_tickers(subject.lake, subject.name):
+    if subject.ticker not in subject.lake.settings.tickers_of(subject.name):
         return None
     of_options = isinstance(subject, Options)
     cost, in_flight = _cost(subject), configured.api.sessions_in_flight
