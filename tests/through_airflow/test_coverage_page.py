@@ -653,6 +653,47 @@ def test_sessions_that_are_chosen_are_fetched_and_their_cells_follow(
     assert held == [f"date={session}" for session in [*CHOSEN, "2025-09-12"]]
 
 
+@pytest.fixture
+def nothing_of_later_options(rig: Rig) -> Iterator[None]:
+    yield
+    rig.simulator.faults.clear()
+    for folder in rig.lake.glob("option_*/*/iwm/date=*"):
+        if folder.name != f"date={REVISED[1]}":
+            shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("nothing_of_later_options")
+def test_options_are_fetched_by_their_own_dag_step_by_step(
+    rig: Rig, api: AirflowApi, admin: Visitor, page: Page
+) -> None:
+    good, bad = "2025-07-02", "2025-07-03"
+    rig.simulator.faults.set(bad, [{"fault": "duplicated_contract", "times": 0, "timespan": "contracts"}])
+    calendar(admin, page, "coverage/?dataset=options&ticker=IWM")
+    for session in (good, bad):
+        cell(page, session).click(modifiers=["Control"])
+    seen = watched(page, [good, bad])
+    page.get_by_role("button", name="Fetch them").click()
+    dialog = page.get_by_role("dialog")
+    assert "a run that could take more than 20,000 is refused" in dialog.inner_text()
+    dialog.get_by_role("button", name="Fetch 2 sessions").click()
+    run_id = dialog.get_by_role("link").inner_text()
+    dialog.get_by_role("button", name="Close").click()
+    ended(api, run_id, dag="iwm_options")
+    page.locator("#progress", has_text="2 of 2 sessions").wait_for()
+    assert seen() == {good: ["running", "complete"], bad: ["running", "failed"]}
+    told = page.locator("#progress").inner_text()
+    assert f"{bad} failed: InvalidBars: IWM {bad} option chain: refused: duplicate_contract" in told
+    done = instances(api, run_id, dag="iwm_options")
+    assert done["session.fetch_bars", 0] == ("success", good)
+    assert done["session.fetch_chain", 1] == ("failed", bad)
+    page.locator(f"[data-group=failed] :text-is('{bad}')").click()
+    page.get_by_role("heading", name="Thursday, 3 July 2025").wait_for()
+    part = page.locator("[data-part=option_chain]")
+    part.locator("> summary").click()
+    link = part.get_by_role("link", name="Open in Airflow")
+    assert str(link.get_attribute("href")).endswith("/tasks/session.fetch_chain/mapped/1")
+
+
 def test_what_a_run_would_refuse_is_left_out_of_it(rig: Rig, admin: Visitor, page: Page) -> None:
     earlier = rig.partition("2024-11-20")  # held, but before the settings' history
     earlier.parent.mkdir()
