@@ -10,7 +10,8 @@ from typing import Any
 from marketlake.sessions import NEW_YORK, new_york_ms
 from polygon_simulator.chain_faults import CONTRACT_FAULTS
 from polygon_simulator.flat_files import FLAT_FILE
-from polygon_simulator.references import CONTRACTS, ENDPOINTS
+from polygon_simulator.references import CONTRACTS, ENDPOINTS, SNAPSHOTS
+from polygon_simulator.snapshot_faults import SNAPSHOT_FAULTS
 
 Answer = dict[str, Any]
 
@@ -163,7 +164,7 @@ SUBJECTS = (*ENDPOINTS, FLAT_FILE)
 KNOWN = frozenset(
     {
         *HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, *CURSOR_FAULTS, *CONTRACT_FAULTS, *FILE_FAULTS,
-        "echoed_key",
+        *SNAPSHOT_FAULTS, "echoed_key",
     }
 )  # fmt: skip
 
@@ -183,6 +184,8 @@ def _subject(fault: Mapping[str, Any]) -> str:
     name = str(fault["fault"]).partition(":")[0]
     if name in FILE_FAULTS:
         return FLAT_FILE
+    if name in SNAPSHOT_FAULTS:
+        return SNAPSHOTS
     of_bars = CONTRACTS if name in CONTRACT_FAULTS else fault.get("timespan", "second")
     return str(fault.get("endpoint", of_bars))
 
@@ -201,8 +204,8 @@ class Faults:
 
     ``"contract": "O:SPY241220C00600000"`` (``*``: any) makes it one of that contract's bars; without it, it is one
     of stocks. ``"endpoint"``: one of ``SUBJECTS`` instead of bars, which goes without saying of
-    ``CONTRACT_FAULTS`` and ``FILE_FAULTS``. A chain's date is its ``as_of``; lists that have none take the faults
-    of ``*``.
+    ``CONTRACT_FAULTS``, ``SNAPSHOT_FAULTS`` and ``FILE_FAULTS``. A chain's date is its ``as_of``; lists that have none
+    take the faults of ``*``.
     """
 
     def __init__(self) -> None:
