@@ -203,8 +203,8 @@ class Faults:
     ``"contract": "O:SPY241220C00600000"`` (``*``: any) makes it one of that contract's bars; without it, it is one
     of stocks. ``"endpoint"``: one of ``SUBJECTS`` instead of bars, which goes without saying of
     ``CONTRACT_FAULTS``, ``SNAPSHOT_FAULTS``, ``FILE_FAULTS`` and ``ACCESS_FAULTS``. A chain's date is its ``as_of``;
-    lists that have none take the faults of ``*``. Of a flat file, page 1 is a probe of its first bytes, 2 all of it, 3 a
-    rest of it.
+    lists that have none take the faults of ``*``. Of a flat file, page 1 is a probe of its first bytes, 2 all of it,
+    3 a rest of it.
     """
 
     def __init__(self) -> None:

@@ -6,10 +6,10 @@ import datetime as dt
 from dataclasses import dataclass
 
 import requests
+from marketlake.ingest.options.snapshots import collect_snapshot
 
 from conftest import KEY
 from marketlake import settings
-from marketlake.ingest.options.snapshots import collect_snapshot
 from marketlake.ingest.report import Report
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
