@@ -226,7 +226,7 @@ def test_what_is_not_there_is_said_in_its_place(
     assert page.locator(".pane").count() == 1
 
     page.goto(f"{address}&date={NOT_HELD}")
-    page.locator("#chain-message", has_text="the lake holds nothing of it. Fetch it first.").wait_for()
+    page.locator("#chain-message", has_text="No chain of this session is held").wait_for()
     assert page.locator("#chain").is_hidden()
     opened(page, f"{address}&contract=O:SPY991231C00605000")
     page.locator("#contract", has_text="is none of the chain of SPY 2024-11-27").wait_for()

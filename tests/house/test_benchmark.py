@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import one_session, panel, plans, postgres, research, sizes, through_airflow, vendor
+from benchmark import flat_file, one_session, panel, plans, postgres, research, sizes, through_airflow, vendor
 from benchmark.dense_days import BARS, DenseDays
 from benchmark.figures import Figure, table
 from conftest import REAL, needs_real_days
@@ -166,6 +166,14 @@ def test_a_panel_with_other_figures_than_quantlibs_ends_the_measurement(
     monkeypatch.setattr(panel.Plain, "row", another)
     with pytest.raises(AssertionError, match="'iv'"):
         panel.panel(tmp_path, bars_a_contract=2, plain_rows=200, runs=1)
+
+
+def test_a_flat_file_is_sifted_in_a_process_of_its_own_and_both_sides_find_the_same(tmp_path: Path) -> None:
+    figures = flat_file.flat_file(tmp_path / "made", rows=20_000, runs=1)
+    assert [(one.unit, one.limit) for one in figures] == [("s", 5), ("s", None), ("s", None), ("MB", 600), ("MB", None)]
+    assert figures[0].name.startswith("flat file of 20,") or figures[0].name.startswith("flat file of 19,")
+    assert all(one.value > 0 for one in figures)
+    assert 50 < figures[3].value < 600
 
 
 @needs_postgres

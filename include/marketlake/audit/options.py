@@ -6,8 +6,6 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import pyarrow.compute as pc
-
 from marketlake.audit.audit import look_again
 from marketlake.audit.due import AuditReason
 from marketlake.audit.visits import Visit
@@ -15,6 +13,7 @@ from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import OPTIONS
 from marketlake.datasets.option_bars import OPTION_BARS
 from marketlake.ingest.options.estimate import estimate, require_affordable
+from marketlake.ingest.options.flat_file import etag_of
 from marketlake.ingest.options.look_ahead import Look
 from marketlake.ingest.options.source import OptionSource
 from marketlake.ingest.options.steps import Steps
@@ -22,7 +21,7 @@ from marketlake.ingest.report import Report
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake.rows.option_chain import CHAINS
-from marketlake.rows.option_selection import EMPTY, SELECTIONS, WHOLE_FILE, WITH_BARS
+from marketlake.rows.option_selection import EMPTY, SELECTIONS, WITH_BARS
 
 
 def audit_options(lake: Lake, ticker: str, session: dt.date, client: PolygonClient, source: OptionSource) -> Visit:
@@ -58,13 +57,9 @@ def _again(steps: Steps, client: PolygonClient, source: OptionSource) -> Report:
 
 def is_held(lake: Lake, ticker: str, session: dt.date, source: OptionSource) -> bool:
     """Whether what the source has of a session now is what the lake holds: a file that has not been replaced."""
-    selection = lake.store(SELECTIONS).partitions.read(SELECTIONS.key(ticker, session))
-    edition = source.edition(session) if selection is not None else ""
-    if selection is None or not edition:
-        return False
-    shown = selection.filter(selection.column("selected"))
-    of_file = pc.and_(pc.equal(shown.column("evidence"), WHOLE_FILE), pc.equal(shown.column("request_id"), edition))
-    return bool(shown.num_rows) and bool(pc.all(of_file).as_py())
+    held = lake.store(OPTION_BARS.spec).partitions.certificate(OPTION_BARS.spec.key(ticker, session))
+    known = etag_of(held) if held else None
+    return known is not None and known == source.edition(session)
 
 
 def _looks(lake: Lake, ticker: str, sessions: Sequence[dt.date]) -> Iterator[Look]:
