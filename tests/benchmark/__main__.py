@@ -45,8 +45,8 @@ _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 def main() -> int:
     """Run the cases that were asked for, or all."""
     cases = (
-        "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "option_bars", "panel", "option_map",
-        "postgres", "sqlite", "plain",
+        "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "option_bars", "panel",
+        "option_map", "postgres", "sqlite", "plain",
     )  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
