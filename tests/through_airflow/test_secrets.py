@@ -211,7 +211,8 @@ def _by_files(sweep: Sweep) -> None:
     """The keys of the environment are let in, and there is no file; those of the connection are not let in."""
     log = sweep.log("files", trigger_files(sweep.api))
     assert "with S3 keys ****A1aa from POLYGON_S3_ACCESS_KEY_ID" in log
-    assert "NotPublished: 2022-11-24 flat file: HTTP 404" in log
+    assert "2022-11-24 flat file: HTTP 404 for s3://flatfiles/us_options_opra" in log
+    assert "NotPublished" in log
     connect(sweep, "polygon_flat_files", login=S3_LOGIN, password=f"{S3_PASSWORD}\n")
     log = sweep.log("files", trigger_files(sweep.api))
     assert "The S3 keys ****L3ll from the connection polygon_flat_files are not accepted" in log
