@@ -46,6 +46,12 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
     )
 
 
+def from_a_backup(ticker: str, first: dt.date, last: dt.date) -> str:
+    """What is left to do about sessions that nobody can fetch again."""
+    days = f"{first}" if first == last else f"{first} to {last}"
+    return f"take {ticker} {days} from a backup: what was shown then cannot be fetched again"
+
+
 def fetching_any() -> str:
     """The command that fetches sessions, whichever those are to be."""
     return "make backfill FROM=... TO=..." if in_a_checkout() else "airflow backfill create"

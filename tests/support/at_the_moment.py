@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import requests
 
+from clocks import new_york
 from conftest import KEY
 from marketlake import settings
 from marketlake.ingest.options.snapshots import collect_snapshot
@@ -15,13 +16,7 @@ from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.transport import Transport
-from marketlake.sessions import NEW_YORK
 from polygon_simulator.server import Simulator
-
-
-def new_york(text: str) -> dt.datetime:
-    """``2026-11-19 16:45`` New York, in UTC."""
-    return dt.datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).astimezone(dt.UTC)
 
 
 @dataclass

@@ -50,7 +50,7 @@ def ingest(
         except RefusedData as refusal:
             pages = Listing(refusal.bodies) if fetch is None else dataset.own_pages(fetch)
             refused = Fetch({"refused": pages}, client.host, int(lake.now().timestamp() * 1000))
-            _keep_evidence(lake, store, writer, key, fetch=refused, because=str(refusal))
+            keep_evidence(lake, store, writer, key, fetch=refused, because=str(refusal))
             raise
         return publish(lake, dataset, writer, certified)
 
@@ -76,7 +76,7 @@ def _longer(
     return dataset.longer(lake, client, key) if final else dataset.without_longer(NOT_FINAL)
 
 
-def _keep_evidence(
+def keep_evidence(
     lake: Lake, store: DatasetStore, writer: Writer, key: PartitionKey, *, fetch: Fetch, because: str
 ) -> None:
     """Store the pages of a fetch that is refused. If that fails, the refusal is still what is reported."""

@@ -167,5 +167,6 @@ def test_make_passes_the_name_on_and_tells_one_that_there_is_none_of(both: Lake)
     code, told = made("DATASET=minutes")
     assert code == 2
     assert told.splitlines()[0] == (
-        "SettingsError: there is no dataset 'minutes': those are second_bars, minute_bars, option_chain, option_selection, option_bars, option_panel, options."
+        "SettingsError: there is no dataset 'minutes': those are second_bars, minute_bars, option_chain,"
+        " option_selection, option_bars, option_panel, option_snapshots, options."
     )
