@@ -10,6 +10,7 @@ import warnings
 from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.console import say
+from marketlake.ingest.options.source import OptionSource
 from marketlake.polygon import call_budget
 from marketlake.polygon.client import PolygonClient
 
@@ -28,6 +29,16 @@ def client(home: Home, configured: settings.Settings) -> PolygonClient:
         client: PolygonClient = PolygonHook().client(configured)
     _say_waits()
     return client
+
+
+def source(configured: settings.Settings, client: PolygonClient) -> OptionSource:
+    """Where the tasks would take option bars from; after ``client``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from marketlake_airflow.option_source import source_of
+
+        source: OptionSource = source_of(configured, client)
+    return source
 
 
 def _say_waits() -> None:

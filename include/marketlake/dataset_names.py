@@ -22,6 +22,11 @@ UNNAMED = SECOND_BARS
 """The dataset that messages do not name."""
 
 
+def made_as(dataset: str) -> str:
+    """What commands and DAGs of a dataset are of: itself, or the options that it is a part of."""
+    return OPTIONS if dataset in OPTION_NAMES else dataset
+
+
 def title(dataset: str, of: str) -> str:
     """What is ``of`` a ticker, in words: of second bars, it alone; else with the dataset's name behind it."""
     return of if dataset == UNNAMED else f"{of} {dataset.replace('_', ' ')}"
@@ -39,9 +44,9 @@ def audit_title(dataset: str, ticker: str) -> str:
 
 def dag_id(dataset: str, ticker: str) -> str:
     """The DAG that fetches the ticker's rows of a dataset; their asset has the same name."""
-    return f"{ticker.lower()}_{dataset}"
+    return f"{ticker.lower()}_{made_as(dataset)}"
 
 
 def audit_dag_id(dataset: str, ticker: str) -> str:
     """The DAG that looks at them again."""
-    return f"{ticker.lower()}_{'bars' if dataset == SECOND_BARS else dataset}_audit"
+    return f"{ticker.lower()}_{'bars' if dataset == SECOND_BARS else made_as(dataset)}_audit"

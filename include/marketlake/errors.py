@@ -46,6 +46,22 @@ class ComparisonLost(Retryable):
     """Rows that would replace compared ones could not be compared themselves."""
 
 
+class NotPublished(Retryable):
+    """The vendor's file of a session is not there, or not yet (HTTP 404)."""
+
+
+class Republished(Retryable):
+    """The vendor replaced a file while it was being fetched: what came of the old one is no use."""
+
+
+class InputMissing(Retryable):
+    """What this is made of is not in the lake yet."""
+
+
+class UnderlyingMissing(InputMissing):
+    """The underlying's second bars of a session are not in the lake yet."""
+
+
 class StopAndTell(MarketLakeError):
     """Asking again cannot help; the message says what to change."""
 

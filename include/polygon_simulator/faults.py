@@ -9,6 +9,7 @@ from typing import Any
 
 from marketlake.sessions import NEW_YORK, new_york_ms
 from polygon_simulator.chain_faults import CONTRACT_FAULTS
+from polygon_simulator.file_faults import ACCESS_FAULTS, FILE_FAULTS
 from polygon_simulator.flat_files import FLAT_FILE
 from polygon_simulator.references import CONTRACTS, ENDPOINTS, SNAPSHOTS
 from polygon_simulator.snapshot_faults import SNAPSHOT_FAULTS
@@ -153,10 +154,7 @@ BODY_FAULTS: dict[str, Callable[[Answer], None]] = {
     "no_vwap_no_transactions": lambda answer: (answer["results"][1].pop("vw"), answer["results"][1].pop("n"))[0],
 }
 
-
 CURSOR_FAULTS = frozenset({"repeated_cursor", "duplicated_page"})
-FILE_FAULTS = frozenset({"republished", "truncated_file"})
-"""Faults of a flat file, and of nothing else. Those of HTTP and of the wire it has as well, in S3's words."""
 
 SUBJECTS = (*ENDPOINTS, FLAT_FILE)
 """What a fault may name in ``endpoint``."""
@@ -164,7 +162,7 @@ SUBJECTS = (*ENDPOINTS, FLAT_FILE)
 KNOWN = frozenset(
     {
         *HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, *CURSOR_FAULTS, *CONTRACT_FAULTS, *FILE_FAULTS,
-        *SNAPSHOT_FAULTS, "echoed_key",
+        *ACCESS_FAULTS, *SNAPSHOT_FAULTS, "echoed_key",
     }
 )  # fmt: skip
 
@@ -182,7 +180,7 @@ def _checked(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _subject(fault: Mapping[str, Any]) -> str:
     """What a fault belongs to: bars of a timespan, or a reference list."""
     name = str(fault["fault"]).partition(":")[0]
-    if name in FILE_FAULTS:
+    if name in {*FILE_FAULTS, *ACCESS_FAULTS}:
         return FLAT_FILE
     if name in SNAPSHOT_FAULTS:
         return SNAPSHOTS
@@ -204,8 +202,9 @@ class Faults:
 
     ``"contract": "O:SPY241220C00600000"`` (``*``: any) makes it one of that contract's bars; without it, it is one
     of stocks. ``"endpoint"``: one of ``SUBJECTS`` instead of bars, which goes without saying of
-    ``CONTRACT_FAULTS``, ``SNAPSHOT_FAULTS`` and ``FILE_FAULTS``. A chain's date is its ``as_of``; lists that have none
-    take the faults of ``*``.
+    ``CONTRACT_FAULTS``, ``SNAPSHOT_FAULTS``, ``FILE_FAULTS`` and ``ACCESS_FAULTS``. A chain's date is its ``as_of``;
+    lists that have none take the faults of ``*``. Of a flat file, page 1 is a probe of its first bytes, 2 all of it,
+    3 a rest of it.
     """
 
     def __init__(self) -> None:

@@ -43,17 +43,6 @@ class FlatFile:
         """The MD5 of the content."""
         return f'"{hashlib.md5(self.content, usedforsecurity=False).hexdigest()}"'
 
-    def truncated(self) -> FlatFile:
-        """With the last third missing: a gzip stream that does not end."""
-        return replace(self, content=self.content[: len(self.content) * 2 // 3])
-
-    def republished(self) -> FlatFile:
-        """A day later, with a contract more in the first bar's volume."""
-        header, first, *rest = gzip.decompress(self.content).decode().split("\n")
-        ticker, volume, *others = first.split(",")
-        text = "\n".join([header, ",".join([ticker, str(int(volume) + 1), *others]), *rest])
-        return replace(self, content=_packed(text), published=self.published + dt.timedelta(days=1))
-
 
 class FlatFiles:
     """The files that are published by a moment. Safe to use from many threads."""

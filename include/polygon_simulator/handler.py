@@ -192,14 +192,14 @@ class Handler(Wire):
         self._send_page(answer, name, argument, question.again())
 
     def _answer_s3(self, asked: s3.Request) -> None:
-        entry = {"path": self.path, "day": str(asked.day or ""), "page": None, "timespan": FLAT_FILE}
+        entry = {"path": self.path, "day": str(asked.day or ""), "page": asked.page, "timespan": FLAT_FILE}
         entry |= {"ticker": None, "method": self.command, "authorization": self.headers.get("Authorization")}
         self.simulator.requests.append(entry)
-        fault = self.simulator.faults.take(str(asked.day or "*"), 1, FLAT_FILE)
+        fault = self.simulator.faults.take(str(asked.day or "*"), asked.page, FLAT_FILE)
         name, _, argument = (fault or "").partition(":")
         reply = self.simulator.flat_file(asked, name)
         if name in WIRE_FAULTS:
-            self.break_off(name, argument, reply.body)
+            self.break_off(name, argument, reply.body, reply.code, reply.headers)
             return
         self.send_plain(reply.code, reply.body, reply.headers)
 

@@ -16,9 +16,13 @@ from itertools import islice
 from xml.sax.saxutils import escape
 
 from polygon_simulator.faults import HTTP_FAULTS
+from polygon_simulator.file_faults import ACCESS_FAULTS, FILE_FAULTS
 from polygon_simulator.flat_files import BUCKET, FlatFile, FlatFiles, day_of
 from polygon_simulator.plan import Plan
 from polygon_simulator.questions import request_id
+
+PROBE, WHOLE, REST = 1, 2, 3
+"""What a fault may name as ``page``: the first bytes alone, all from the first one on, or all from a later one on."""
 
 _LISTED_AT_ONCE = 1_000
 _XML = {"Content-Type": "application/xml"}
@@ -56,6 +60,14 @@ class Request:
         """The date of the file that is asked for; None of a listing."""
         return day_of(self.path)
 
+    @property
+    def page(self) -> int:
+        """Which part of the file: PROBE, WHOLE or REST."""
+        first, last = _range_of(self.headers) or ("", "")
+        if first not in {"", "0"}:
+            return REST
+        return PROBE if last else WHOLE
+
 
 class Bucket:
     """Answers requests for the files of one simulator."""
@@ -64,12 +76,9 @@ class Bucket:
         self._files, self._access_key, self._standing = files, access_key, standing
 
     def reply(self, request: Request, now: dt.datetime, plan: Plan, fault: str = "") -> Reply:
-        """The answer at a moment; ``fault`` is one of ``FILE_FAULTS`` or ``HTTP_FAULTS``, or changes nothing."""
-        code = HTTP_FAULTS[fault][0] if fault in HTTP_FAULTS else HTTPStatus.OK
-        if refused := self._refused(request):
+        """The answer at a moment. ``fault``: of ``FILE_FAULTS``, ``ACCESS_FAULTS`` or ``HTTP_FAULTS``, else none."""
+        if refused := self._refused(request) or _faulty_refusal(fault):
             return refused
-        if code != HTTPStatus.OK:
-            return _error(*_CODES.get(code, (code, "ServiceUnavailable")), fault)
         if not request.path:
             return self._listing(request.query, now)
         file = self._files.file(request.path, now)
@@ -109,10 +118,22 @@ def _is_allowed(plan: Plan, day: dt.date) -> bool:
     return plan.options and plan.flat_files and plan.options_from <= day
 
 
+def _faulty_refusal(fault: str) -> Reply | None:
+    """The refusal that a fault is; None if it is none."""
+    if fault in ACCESS_FAULTS:
+        return _error(*ACCESS_FAULTS[fault])
+    code = HTTP_FAULTS[fault][0] if fault in HTTP_FAULTS else HTTPStatus.OK
+    return None if code == HTTPStatus.OK else _error(*_CODES.get(code, (code, "ServiceUnavailable")), fault)
+
+
 def _faulty(file: FlatFile, fault: str) -> FlatFile:
-    if fault == "republished":
-        return file.republished()
-    return file.truncated() if fault == "truncated_file" else file
+    return FILE_FAULTS[fault](file) if fault in FILE_FAULTS else file
+
+
+def _range_of(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """First and last byte of a Range header, either of them empty if open; None without one."""
+    asked = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("range", ""))
+    return (asked[1], asked[2]) if asked and (asked[1] or asked[2]) else None
 
 
 def _object(file: FlatFile, headers: Mapping[str, str]) -> Reply:
@@ -120,17 +141,18 @@ def _object(file: FlatFile, headers: Mapping[str, str]) -> Reply:
     about = {
         "Content-Type": "application/gzip", "ETag": file.etag, "Accept-Ranges": "bytes",
         "Last-Modified": format_datetime(file.published.astimezone(dt.UTC), usegmt=True),
+        "x-amz-request-id": request_id(),
     }  # fmt: skip
     if headers.get("if-match", file.etag).strip('"') != file.etag.strip('"'):
         return _error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
     if headers.get("if-none-match", "").strip('"') == file.etag.strip('"'):
         return Reply(304, b"", about)
-    asked = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("range", ""))
-    if asked is None or not (asked[1] or asked[2]):
+    asked = _range_of(headers)
+    if asked is None:
         return Reply(200, file.content, about)
     size = len(file.content)
-    first = int(asked[1]) if asked[1] else max(0, size - int(asked[2]))
-    last = min(int(asked[2]), size - 1) if asked[1] and asked[2] else size - 1
+    first = int(asked[0]) if asked[0] else max(0, size - int(asked[1]))
+    last = min(int(asked[1]), size - 1) if all(asked) else size - 1
     if first > last:
         return _error(416, "InvalidRange", "The requested range is not satisfiable")
     return Reply(206, file.content[first : last + 1], {**about, "Content-Range": f"bytes {first}-{last}/{size}"})
@@ -146,8 +168,11 @@ def _entry(file: FlatFile) -> str:
 
 def _error(code: int, name: str, message: str, key: str = "") -> Reply:
     where = f"<Key>{escape(key)}</Key>" if key else ""
-    text = f"<Error><Code>{name}</Code><Message>{escape(message)}</Message>{where}"
-    return Reply(code, _xml(f"{text}<RequestId>{request_id()}</RequestId></Error>"))
+    asked = request_id()
+    text = (
+        f"<Error><Code>{name}</Code><Message>{escape(message)}</Message>{where}<RequestId>{asked}</RequestId></Error>"
+    )
+    return Reply(code, _xml(text), {**_XML, "x-amz-request-id": asked})
 
 
 def _xml(text: str) -> bytes:

@@ -18,6 +18,7 @@ _GZIP_FROM_BYTES = 1_400
 _SLOW_S = 3
 _LONGEST_STALL_S = 60
 _BETWEEN_BYTES_S = 0.02
+_JSON: Mapping[str, str] = {"Content-Type": "application/json"}
 
 
 class Wire(BaseHTTPRequestHandler):
@@ -34,7 +35,7 @@ class Wire(BaseHTTPRequestHandler):
         sent = {"Content-Type": "application/json", "X-Request-Id": body.get("request_id", ""), **(headers or {})}
         self.send_bytes(code, msgspec.json.encode(body), sent)
 
-    def send_bytes(self, code: int, body: bytes, headers: dict[str, str]) -> None:
+    def send_bytes(self, code: int, body: bytes, headers: Mapping[str, str]) -> None:
         """An answer, compressed if it is long and the client can read that."""
         if "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > _GZIP_FROM_BYTES:
             body = gzip.compress(body, 1)
@@ -56,29 +57,32 @@ class Wire(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def break_off(self, name: str, argument: str, body: bytes) -> None:
+    def break_off(
+        self, name: str, argument: str, body: bytes, code: int = 200, headers: Mapping[str, str] = _JSON
+    ) -> None:
         """An answer that is spoiled underway, as one of ``WIRE_FAULTS`` says."""
         if name == "html":
             self.send_bytes(200, b"<html><body>502 Bad Gateway</body></html>", {"Content-Type": "text/html"})
         elif name == "nan":
             self.send_bytes(200, re.sub(rb'"o": [\d.]+', b'"o": NaN', body, count=1), {})
         elif name == "truncated":
-            self.send_bytes(200, body[: len(body) // 2], {})
+            self.send_bytes(code, body[: len(body) // 2], headers)
         elif name == "redirect":
             self.send_bytes(302, b"", {"Location": f"{argument or 'http://localhost:9'}/elsewhere"})
         elif name == "slow":
             time.sleep(_SLOW_S)
-            self.send_bytes(200, body, {"Content-Type": "application/json"})
+            self.send_bytes(code, body, headers)
         elif name == "stall":
             self._stall()
         else:
-            self._promise(body)
+            self._promise(body, code, headers)
             self._stall(body) if name == "trickle" else self._cut(name, body)
 
-    def _promise(self, body: bytes) -> None:
+    def _promise(self, body: bytes, code: int, headers: Mapping[str, str]) -> None:
         """The headers of an answer with the whole body."""
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.flush()

@@ -51,7 +51,9 @@ class PolygonHook(HttpHook):
         """
         api = configured.api
         connection = self._connection()
-        host = self._host_of(connection) if connection is not None else ""  # before the provider sees, and tells, it
+        host = (
+            host_of(connection, self.polygon_conn_id) if connection is not None else ""
+        )  # before the provider sees, and tells, it
         key = key_of(connection.password or "", f"the connection {self.polygon_conn_id}") if connection else None
         if key is not None:
             base_url = host or api.base_url
@@ -66,16 +68,6 @@ class PolygonHook(HttpHook):
         return PolygonClient(
             Transport(session, key, api, base_url=base_url, take_turn=budget.take_turn if budget else None)
         )
-
-    def _host_of(self, connection: Any) -> str:
-        """The connection's own address, held against the same rule as ``api.base_url``; empty without one."""
-        if not connection.host:
-            return ""
-        host = connection.host if "://" in connection.host else f"{connection.schema or 'https'}://{connection.host}"
-        try:
-            return checked_base_url(f"{host}:{connection.port}" if connection.port else host)
-        except ValueError as exc:
-            raise SettingsError(f"the host of the connection {self.polygon_conn_id} {exc}") from exc
 
     def _connection(self) -> Any:
         try:
@@ -103,6 +95,20 @@ class PolygonHook(HttpHook):
                     f"the extra {name!r} of the connection {self.polygon_conn_id} is no option of a session, and no"
                     " header either: its value must be one line of text. Change it in that connection."
                 ) from None
+
+
+def host_of(connection: Any, conn_id: str) -> str:
+    """A connection's own address, held against the same rule as ``api.base_url``; empty without one.
+
+    Raises SettingsError for one that would leak what is sent.
+    """
+    if not connection.host:
+        return ""
+    host = connection.host if "://" in connection.host else f"{connection.schema or 'https'}://{connection.host}"
+    try:
+        return checked_base_url(f"{host}:{connection.port}" if connection.port else host)
+    except ValueError as exc:
+        raise SettingsError(f"the host of the connection {conn_id} {exc}") from exc
 
 
 def mask_extras(extras: dict[str, Any]) -> None:

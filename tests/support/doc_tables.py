@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fault_table import rows
+from file_faults import FILE_FAULTS
 from marketlake.settings import Settings
 from marketlake.settings.values import Section
+from option_fault_table import OPTION_FAULTS
 
 PROJECT = Path(__file__).resolve().parents[2]
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
@@ -75,7 +77,18 @@ def faults_table() -> str:
     return "\n".join(["| fault | what happens | cases |", "|---|---|---|", *lines, total])
 
 
-TABLES = {"docs/configuration.md": ("settings", settings_table), "docs/reliability.md": ("faults", faults_table)}
+def option_faults_table() -> str:
+    """One row a fault of a chain, of a contract's bars or of a flat file: what happens."""
+    lines = [f"| {fault.place.value} | {fault.what} | {fault.then.value} |" for fault in OPTION_FAULTS]
+    lines += [f"| a flat file | {fault.what} | {fault.then.value} |" for fault in FILE_FAULTS]
+    return "\n".join(["| in | fault | what happens |", "|---|---|---|", *lines])
+
+
+TABLES = {
+    "docs/configuration.md": ("settings", settings_table),
+    "docs/reliability.md": ("faults", faults_table),
+    "docs/options.md": ("option faults", option_faults_table),
+}
 """The documents with a generated part: its name, and what writes it."""
 
 

@@ -54,7 +54,8 @@ class BackfillRun:
             "to_date": f"{self._wanted.last}T00:00:00Z",
             "reprocess_behavior": "completed" if refetch else "failed",
             "max_active_runs": _MAX_ACTIVE_RUNS,
-            "dag_run_conf": {},  # or a run that was triggered by hand before would keep its own dates
+            # Never none, or a run that was triggered by hand before would keep its own dates.
+            "dag_run_conf": {"refetch": True} if refetch else {},
         }
         existing = len(self._runs_of_sessions())
         attempted = self._api.dry_run(body)

@@ -44,8 +44,10 @@ class Stack:
 
 
 def scheduled_dag_ids(configured: Settings) -> list[str]:
-    """Every DAG that has a schedule: of each ticker of each dataset its rows and, unless switched off, their audit."""
-    subjects = configured.datasets.each
+    """Every DAG that has a schedule: of each ticker of each dataset, and of options, its rows and, unless switched off,
+    their audit.
+    """
+    subjects = configured.each
     audits = subjects if configured.audit.enabled else ()
     return [*(dag_id(*subject) for subject in subjects), *(audit_dag_id(*subject) for subject in audits)]
 

@@ -13,6 +13,7 @@ from marketlake.datasets.option_selection import OPTION_SELECTION
 from marketlake.datasets.option_snapshot import OPTION_SNAPSHOT
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import SettingsError
+from marketlake.settings import Settings
 
 DATASETS: Mapping[str, ListedDataset] = {dataset.spec.name: dataset for dataset in (SECOND_BARS, MINUTE_BARS)}
 """Every dataset that the settings can ask for by its own name, in the order of ``dataset_names.NAMES``."""
@@ -24,6 +25,19 @@ OF_OPTIONS: Mapping[str, Dataset] = {
 
 EVERY: Mapping[str, Dataset] = {**DATASETS, **OF_OPTIONS, OPTION_SNAPSHOT.spec.name: OPTION_SNAPSHOT}
 """Everything that a lake may hold."""
+
+
+def parts_of(name: str, configured: Settings) -> tuple[Dataset, ...]:
+    """What a session is made of: of a dataset it alone, of options those of the four that are on."""
+    if name != OPTIONS:
+        return (DATASETS[name],)
+    off = frozenset() if configured.options.panel.enabled else frozenset({OPTION_PANEL.spec.name})
+    return tuple(dataset for name, dataset in OF_OPTIONS.items() if name not in off)
+
+
+def foremost_of(name: str) -> Dataset:
+    """The part of a session that is fetched, under which notes of the whole session are kept: the dataset, or bars."""
+    return OPTION_BARS if name == OPTIONS else DATASETS[name]
 
 
 def dataset_named(name: str) -> ListedDataset:

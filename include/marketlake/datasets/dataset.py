@@ -76,8 +76,8 @@ class FetchedDataset(Dataset, Protocol):
     def own_pages(self, fetch: Fetch) -> Listing:
         """The pages that the rows are made of; a certificate's ``raw_digest`` is of their bodies."""
 
-    def inputs(self, fetch: Fetch) -> Mapping[str, str]:
-        """Digests of what the rows are made of beside their own pages, by name; none of most."""
+    def inputs(self, fetch: Fetch, rows: pa.Table) -> Mapping[str, str]:
+        """Digests of what the rows of a fetch are made of, or stand for, beside their own pages; none of most."""
 
     def basis(self, fetch: Fetch) -> Mapping[str, str]:
         """By what the rows are made, by name, as texts; nothing of most."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketlake.datasets.dataset import Decoded, EmptyRule
 from marketlake.datasets.option_answers import FILE, FLAT_FILE, Asked
 from marketlake.datasets.option_selection import OPTION_SELECTION, selection_rows
-from marketlake.errors import MalformedPage, RawPagesUnusable
+from marketlake.errors import MalformedPage, RawPagesUnusable, RefusedData, UndecodableBody
 from marketlake.lake import Lake
-from marketlake.options.selection import OPEN_0930
+from marketlake.options.selection import OPEN_0930, SELECTED
 from marketlake.partitions.certificate import Certificate
 from marketlake.polygon import aggregates, flat_files
 from marketlake.polygon.fetch import Fetch, Listing
+from marketlake.polygon.flat_files import FileFacts
 from marketlake.polygon.request import BarRequest, Timespan
 from marketlake.quality.checks import Check
 from marketlake.quality.option_checks import check_option_bars, empty_share, too_many_empties
@@ -43,10 +45,10 @@ class OptionBars:
         names = [FILE] if FILE in fetch.listings else [name for name in sorted(fetch.listings) if name.startswith("O:")]
         return Listing(tuple(body for name in names for body in fetch.of(name).bodies))
 
-    def inputs(self, fetch: Fetch) -> Mapping[str, str]:
+    def inputs(self, fetch: Fetch, rows: pa.Table) -> Mapping[str, str]:
         """The content of the chain that was selected from, the frozen rule, and what became of each contract."""
         asked = Asked.of(fetch)
-        selection = selection_rows(fetch, _bars(fetch, asked, None))
+        selection = selection_rows(fetch, rows)
         return {
             CHAIN_INPUT: asked.frozen.chain_hash,
             RULE_INPUT: asked.frozen.hash,
@@ -63,8 +65,8 @@ class OptionBars:
         asked = Asked.of(fetch)
         if (asked.frozen.underlying, asked.frozen.session) != (key.ticker, key.session):
             raise RawPagesUnusable(f"{key}: these answers are of {asked.frozen.underlying} {asked.frozen.session}.")
-        rows = _bars(fetch, asked, lake.calendar.hours(key.session))
-        return Decoded(rows, (asked.frozen.hash,))
+        ids = (_facts(fetch).etag,) if asked.basis.source == FLAT_FILE else ()  # the selection has those of pages
+        return Decoded(_bars(fetch, asked, lake.calendar.hours(key.session)), ids)
 
     def check(self, rows: pa.Table, hours: SessionHours, max_silence_s: float | None) -> list[Check]:  # noqa: ARG002
         """Every check of the bars."""
@@ -77,15 +79,28 @@ class OptionBars:
         found = tuple(too_many_empties(share, _shares_before(lake, key)))
         return Reconciliation(None, None, {}, {"contracts": found})
 
+    def offenders(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> list[str]:
+        """The listings of a refused fetch whose bars may not enter, each judged by itself."""
+        asked, hours = Asked.of(fetch), lake.calendar.hours(key.session)
+        if asked.basis.source == FLAT_FILE:
+            return [FILE]
+        alone = {name: replace(asked, reasons={name: SELECTED}) for name in asked.selected if fetch.of(name).bodies}
+        return [name for name, one in alone.items() if not _is_fit(fetch, one, hours)]
+
 
 OPTION_BARS = OptionBars()
 
 
-def _bars(fetch: Fetch, asked: Asked, hours: SessionHours | None) -> pa.Table:
-    """The bars of the selected contracts; from the reference's time on if that is the session's own open.
+def _is_fit(fetch: Fetch, asked: Asked, hours: SessionHours) -> bool:
+    try:
+        checks = check_option_bars(_bars(fetch, asked, hours), hours)
+    except (RefusedData, UndecodableBody):
+        return False
+    return all(check.ok for check in checks if check.blocking)
 
-    ``hours``: what the answers are held against; None of those that were already.
-    """
+
+def _bars(fetch: Fetch, asked: Asked, hours: SessionHours) -> pa.Table:
+    """The bars of the selected contracts; from the reference's time on if that is the session's own open."""
     parts = _of_file(fetch, asked) if asked.basis.source == FLAT_FILE else _of_pages(fetch, asked, hours)
     rows = pa.concat_tables([BARS.empty_table(), *parts]).combine_chunks()
     if asked.frozen.rule.reference == OPEN_0930:
@@ -93,18 +108,20 @@ def _bars(fetch: Fetch, asked: Asked, hours: SessionHours | None) -> pa.Table:
     size_ms = Timespan(asked.basis.bar_size).length_ms
     off = [start for start in rows.column("timestamp").unique().to_pylist() if start % size_ms]
     if off:
-        raise MalformedPage(f"a bar begins at {off[0]}, which is no whole {asked.basis.bar_size}. Fetch again later.")
+        name = f"{asked.frozen.underlying} {asked.frozen.session}"
+        raise MalformedPage(
+            f"{name} option bars: one begins at {off[0]}, which is no whole {asked.basis.bar_size}. Fetch again later."
+        )
     return rows
 
 
-def _of_pages(fetch: Fetch, asked: Asked, hours: SessionHours | None) -> Iterator[pa.Table]:
+def _of_pages(fetch: Fetch, asked: Asked, hours: SessionHours) -> Iterator[pa.Table]:
     """A table a contract that has bars."""
     size = Timespan(asked.basis.bar_size)
     for contract in asked.selected:
         for number, body in enumerate(fetch.of(contract).bodies, 1):
             page = aggregates.decode(body)
-            if hours is not None:
-                aggregates.require_echo(page, BarRequest(contract, hours, adjusted=False, timespan=size), number)
+            aggregates.require_echo(page, BarRequest(contract, hours, adjusted=False, timespan=size), number)
             if page.rows.num_rows:
                 names = pa.repeat(pa.scalar(contract, pa.string()), page.rows.num_rows)
                 yield page.rows.append_column("contract", names).select(BARS.names).cast(BARS)
@@ -117,6 +134,10 @@ def _of_file(fetch: Fetch, asked: Asked) -> Iterator[pa.Table]:
     yield rows.filter(pc.is_in(rows.column("contract"), pa.array(asked.selected, pa.string()))).sort_by(
         [("contract", "ascending"), ("timestamp", "ascending")]
     )
+
+
+def _facts(fetch: Fetch) -> FileFacts:
+    return msgspec.json.decode(fetch.of(FILE).bodies[0], type=FileFacts)
 
 
 def _shares_before(lake: Lake, key: PartitionKey) -> list[float]:

@@ -65,7 +65,7 @@ class OptionChain:
         """The pages of the session's own chain."""
         return fetch.of(_OWN)
 
-    def inputs(self, fetch: Fetch) -> Mapping[str, str]:
+    def inputs(self, fetch: Fetch, rows: pa.Table) -> Mapping[str, str]:  # noqa: ARG002
         """The contracts that were listed before, by a digest of their names; nothing if they are not known."""
         before = _contracts_before(fetch)
         if before is None:

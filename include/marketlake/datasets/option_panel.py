@@ -24,7 +24,7 @@ class OptionPanel:
 
     def check(self, rows: pa.Table, hours: SessionHours, max_silence_s: float | None) -> list[Check]:  # noqa: ARG002
         """Whether the figures are numbers, and there where they must be."""
-        return check_panel(rows)
+        return check_panel(rows, hours)
 
 
 OPTION_PANEL = OptionPanel()

@@ -77,8 +77,8 @@ _Shown = tuple[str, str, int, str | None]
 def _of_pages(fetch: Fetch, contract: str, bars: int) -> _Shown:
     """Of a contract that was asked for by itself. An answer whose bars all lie before the reference's time is empty."""
     own = fetch.of(contract)
-    pages = [aggregates.decode(body) for body in own.bodies]
-    if any(page.rows.num_rows for page in pages):
+    pages = [aggregates.outline(body) for body in own.bodies]
+    if any(page.rows for page in pages):
         return WITH_BARS if bars else EMPTY, PAGES, bars, pages[-1].request_id
     if not _asked_twice(own, fetch.of(day_listing(contract))):
         raise InvalidBars(
@@ -89,7 +89,7 @@ def _of_pages(fetch: Fetch, contract: str, bars: int) -> _Shown:
 
 
 def _asked_twice(own: Listing, day: Listing) -> bool:
-    has_day = any(aggregates.decode(body).rows.num_rows for body in day.bodies)
+    has_day = any(aggregates.outline(body).rows for body in day.bodies)
     return bool(own.bodies) and own.attempts >= _TWICE and bool(day.bodies) and not has_day
 
 

@@ -46,7 +46,7 @@ class OptionSnapshot:
         """The pages of the snapshot."""
         return fetch.of(LISTING)
 
-    def inputs(self, fetch: Fetch) -> Mapping[str, str]:  # noqa: ARG002
+    def inputs(self, fetch: Fetch, rows: pa.Table) -> Mapping[str, str]:  # noqa: ARG002
         """Nothing beside them."""
         return {}
 

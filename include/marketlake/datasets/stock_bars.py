@@ -49,7 +49,7 @@ class StockBars:
         """The pages of bars of this size."""
         return fetch.of(self.size.value)
 
-    def inputs(self, fetch: Fetch) -> Mapping[str, str]:  # noqa: ARG002
+    def inputs(self, fetch: Fetch, rows: pa.Table) -> Mapping[str, str]:  # noqa: ARG002
         """None: bars are made of their pages alone."""
         return {}
 

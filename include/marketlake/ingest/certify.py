@@ -65,7 +65,7 @@ def judge(
 def _require_believable(dataset: FetchedDataset, key: PartitionKey, fetch: Fetch, decoded: Decoded) -> None:
     """Raise InvalidBars if the answers do not show that the session is empty, by the dataset's rule."""
     attempts = dataset.own_pages(fetch).attempts
-    request_id = decoded.request_ids[-1] or "none"
+    request_id = (decoded.request_ids or ("",))[-1] or "none"
     seen = f"{key}: the API answered {attempts} times without a single {_noun(dataset)} (request id {request_id})"
     if dataset.empty is EmptyRule.REFUSED:
         raise InvalidBars(
@@ -101,7 +101,7 @@ def certify(lake: Lake, dataset: FetchedDataset, judged: JudgedRows, fetch: Fetc
         state=_state(compared, final=judged.final, waived=bool(judged.waived), is_empty=is_empty),
         adjusted=lake.settings.bars.adjusted,
         source_host=fetch.source_host,
-        pages=len(judged.request_ids),
+        pages=len(own_pages.bodies),
         request_ids=judged.request_ids,
         raw_digest=raw_digest(own_pages.bodies),
         rows=judged.rows.num_rows,
@@ -119,7 +119,7 @@ def certify(lake: Lake, dataset: FetchedDataset, judged: JudgedRows, fetch: Fetc
         reconciliation=compared,
         dataset=judged.key.dataset,
         empty_answers=own_pages.attempts if is_empty else 0,
-        inputs=dict(dataset.inputs(fetch)),
+        inputs=dict(dataset.inputs(fetch, judged.rows)),
         basis=dict(dataset.basis(fetch)),
     )
     origin = Origin(fetch, lambda stored: dataset.decode(lake, stored, judged.key))

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Mapping
 
 from marketlake.datasets.dataset import ListedDataset
-from marketlake.errors import NotFinal, RefusedData, StorageError
+from marketlake.errors import NotFinal, RefusedData
 from marketlake.ingest.certify import certify, judge
 from marketlake.ingest.one_kind import require_same_kind
 from marketlake.ingest.publish import publish
+from marketlake.ingest.refused import keep_refused
 from marketlake.ingest.report import Report
 from marketlake.lake import Lake
-from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.fetch import Fetch, Listing
 from marketlake.quality.reconciliation import NOT_FINAL, SWITCHED_OFF
 from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import is_final
-from marketlake.storage.storage import Writer
-
-_log = logging.getLogger(__name__)
 
 
 def ingest(
@@ -49,8 +45,7 @@ def ingest(
             certified = certify(lake, dataset, judged, fetch)
         except RefusedData as refusal:
             pages = Listing(refusal.bodies) if fetch is None else dataset.own_pages(fetch)
-            refused = Fetch({"refused": pages}, client.host, int(lake.now().timestamp() * 1000))
-            keep_evidence(lake, store, writer, key, fetch=refused, because=str(refusal))
+            keep_refused(lake, store, writer, key, bodies=pages.bodies, host=client.host, because=str(refusal))
             raise
         return publish(lake, dataset, writer, certified)
 
@@ -74,16 +69,3 @@ def _longer(
     if not lake.settings.reconcile.enabled:
         return dataset.without_longer(SWITCHED_OFF)
     return dataset.longer(lake, client, key) if final else dataset.without_longer(NOT_FINAL)
-
-
-def keep_evidence(
-    lake: Lake, store: DatasetStore, writer: Writer, key: PartitionKey, *, fetch: Fetch, because: str
-) -> None:
-    """Store the pages of a fetch that is refused. If that fails, the refusal is still what is reported."""
-    if not any(listing.bodies for listing in fetch.listings.values()) or not lake.settings.storage.keep_raw_pages:
-        return
-    adjusted = lake.settings.bars.adjusted
-    try:
-        store.raw_pages.put_rejected(writer, key, adjusted=adjusted, fetch=fetch, because=because)
-    except StorageError as exc:
-        _log.warning("%s: the refused pages could not be kept: %s", key, exc)

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from marketlake.errors import BadArgument
+from marketlake.options.transcendental import exp
 from marketlake.sessions import SessionCalendar
 
 NEAR_DAYS = 10
@@ -224,7 +225,7 @@ def to_expiry(
     for one in dividends.ahead(session, last):
         until = (one.ex_date - session).days
         holds = days >= today + until
-        value += np.where(holds, one.amount_usd * np.exp(-rates * until / _YEAR_DAYS), 0.0)
+        value += np.where(holds, one.amount_usd * exp(-rates * until / _YEAR_DAYS), 0.0)
         estimated |= holds & one.estimated
         near |= holds & (days - today - until <= NEAR_DAYS)
     return ToExpiry(value, estimated, near)

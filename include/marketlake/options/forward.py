@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from marketlake.options.transcendental import exp
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -20,7 +22,7 @@ NEAR = 0.01
 
 def theory(spot: Floats, dividends_pv: Floats, rate: Floats, years: Floats) -> Floats:
     """``(spot - dividends_pv) e^(rate years)``, USD; dividends after today and up to the expiry, in today's money."""
-    return np.asarray((spot - dividends_pv) * np.exp(rate * years), dtype=np.float64)
+    return (spot - dividends_pv) * exp(rate * years)
 
 
 @dataclass(frozen=True)

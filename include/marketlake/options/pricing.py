@@ -20,11 +20,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from marketlake.errors import BadArgument, EngineMissing
+from marketlake.options.transcendental import exp, log, normal
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-MISSING, NO_PRICE, EXPIRED, BELOW_INTRINSIC, ABOVE_MAXIMUM, UNSOLVED = NO_IV = (
+ADJUSTED_CONTRACT, MISSING, NO_PRICE, EXPIRED, BELOW_INTRINSIC, ABOVE_MAXIMUM, UNSOLVED = NO_IV = (
+    "adjusted_contract",
     "missing",
     "no_price",
     "expired",
@@ -32,9 +34,9 @@ MISSING, NO_PRICE, EXPIRED, BELOW_INTRINSIC, ABOVE_MAXIMUM, UNSOLVED = NO_IV = (
     "above_maximum",
     "unsolved",
 )
-"""Why there is no iv, the first that applies: a figure that is no number, or a forward or strike that is not above 0;
-a price that is not above 0; no time left; no more than the discounted intrinsic value; no less than the discounted
-forward (of a put: strike); QuantLib found none."""
+"""Why there is no iv, the first that applies: the contract is no standard one, which only the panel knows; a figure
+that is no number, or a forward or strike that is not above 0; a price that is not above 0; no time left; no more than
+the discounted intrinsic value; no less than the discounted forward (of a put: strike); QuantLib found none."""
 
 SMALLEST_TIME_VALUE_USD = 1e-8
 """Below it there is none to speak of: an iv would be of rounding alone."""
@@ -42,7 +44,6 @@ SMALLEST_TIME_VALUE_USD = 1e-8
 _ACCURACY = 1e-12
 _ITERATIONS = 100
 _DAYS = 365
-_ROOT_2 = math.sqrt(2)
 _ROOT_2_PI = math.sqrt(2 * math.pi)
 
 
@@ -95,11 +96,16 @@ def valued(options: Options) -> pa.Table:
     return pa.table(columns | {"no_iv": pa.array(why, pa.string(), mask=solved)})
 
 
+def model() -> str:
+    """By what options are valued, in words. Raises EngineMissing without QuantLib."""
+    return f"Black-76 on the forward from theory, by QuantLib {_quantlib().__version__}"
+
+
 def _why_not(options: Options) -> NDArray[np.object_]:
     """For each row why it cannot have an iv, as far as that can be said without looking for it; else empty."""
     figures = (options.price, options.strike, options.spot, options.forward, options.years, options.rate)
     with np.errstate(all="ignore"):  # what is not finite is decided first
-        discount = np.exp(-options.rate * options.years)
+        discount = exp(-options.rate * options.years)
         forward, strike = discount * options.forward, discount * options.strike
         finite = np.logical_and.reduce([np.isfinite(column) for column in (*figures, forward, strike)])
         intrinsic = np.maximum(np.where(options.is_call, forward - strike, strike - forward), 0)
@@ -133,7 +139,7 @@ def _deviations(options: Options, quantlib: ModuleType) -> list[float]:
     solve, guess = quantlib.blackFormulaImpliedStdDev, quantlib.nullDouble()
     call, put = quantlib.Option.Call, quantlib.Option.Put
     kinds = [call if is_call else put for is_call in options.is_call.tolist()]
-    discounts = np.exp(-options.rate * options.years)
+    discounts = exp(-options.rate * options.years)
     columns = (one.tolist() for one in (options.strike, options.forward, options.price, discounts))
     found = []
     for row in zip(kinds, *columns, strict=True):
@@ -148,20 +154,15 @@ def _greeks(options: Options, deviation: Floats) -> dict[str, Floats]:
     """The iv and its greeks. Spot less dividends moves as spot does, so that both have one delta."""
     root = np.sqrt(options.years)
     iv = deviation / root
-    prepaid = options.forward * np.exp(-options.rate * options.years)
-    d1 = np.log(options.forward / options.strike) / deviation + deviation / 2
-    density = np.exp(-d1 * d1 / 2) / _ROOT_2_PI
+    prepaid = options.forward * exp(-options.rate * options.years)
+    d1 = log(options.forward / options.strike) / deviation + deviation / 2
+    density = exp(-d1 * d1 / 2) / _ROOT_2_PI
     sign = np.where(options.is_call, 1.0, -1.0)
-    delta = sign * _normal(sign * d1)
+    delta = sign * normal(sign * d1)
     gamma = density / (prepaid * deviation)
     # The equation of Black and Scholes: what an option earns is what its hedge costs.
     theta = options.rate * (options.price - options.spot * delta) - iv**2 * prepaid**2 * gamma / 2
     return {"iv": iv, "delta": delta, "gamma": gamma, "vega": prepaid * density * root, "theta": theta / _DAYS}
-
-
-def _normal(values: Floats) -> Floats:
-    """The cumulative normal distribution."""
-    return np.fromiter(map(math.erfc, (-values / _ROOT_2).tolist()), np.float64, len(values)) / 2
 
 
 def _with_nulls(values: Floats, present: Mask) -> pa.Array:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketlake.errors import BadArgument
+from marketlake.options.transcendental import log1p
 
 TENORS = {
     "yield_1_month": 1 / 12,
@@ -85,7 +86,7 @@ class TreasuryCurve:
 
         Yields are linear between tenors, and flat below the shortest (a month) and beyond the longest.
         """
-        return np.asarray(2 * np.log1p(np.interp(years, self._years, self._yields) / 2), dtype=np.float64)
+        return 2 * log1p(np.interp(years, self._years, self._yields) / 2)
 
     @property
     def source(self) -> str:

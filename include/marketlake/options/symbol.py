@@ -25,6 +25,7 @@ STRIKE_END = 100_000 * STRIKE_UNIT
 """Beyond what eight digits hold."""
 
 _TICKER = r"^O:(?P<root>[A-Z]{1,6}|[A-Z]{1,5}[1-9])(?P<expiry>[0-9]{6})(?P<type>[CP])(?P<strike>[0-9]{8})$"
+_ADJUSTED = "^O:[A-Z]{1,5}[1-9][0-9]{6}[CP][0-9]{8}$"
 _PARSED = re.compile(_TICKER)
 _ROOT = re.compile("[A-Z]{1,6}|[A-Z]{1,5}[1-9]")
 _LETTERS = {CALL: "C", PUT: "P"}
@@ -99,6 +100,27 @@ def strikes_milli(strikes: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[
     return np.where(exact, milli, 0), exact
 
 
+def adjusted_roots(contracts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which tickers' root ends in the digit of an adjusted contract, as ``Contract.adjusted`` says of one."""
+    return pc.match_substring_regex(contracts, _ADJUSTED)
+
+
+def terms(contracts: pa.Array) -> pa.Table:
+    """``expiry`` (date32), ``type`` (``call`` or ``put``) and ``strike`` (float64, USD) of tickers, a row each.
+
+    Raises BadArgument for a null, and for the first that is no option ticker.
+    """
+    parts = pc.extract_regex(contracts, _TICKER)
+    digits = pc.binary_join_element_wise("20", pc.struct_field(parts, "expiry"), "")
+    expiry = pc.strptime(digits, format="%Y%m%d", unit="s", error_is_null=True).cast(pa.date32())
+    is_date = _known(pc.equal(pc.strftime(expiry, format="%Y%m%d"), digits))  # Arrow takes a 31 February for March
+    if not is_date.all():
+        parse(str(contracts[int((~is_date).argmax())]))
+    milli = pc.struct_field(parts, "strike").cast(pa.int64()).to_numpy()
+    kind = pc.if_else(pc.equal(pc.struct_field(parts, "type"), "C"), CALL, PUT)
+    return pa.table({"expiry": expiry, "type": kind, "strike": pa.array(milli / STRIKE_UNIT, pa.float64())})
+
+
 def first_disagreement(chain: pa.Table, underlying: str) -> str | None:
     """The first contract of a chain whose ticker does not say what its other columns say, in words; None: all agree.
 
@@ -128,7 +150,7 @@ def _letters(types: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(types, CALL), "C", pc.if_else(pc.equal(types, PUT), "P", None))
 
 
-def _known(agrees: pa.ChunkedArray) -> NDArray[np.bool_]:
+def _known(agrees: pa.ChunkedArray | pa.Array) -> NDArray[np.bool_]:
     return np.asarray(pc.fill_null(agrees, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 

@@ -85,7 +85,7 @@ def _places(old: pa.Table, new: pa.Table, rows: RowFormat) -> tuple[np.ndarray, 
 
 def _differing(before: pa.Table, after: pa.Table, rows: RowFormat) -> np.ndarray:
     """A mask over rows of the same keys: any value, or whether there is one, is another."""
-    values = [name for name in rows.schema.names if name not in {*rows.key, rows.subject}]
+    values = [name for name in rows.schema.names if name not in {*rows.key, *rows.incidental, rows.subject}]
     masks = [_other(before.column(name), after.column(name)) for name in values]
     return np.asarray(np.logical_or.reduce(masks))
 

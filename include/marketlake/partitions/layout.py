@@ -41,6 +41,11 @@ def pages_folder(kind: str, key: PartitionKey) -> str:
     return f"{kind}/{key.ticker.lower()}/date={key.session}"
 
 
+def journal_path(key: PartitionKey) -> str:
+    """The answers of a session that is being fetched, on the machine that fetches it."""
+    return f"journal/{key.ticker.lower()}/date={key.session}.log"
+
+
 def visit_path(ticker: str, session: dt.date) -> str:
     """The note of a session's last audit."""
     return f"audit/{ticker.lower()}/date={session}.json"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marketlake.errors import DamagedPartition
@@ -30,7 +32,8 @@ def encoded(rows: pa.Table, certificate: Certificate, row_format: RowFormat, com
         column_encoding=dict(row_format.encodings),
         write_page_checksum=True,
     ) as writer:
-        writer.write_table(rows.replace_schema_metadata(None), row_group_size=max(1, rows.num_rows))
+        group_rows = row_format.group_rows or max(1, rows.num_rows)
+        writer.write_table(rows.replace_schema_metadata(None), row_group_size=group_rows)
         writer.add_key_value_metadata({CERTIFICATE_KEY: certificate.encode(), SEAL_KEY: UNSEALED})
     return sealed(buffer.getvalue())
 
@@ -51,13 +54,49 @@ def certified_columns(file: BinaryIO, columns: list[str]) -> tuple[Certificate |
     """
     try:
         opened = _opened(file)
-        metadata = opened.metadata.metadata or {}
-        certificate = Certificate.decode(metadata[CERTIFICATE_KEY]) if CERTIFICATE_KEY in metadata else None
-        if certificate is not None and certificate.rows != opened.metadata.num_rows:
-            raise ValueError(f"it has {opened.metadata.num_rows} rows, its certificate is of {certificate.rows}")
+        certificate = _certificate_of(opened)
         return certificate, opened.read(columns, use_threads=False).replace_schema_metadata(None).select(columns)
     except (pa.ArrowException, OSError, ValueError, KeyError, msgspec.DecodeError) as exc:
         raise _no_table(exc) from exc
+
+
+def certified_rows(
+    file: BinaryIO, columns: list[str], key: str, takes: Callable[[pa.Array], pa.Array]
+) -> tuple[Certificate | None, pa.Table]:
+    """As ``certified_columns``, of the rows alone whose ``key``, a column of text, is taken. Raises DamagedPartition.
+
+    ``takes``: of each of some distinct values, whether (bool). Row groups without such a row are not decoded, but for
+    that column, which comes as a dictionary.
+    """
+    try:
+        opened = _opened(file, read_dictionary=[key])
+        certificate = _certificate_of(opened)
+        parts = [_group(opened, number, columns, key, takes) for number in range(opened.num_row_groups)]
+        kept = [part for part in parts if part is not None]
+        rows = pa.concat_tables(kept) if kept else opened.schema_arrow.empty_table()
+        return certificate, rows.replace_schema_metadata(None).select(columns)
+    except (pa.ArrowException, OSError, ValueError, KeyError, msgspec.DecodeError) as exc:
+        raise _no_table(exc) from exc
+
+
+def _group(
+    opened: pq.ParquetFile, number: int, columns: list[str], key: str, takes: Callable[[pa.Array], pa.Array]
+) -> pa.Table | None:
+    """The rows of a group that are taken; None without one."""
+    keys = opened.read_row_group(number, [key], use_threads=False).column(0).combine_chunks()
+    mask = takes(keys.dictionary).take(keys.indices)
+    if not pc.any(mask).as_py():
+        return None
+    return opened.read_row_group(number, columns, use_threads=False).filter(mask)
+
+
+def _certificate_of(opened: pq.ParquetFile) -> Certificate | None:
+    """The certificate of a file. Raises ValueError if it is of another number of rows."""
+    metadata = opened.metadata.metadata or {}
+    certificate = Certificate.decode(metadata[CERTIFICATE_KEY]) if CERTIFICATE_KEY in metadata else None
+    if certificate is not None and certificate.rows != opened.metadata.num_rows:
+        raise ValueError(f"it has {opened.metadata.num_rows} rows, its certificate is of {certificate.rows}")
+    return certificate
 
 
 def table_in(data: bytes) -> pa.Table:
@@ -70,9 +109,9 @@ def table_in(data: bytes) -> pa.Table:
         raise _no_table(exc) from exc
 
 
-def _opened(source: BinaryIO | pa.NativeFile) -> pq.ParquetFile:
+def _opened(source: BinaryIO | pa.NativeFile, **more: Any) -> pq.ParquetFile:
     """To be read in this thread alone: a process that ends while a thread of Arrow holds its file is aborted by C++."""
-    return pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
+    return pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True, **more)
 
 
 def _no_table(exc: Exception) -> DamagedPartition:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import msgspec
 import numpy as np
@@ -61,7 +61,15 @@ class _Body(msgspec.Struct):
 
 _NUMBERS = ("t", "o", "h", "l", "c", "v", "vw", "n")
 _BAR_NUMBERS = attrgetter(*_NUMBERS)
+
+
+class _Outlined(msgspec.Struct):
+    results: list[msgspec.Raw] | None = None
+    request_id: Any = ""
+
+
 _DECODER = msgspec.json.Decoder(_Body)
+_OUTLINE_DECODER = msgspec.json.Decoder(_Outlined)
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,20 @@ def decode(body: bytes) -> Page:
         request_id=text(page.request_id),
         rows=_columns(page.results or []),
     )
+
+
+@dataclass(frozen=True)
+class Outline:
+    """How many bars a page has, and the vendor's id of it."""
+
+    rows: int
+    request_id: str
+
+
+def outline(body: bytes) -> Outline:
+    """The outline of a response body, of which the bars are not looked at. Raises as ``decode``."""
+    page = decoded(_OUTLINE_DECODER, body)
+    return Outline(len(page.results or []), text(page.request_id))
 
 
 def _columns(bars: list[_Bar]) -> pa.Table:
@@ -158,7 +180,7 @@ def require_echo(page: Page, request: BarRequest, number: int) -> None:
 
 def leads_on(request: BarRequest, path: str) -> bool:
     """Whether a further page of a request may lie at a path: all pages lie below the same one."""
-    return path.startswith(f"{_path(request)}/")
+    return unquote(path).startswith(f"{_path(request)}/")  # the colon of O:SPY... comes in either form
 
 
 def _path(request: BarRequest) -> str:

@@ -65,7 +65,8 @@ class PolygonClient:
                 kept = answered
                 break
             kept += answered
-            _log.warning("%s: the answer holds nothing (asked %d of %d times)", request, attempt, while_empty)
+            if while_empty > 1:  # else nothing is thought of it
+                _log.warning("%s: the answer holds nothing (asked %d of %d times)", request, attempt, while_empty)
             if attempt < while_empty:
                 self._pause(attempt, calls)
         if waits_s := calls.waits_s:

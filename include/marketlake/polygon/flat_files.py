@@ -5,6 +5,7 @@ Source: the vendor's bucket ``us_options_opra/minute_aggs_v1``; times are nanose
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 
 import msgspec
@@ -25,6 +26,8 @@ _TYPES = {
     "window_start": pa.int64(),
     "transactions": pa.int64(),
 }
+HEADER = ",".join(_TYPES).encode()
+"""The first line of every file, without its line break."""
 _NS_A_MS = 1_000_000
 
 
@@ -38,6 +41,11 @@ class FileFacts(msgspec.Struct, frozen=True):
     modified_ms: int
     size_bytes: int
     rows: int
+
+
+def key_of(session: dt.date) -> str:
+    """Where the file of a session's minute bars lies in the bucket."""
+    return f"us_options_opra/minute_aggs_v1/{session:%Y/%m}/{session}.csv.gz"
 
 
 def decode(lines: bytes) -> pa.Table:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from marketlake.errors import MalformedPage, RefusedData
 from marketlake.polygon.endpoint import Endpoint, PageT, RequestT
-from marketlake.polygon.hosts import VENDOR_HOSTS
+from marketlake.polygon.hosts import API_HOSTS
 from marketlake.polygon.transport import Calls, Transport
 
 _MOST_PAGES = 1_000
@@ -63,7 +63,7 @@ def next_page_url(
         parts = urlsplit(next_url)
     except ValueError:  # whose text may hold the address
         raise MalformedPage(f"{request}: next_url is no address. Fetch again later.") from None
-    if parts.netloc != transport.host and parts.hostname not in VENDOR_HOSTS:
+    if parts.netloc != transport.host and parts.hostname not in API_HOSTS:
         raise MalformedPage(
             f"{request}: next_url points to the foreign host {parts.hostname!r} ({transport.shown(next_url)});"
             " it was not followed. Check api.base_url, and who answers for it."

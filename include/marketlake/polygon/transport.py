@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_not_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential_jitter
 
-from marketlake.errors import BudgetSpent, MarketLakeError, RateLimited, RefusedData, Retryable, TransportTrouble
+from marketlake.errors import BudgetSpent, MarketLakeError, RefusedData, Retryable, TransportTrouble
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.body import read_within
 from marketlake.polygon.endpoint import PageT
+from marketlake.polygon.patience import trying
 from marketlake.polygon.refusals import Answer, error_for
 from marketlake.redaction import redacted_url, without_secret, without_secret_bytes, without_url_secrets
 from marketlake.settings.sections import Api
 
 _GOOD_STATUSES = frozenset({"OK", "DELAYED"})
-_log = logging.getLogger(__name__)
+_MOST_THREADS = 64
 
 
 class _Bearer(AuthBase):
@@ -69,6 +68,7 @@ class Transport:
         self.base_url = (base_url or api.base_url).rstrip("/")
         self.now_s = now_s
         self._http = http
+        _keep_connections(http)
         self._key = key
         self._auth = _Bearer(key)
         self._take_turn = take_turn
@@ -96,14 +96,7 @@ class Transport:
 
         Raises Retryable once the attempts are used up, StopAndTell or RefusedData (which carries the body).
         """
-        retrying = Retrying(
-            stop=stop_after_attempt(self.api.attempts),
-            wait=self._backoff,
-            retry=retry_if_exception_type(Retryable) & retry_if_not_exception_type(BudgetSpent),
-            sleep=lambda seconds: self.wait(seconds, calls),
-            before_sleep=self._log_attempt,
-            reraise=True,
-        )
+        retrying = trying(self.api, lambda seconds: self.wait(seconds, calls), but_not=(BudgetSpent,))
         return retrying(self._page_once, url, where, calls, decode)
 
     def _page_once(self, url: str, where: str, calls: Calls, decode: Callable[[bytes], PageT]) -> tuple[PageT, bytes]:
@@ -152,30 +145,16 @@ class Transport:
         return without_secret(response.headers.get("X-Request-Id", "none"), self._key.value)
 
     def _error(self, response: requests.Response, status: str, message: str, about: str) -> MarketLakeError:
-        answer = Answer(response.status_code, status, message, response.headers.get("Retry-After", ""))
+        retry_after, path = response.headers.get("Retry-After", ""), unquote(urlsplit(response.url).path)
+        answer = Answer(response.status_code, status, message, retry_after, path)
         return error_for(answer, about, self._key, self.now_s())
 
-    def _backoff(self, state: RetryCallState) -> float:
-        """Seconds before the next attempt: what the vendor asks for, else exponential with jitter; capped."""
-        api = self.api
-        failure = state.outcome.exception() if state.outcome else None
-        if isinstance(failure, RateLimited) and failure.retry_after_s is not None:
-            return min(failure.retry_after_s, api.backoff_cap_s)
-        jittered = wait_exponential_jitter(
-            multiplier=api.backoff_base_s, max=api.backoff_cap_s, jitter=api.backoff_base_s
-        )
-        return float(jittered(state))
 
-    def _log_attempt(self, state: RetryCallState) -> None:
-        failure = state.outcome.exception() if state.outcome else None
-        wait_s = state.next_action.sleep if state.next_action else 0.0
-        _log.warning(
-            "attempt %d of %d failed, waiting %.1f s: %s",
-            state.attempt_number,
-            self.api.attempts,
-            wait_s,
-            failure,
-        )
+def _keep_connections(http: requests.Session) -> None:
+    """Have a session keep as many connections open as threads may use at a time, instead of ten."""
+    for adapter in http.adapters.values():
+        if isinstance(adapter, HTTPAdapter):
+            adapter.poolmanager.connection_pool_kw["maxsize"] = _MOST_THREADS
 
 
 def _cause(exc: requests.exceptions.RequestException | ValueError) -> str:

@@ -31,7 +31,7 @@ def check_option_bars(bars: pa.Table, hours: SessionHours) -> list[Check]:
     masks = {
         "outside_day": (start < hours.day_start_ms) | (start >= hours.day_end_ms),
         "off_second": start % _GRID_MS != 0,
-        **_order(bars),
+        **order(bars),
         "infinite_number": np.logical_or.reduce([np.isinf(values) for values in numbers]),
         "price_not_positive": np.logical_or.reduce([values <= 0 for values in numbers[:4]]),
         "negative_number": _negative(column),
@@ -48,7 +48,7 @@ def check_option_bars(bars: pa.Table, hours: SessionHours) -> list[Check]:
     ]
 
 
-def _order(bars: pa.Table) -> dict[str, np.ndarray]:
+def order(bars: pa.Table) -> dict[str, np.ndarray]:
     """Rows that repeat the one before, or stand behind one that is later."""
     start, names = bars.column("timestamp").to_numpy(), bars.column("contract").combine_chunks()
     same, fewer = np.zeros(len(start), np.bool_), np.zeros(len(start), np.bool_)

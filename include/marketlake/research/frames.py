@@ -31,15 +31,16 @@ def coverage(subject: Subject, found: Sequence[Found]) -> pd.DataFrame:
 def certificates(found: Sequence[Found]) -> pd.DataFrame:
     """The certificates of the sessions that have one."""
     held = [one for one in found if one.certificate is not None]
-    return pd.DataFrame([_fields(one.certificate) for one in held if one.certificate], index=_sessions(held),
-                        columns=list(_FIELDS))  # fmt: skip
+    rows = [_fields(one.certificate) for one in held if one.certificate]
+    return _typed(pd.DataFrame(rows, index=_sessions(held), columns=list(_FIELDS)))
 
 
 def revisions(found: Sequence[Revision]) -> pd.DataFrame:
     """Every revision of one session, ascending by its number, which is the index."""
     rows = [{"newest": one.newest} | (_fields(one.certificate) if one.certificate else {}) for one in found]
     index = pd.Index([one.number for one in found], name="revision", dtype="int64")
-    return pd.DataFrame(rows, index=index, columns=["newest", *(name for name in _FIELDS if name != "revision")])
+    columns = ["newest", *(name for name in _FIELDS if name != "revision")]
+    return _typed(pd.DataFrame(rows, index=index, columns=columns))
 
 
 def calendar(hours: Iterable[SessionHours]) -> pd.DataFrame:
@@ -78,7 +79,20 @@ def _fields(certificate: Certificate) -> dict[str, Any]:
     return {name: of(certificate) for name, of in _FIELDS.items()}
 
 
-def _time(at_ms: int, zone: str = str(NEW_YORK)) -> pd.Timestamp:
+_TIMES = {"first_bar": str(NEW_YORK), "last_bar": str(NEW_YORK), "published_at": "UTC", "fetched_at": "UTC"}
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Times are times, also if there is none: contracts have no first bar."""
+    typed = {name: pd.Series(list(frame[name]), frame.index, f"datetime64[ms, {zone}]")
+             for name, zone in _TIMES.items()}  # fmt: skip
+    return frame.assign(**typed)
+
+
+def _time(at_ms: int, zone: str = str(NEW_YORK)) -> Any:
+    """A moment; ``NaT`` of 0, which stands for none."""
+    if not at_ms:
+        return pd.NaT
     return pd.Timestamp(at_ms, unit="ms", tz="UTC").as_unit("ms").tz_convert(zone)
 
 

@@ -13,6 +13,7 @@ from marketlake.partitions.changes import changed_rows
 from marketlake.research import frames
 from marketlake.research.engines import PANDAS, as_asked
 from marketlake.research.frequency import within
+from marketlake.research.pandas_frame import TIME
 from marketlake.research.reading import Cut, schema_of
 from marketlake.research.selection import Subject
 
@@ -36,7 +37,7 @@ class History:
     def changes(self, session: dt.date, old: int, new: int) -> pd.DataFrame:
         """The rows in which two revisions differ, the values of both beside each other."""
         before, after = changed_rows(self._whole(session, old), self._whole(session, new), self.subject.spec.rows)
-        was, now = (_frame(rows.drop(["ticker"])) for rows in (before, after))
+        was, now = (self._frame(rows) for rows in (before, after))
         both = was.add_suffix("_old").join(now.add_suffix("_new"), how="outer")
         change = np.where(
             both.index.isin(was.index), np.where(both.index.isin(now.index), "changed", "removed"), "added"
@@ -47,7 +48,10 @@ class History:
     def _whole(self, session: dt.date, number: int) -> pa.Table:
         return self.subject.store.revisions.read_revision(self.subject.ticker, session, number)
 
-
-def _frame(rows: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = as_asked([rows], rows.schema, rows.num_rows, PANDAS)
-    return frame
+    def _frame(self, rows: pa.Table) -> pd.DataFrame:
+        """Rows indexed by what they are told apart by."""
+        key = self.subject.spec.rows.key
+        names = [name for name in rows.column_names if name != self.subject.spec.rows.subject]
+        ordered = rows.select(sorted(names, key=lambda name: name != TIME))
+        frame: pd.DataFrame = as_asked([ordered], ordered.schema, rows.num_rows, PANDAS)
+        return frame if key == (TIME,) else frame.reset_index(drop=TIME not in key).set_index(list(key))

@@ -20,7 +20,8 @@ from marketlake.research.history import History
 from marketlake.research.lazily import SCANNED_BY, scan
 from marketlake.research.manifest import written
 from marketlake.research.opening import opened, source_of, summary
-from marketlake.research.question import Question, cut_of, grid_of, subject_of
+from marketlake.research.options.lake import OptionReader
+from marketlake.research.question import Question, cut_of, grid_of, stock_subject_of, subject_of
 from marketlake.research.reading import bars_of, tensor_of
 from marketlake.research.sql import connect
 from marketlake.research.tensor import SessionTensor
@@ -39,11 +40,12 @@ def open_lake(root: str | Path | None = None) -> ResearchLake:
     return ResearchLake(opened(root))
 
 
-class ResearchLake:
+class ResearchLake(OptionReader):
     """What a lake holds, for research. Made by ``open_lake``.
 
     Dates are sessions (trading days of the XNYS calendar), both ends included: a ``datetime.date``, ``"2024-06-03"``,
-    and of a range also a month ``"2024-06"`` or a year ``"2024"``. ``dataset`` is ``second_bars`` or ``minute_bars``.
+    and of a range also a month ``"2024-06"`` or a year ``"2024"``. ``dataset``: ``second_bars`` or ``minute_bars``, and
+    of what gives no bars also ``option_chain``, ``option_selection``, ``option_bars`` or ``option_panel``.
     A wrong argument raises BadArgument (a ValueError): one line with its name, its value and what is allowed.
     """
 
@@ -96,7 +98,7 @@ class ResearchLake:
         >>> lake.bars("2024-11-29", columns=["close", "volume"], frequency="1h").shape
         (4, 2)
         """
-        question = Question(subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
+        question = Question(stock_subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
         cut = cut_of(question.subject, columns, hours, frequency, closing_print=closing_print)
         wanted = one_of("engine", engine, ENGINES)
         return bars_of(question.subject, question.chosen(start, end), cut, wanted)
@@ -130,11 +132,12 @@ class ResearchLake:
     def duckdb(self) -> Any:
         """A DuckDB connection in memory, with a view for each dataset that is held, and two tables.
 
-        A view (``second_bars``, ``minute_bars``) is of the sessions that were complete or suspect when the connection
-        was made: ``time`` (timestamp with zone, the start of the bar), ``session`` (date), and the columns of their
-        files, all hours. ``sessions``: ``session``, regular ``open`` and ``close``, ``early_close``, from 2003-09-10 to
-        today. ``certificates``: a row a session that had one. DuckDB does not hold pages against their checksums, as
-        ``bars`` does. Raises EngineMissing without DuckDB.
+        A view (``second_bars``, ``option_panel``, …) is of the sessions that were complete or suspect when the
+        connection was made: ``time`` (with zone, the start of the bar, if rows are of one), ``session`` (date), of
+        options the underlying's ``ticker``, the columns of their files, all hours; of option bars and panels also
+        ``expiry``, ``type``, ``strike``. ``sessions``: ``session``, regular ``open`` and ``close``, ``early_close``,
+        from 2003-09-10 to today. ``certificates``: a row a session that had one. DuckDB does not hold pages against
+        their checksums, as ``bars`` does. Raises EngineMissing without DuckDB.
 
         >>> query = "select count(*) from second_bars join sessions using (session) where early_close"
         >>> lake.duckdb().sql(query).fetchall()
@@ -169,7 +172,7 @@ class ResearchLake:
         >>> lake.tensor("2024-11-29", fields=["close"], step="1min", fill="ffill").values.shape
         (1, 210, 1)
         """
-        question = Question(subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
+        question = Question(stock_subject_of(self._lake, ticker, dataset), as_of, manifest, missing, states)
         cut = grid_of(question.subject, fields, step, closing_print=closing_print)
         return tensor_of(question.subject, question.chosen(start, end), cut, fill, dtype)
 
@@ -238,7 +241,7 @@ class ResearchLake:
         >>> lake.revisions("2024-11-29")["newest"].to_dict()
         {1: True}
         """
-        return self._history(ticker, dataset).revisions(day("session", session))
+        return History(subject_of(self._lake, ticker, dataset)).revisions(day("session", session))
 
     def revision(
         self,
@@ -255,14 +258,14 @@ class ResearchLake:
         >>> len(lake.revision("2024-11-29", 1))
         210
         """
-        history = self._history(ticker, dataset)
+        history = History(stock_subject_of(self._lake, ticker, dataset))
         cut, wanted = cut_of(history.subject, None, hours), one_of("engine", engine, ENGINES)
         return history.bars(day("session", session), number, cut, wanted)
 
     def changes(
         self, session: Day, old: int, new: int, ticker: str = "SPY", *, dataset: str = SECOND_BARS
     ) -> pd.DataFrame:
-        """The bars in which two revisions differ, indexed by New York time.
+        """The bars in which two revisions differ, indexed by New York time; of options by contract, and time if any.
 
         ``change`` is ``added``, ``removed`` or ``changed``; every other column stands twice, as ``open_old`` and
         ``open_new``. Raises NoSuchRevision.
@@ -270,10 +273,7 @@ class ResearchLake:
         >>> lake.changes("2024-11-29", 1, 1).empty
         True
         """
-        return self._history(ticker, dataset).changes(day("session", session), old, new)
-
-    def _history(self, ticker: str, dataset: str) -> History:
-        return History(subject_of(self._lake, ticker, dataset))
+        return History(subject_of(self._lake, ticker, dataset)).changes(day("session", session), old, new)
 
     def _found(self, start: Day, end: Day | None, ticker: str, dataset: str) -> Any:
         question = Question(subject_of(self._lake, ticker, dataset))

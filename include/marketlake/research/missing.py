@@ -11,18 +11,33 @@ from collections.abc import Iterable, Sequence
 from marketlake import commands, settings
 from marketlake.errors import SessionsMissing
 from marketlake.partitions.certificate import State
-from marketlake.research.selection import GONE, MISSING, NOT_NOTED, UNPROVEN, UNREADABLE, Found, Subject
+from marketlake.research.selection import (
+    GONE,
+    MISSING,
+    NOT_NOTED,
+    OTHER_CHAIN,
+    UNNAMED,
+    UNPROVEN,
+    UNREADABLE,
+    Found,
+    Subject,
+)
 
 RAISE, SKIP = "raise", "skip"
 _SPELLED_OUT = 20
-_TO_FETCH = (MISSING, UNPROVEN, UNREADABLE, State.PROVISIONAL)
+_TO_FETCH = (MISSING, OTHER_CHAIN, UNNAMED, UNPROVEN, UNREADABLE, State.PROVISIONAL)
 
 
-def tell(subject: Subject, lacking: Sequence[Found], expected: int, missing: str) -> None:
-    """Raise SessionsMissing, or with ``missing`` "skip" warn with the same text. Nothing, if nothing lacks."""
+def tell(
+    subject: Subject, lacking: Sequence[Found], expected: int, missing: str, *, skipping: str = "the others"
+) -> None:
+    """Raise SessionsMissing, or with ``missing`` "skip" warn with the same text. Nothing, if nothing lacks.
+
+    ``skipping``: what there is then.
+    """
     if not lacking:
         return
-    text = _text(subject, lacking, expected)
+    text = _text(subject, lacking, expected, skipping)
     if missing == SKIP:
         warnings.warn(text, stacklevel=_calls_within())
     else:
@@ -40,11 +55,11 @@ def require_rows(subject: Subject, gone: Sequence[dt.date]) -> None:
         )
 
 
-def _text(subject: Subject, lacking: Sequence[Found], expected: int) -> str:
+def _text(subject: Subject, lacking: Sequence[Found], expected: int, skipping: str) -> str:
     told = f"{subject.title}: {len(lacking)} of {expected} sessions cannot be given: {_by_state(lacking)}."
     if all(found.state == NOT_NOTED for found in lacking):
         return f"{told} Make a manifest anew if they are to be in it."
-    return f"{told} {_remedy(subject, lacking)}missing='skip' gives the others, with this as a warning."
+    return f"{told} {_remedy(subject, lacking)}missing='skip' gives {skipping}, with this as a warning."
 
 
 def _by_state(lacking: Sequence[Found]) -> str:
@@ -80,7 +95,7 @@ def _remedy(subject: Subject, lacking: Sequence[Found]) -> str:
 def fetching(subject: Subject, first: dt.date, last: dt.date, *, again: bool) -> str:
     """The command that fetches a subject's sessions into the lake that is read."""
     here = subject.lake.settings
-    tickers = here.datasets.tickers_of(subject.spec.name)
+    tickers = here.tickers_of(subject.spec.name)
     command = commands.fetching(subject.spec.name, subject.ticker, first, last, tickers=tickers, again=again)
     if commands.in_a_checkout() and here.storage_root != settings.load().storage_root:
         return f"MARKETLAKE__STORAGE__ROOT={shlex.quote(str(here.storage_root))} {command}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from marketlake import commands, settings
-from marketlake.datasets import DATASETS
+from marketlake.datasets import DATASETS, EVERY, OF_OPTIONS
 from marketlake.errors import BadArgument, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
@@ -13,11 +13,12 @@ from marketlake.partitions.lake_file import LAKE_FILE, recorded_kind
 from marketlake.partitions.layout import PROCESSED
 from marketlake.paths import expanded
 from marketlake.polygon.hosts import source_kind
+from marketlake.research.lineage import subject_in
 from marketlake.research.selection import Subject
 from marketlake.rows.bars import SECONDS
 from marketlake.settings import Settings
 
-_PREFIXES = {dataset.spec.prefix for dataset in DATASETS.values()} - {""}
+_PREFIXES = {dataset.spec.prefix for dataset in EVERY.values()} - {""}
 
 
 def opened(root: str | Path | None) -> Lake:
@@ -60,7 +61,7 @@ def summary(lake: Lake) -> str:
 
 def subjects(lake: Lake) -> list[Subject]:
     """Every ticker of every dataset that the lake holds a partition of."""
-    every = [Subject(lake, dataset, ticker) for dataset in DATASETS.values()
+    every = [subject_in(lake, dataset, ticker) for dataset in (*DATASETS.values(), *OF_OPTIONS.values())
              for ticker in lake.store(dataset.spec).partitions.tickers()]  # fmt: skip
     return [subject for subject in every if subject.store.partitions.present(subject.ticker)]
 
@@ -84,7 +85,7 @@ def _folder(root: str | Path) -> Path:
 
 
 def _is_lake(lake: Lake) -> bool:
-    places = [lake.store(dataset.spec).storage for dataset in DATASETS.values()]
+    places = [lake.store(dataset.spec).storage for dataset in EVERY.values()]
     return lake.storage.exists(LAKE_FILE) or any(PROCESSED in place.folders("") for place in places)
 
 

@@ -9,30 +9,51 @@ from typing import Any
 
 import pyarrow as pa
 
-from marketlake.datasets import DATASETS
+from marketlake import commands
+from marketlake.dataset_names import OPTION_BARS, OPTION_CHAIN, OPTION_PANEL, OPTION_SELECTION
+from marketlake.datasets import DATASETS, OF_OPTIONS
 from marketlake.errors import BadArgument
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
 from marketlake.research import missing as absence
 from marketlake.research.arguments import days, moment, one_of, some_of
 from marketlake.research.frequency import length_ms
+from marketlake.research.lineage import subject_in
 from marketlake.research.manifest import Manifest, understood
 from marketlake.research.reading import SESSION, Cut
 from marketlake.research.selection import MISSING, NOT_NOTED, Chosen, Found, Subject
 from marketlake.rows.bars import SECONDS
 from marketlake.sessions import REGULAR_HOURS, WINDOWS
 
-_STATES = [str(state) for state in State]
+STATES = [str(state) for state in State]
+
+
+_READ_BY = {
+    OPTION_CHAIN: "option_chain",
+    OPTION_SELECTION: "option_chain",
+    OPTION_BARS: "option_bars",
+    OPTION_PANEL: "option_panel",
+}
+"""The method that reads a dataset whose rows are no bars of a ticker."""
 
 
 def subject_of(lake: Lake, ticker: str, dataset: str) -> Subject:
     """One ticker of one dataset. Raises BadArgument if there is no such dataset, or the lake holds nothing of it."""
-    chosen = DATASETS[one_of("dataset", dataset, DATASETS)]
-    every = [Subject(lake, chosen, name) for name in lake.store(chosen.spec).partitions.tickers()]
-    held = [one.ticker for one in every if one.store.partitions.present(one.ticker)]
+    name = one_of("dataset", dataset, [*DATASETS, *OF_OPTIONS])
+    chosen = DATASETS.get(name) or OF_OPTIONS[name]
+    partitions = lake.store(chosen.spec).partitions
+    held = [one for one in partitions.tickers() if partitions.present(one)]
     if not held:
-        raise BadArgument(f"dataset={dataset!r}: the lake at {lake.storage.where} holds nothing of it yet.")
-    return Subject(lake, chosen, one_of("ticker", ticker.upper() if isinstance(ticker, str) else ticker, held))
+        fetching = f" Fetch it:  {commands.fetching_any(name)}" if name in OF_OPTIONS else ""
+        raise BadArgument(f"dataset={dataset!r}: the lake at {lake.storage.where} holds nothing of it yet.{fetching}")
+    return subject_in(lake, chosen, one_of("ticker", ticker.upper() if isinstance(ticker, str) else ticker, held))
+
+
+def stock_subject_of(lake: Lake, ticker: str, dataset: str) -> Subject:
+    """One ticker of a dataset of stock bars. Raises BadArgument as ``subject_of``; of options, with who reads them."""
+    if dataset in _READ_BY:
+        raise BadArgument(f"dataset={dataset!r} is of options: lake.{_READ_BY[dataset]}(…) reads it.")
+    return subject_of(lake, ticker, one_of("dataset", dataset, DATASETS))
 
 
 def cut_of(
@@ -105,14 +126,14 @@ class Question:
 
     def held(self) -> list[dt.date]:
         """Every session that the lake holds in one of ``states``, ascending."""
-        states = some_of("states", self.states, _STATES)
+        states = some_of("states", self.states, STATES)
         present = sorted(self.subject.store.partitions.present(self.subject.ticker))
         return [one.session for one in self.subject.find(present) if self.subject.takes(one, states)]
 
     def chosen(self, start: object, end: object) -> list[Chosen]:
         """The files to read, ascending. What cannot be given raises SessionsMissing, or warns: see ``missing``."""
         missing = one_of("missing", self.missing, (absence.RAISE, absence.SKIP))
-        states = some_of("states", self.states, _STATES)
+        states = some_of("states", self.states, STATES)
         if self.manifest is not None:
             return self._pinned(self.manifest, start, end)
         found = self.found(start, end)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 from numpy.typing import DTypeLike
 
 from marketlake.errors import DamagedPartition
+from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.layout import revision_path
 from marketlake.partitions.parquet_file import certified_columns
 from marketlake.research.engines import as_asked
@@ -48,7 +49,7 @@ def session_rows(subject: Subject, chosen: Chosen, cut: Cut) -> pa.Table:
     """One session's rows, ``timestamp`` (int64, Unix ms UTC) first, then the columns. Raises DamagedPartition."""
     hours = subject.lake.calendar.hours(chosen.session)
     first_ms, end_ms = hours.window_ms(cut.window)
-    rows = _file_rows(subject, chosen, cut.of_file)
+    rows = file_rows(subject, chosen, cut.of_file)
     if cut.window != ALL_HOURS:
         rows = within(rows, first_ms, end_ms + cut.closing_print)
     if cut.step_ms not in {None, cut.bar_ms}:
@@ -105,10 +106,17 @@ def schema_of(subject: Subject, cut: Cut) -> pa.Schema:
     return pa.schema([schema.field(name) for name in names])
 
 
-def _file_rows(subject: Subject, chosen: Chosen, columns: list[str]) -> pa.Table:
-    """The columns of the file whose certificate was chosen, wherever it lies by now."""
+ReadColumns = Callable[[BinaryIO, list[str]], tuple[Certificate | None, pa.Table]]
+"""How some columns are read out of a file, with its certificate. Raises DamagedPartition."""
+
+
+def file_rows(subject: Subject, chosen: Chosen, columns: list[str], read: ReadColumns = certified_columns) -> pa.Table:
+    """The columns of the file whose certificate was chosen, wherever it lies by now.
+
+    ``read`` may leave rows out, but not of a file that is pinned, which is read whole. Raises DamagedPartition.
+    """
     for path in _places(subject, chosen):
-        rows = _columns(subject, path, chosen, columns)
+        rows = _columns(subject, path, chosen, columns, read)
         if rows is not None:
             return rows
     raise DamagedPartition(
@@ -123,7 +131,7 @@ def _places(subject: Subject, chosen: Chosen) -> Iterator[str]:
     yield revision_path(subject.key(chosen.session), chosen.certificate.revision)
 
 
-def _columns(subject: Subject, path: str, chosen: Chosen, columns: list[str]) -> pa.Table | None:
+def _columns(subject: Subject, path: str, chosen: Chosen, columns: list[str], read: ReadColumns) -> pa.Table | None:
     """The columns of a file; None if it is gone, or holds other rows than those that were chosen."""
     file = subject.store.storage.open(path)
     if file is None:
@@ -131,17 +139,21 @@ def _columns(subject: Subject, path: str, chosen: Chosen, columns: list[str]) ->
     key, wanted = subject.key(chosen.session), chosen.certificate.content_hash
     with file:
         try:
-            certificate, rows = certified_columns(file, subject.spec.rows.schema.names if chosen.pinned else columns)
+            if chosen.pinned:
+                certificate, rows = certified_columns(file, subject.spec.rows.schema.names)
+            else:
+                certificate, rows = read(file, columns)
         except DamagedPartition as exc:
-            raise _damaged(subject, path, chosen, str(exc)) from exc
+            raise damaged(subject, path, chosen, str(exc)) from exc
     if certificate is None or certificate.key != key or certificate.content_hash != wanted:
         return None
     if chosen.pinned and subject.spec.rows.content_hash(rows) != wanted:
-        raise _damaged(subject, path, chosen, "its rows are not those that its certificate is of. Fetch it again.")
+        raise damaged(subject, path, chosen, "its rows are not those that its certificate is of. Fetch it again.")
     return rows.select(columns)
 
 
-def _damaged(subject: Subject, path: str, chosen: Chosen, what: str) -> DamagedPartition:
+def damaged(subject: Subject, path: str, chosen: Chosen, what: str) -> DamagedPartition:
+    """The error of a file that cannot be what its certificate says, with what mends it."""
     command = fetching(subject, chosen.session, chosen.session, again=True)
     where = f"{subject.key(chosen.session)}: {path} in {subject.store.storage.where}"
     return DamagedPartition(f"{where}: {what} With:  {command}")

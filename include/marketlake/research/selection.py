@@ -19,6 +19,11 @@ from marketlake.sessions import is_final
 MISSING, PENDING, UNPROVEN, UNREADABLE = "missing", "not final yet", "without a certificate", "unreadable"
 """What a session is of which nothing is held, or nothing yet, or a file that proves nothing, or cannot be read."""
 
+UNNAMED = "not of the option bars that are held"
+"""What a selection is that the certificate of the bars does not name, or a panel that was made of other bars."""
+OTHER_CHAIN = "of another chain than the one that is held"
+"""What a selection is if the session's chain has become another one since."""
+
 NOT_YET, GONE, NOT_NOTED = "not held by then", "no longer kept", "not in the manifest"
 """What a session is if it is asked for as it stood at a time, or by a manifest."""
 
@@ -67,6 +72,11 @@ class Subject:
         self.store = lake.store(dataset.spec)
 
     @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.spec.name
+
+    @property
     def title(self) -> str:
         """What it is, in words."""
         return self.spec.title(self.ticker)
@@ -81,6 +91,10 @@ class Subject:
 
     def held(self, session: dt.date) -> Found:
         """What ``processed/`` holds of a session. Only the footer is read."""
+        return self._lying(session)
+
+    def _lying(self, session: dt.date) -> Found:
+        """What lies there, whatever else there is."""
         key = self.key(session)
         path = self.store.partitions.path(key)
         try:
@@ -105,7 +119,7 @@ class Subject:
 
     def with_content(self, session: dt.date, content_hash: str) -> Found:
         """The file whose rows have that hash, whether they are the newest or not; MISSING if there is none left."""
-        held = self.held(session)
+        held = self._lying(session)
         if held.certificate is not None and held.certificate.content_hash == content_hash:
             return held
         for path, certificate in self.store.revisions.kept_certificates(self.key(session)):
@@ -127,7 +141,7 @@ class Subject:
 
     def takes(self, found: Found, states: Iterable[str]) -> bool:
         """Whether a session's rows may be given to one who asked for those states."""
-        is_empty = found.state == State.EMPTY and self.dataset.empty is EmptyRule.ALLOWED
+        is_empty = found.state == State.EMPTY and self.dataset.empty is not EmptyRule.REFUSED
         return found.certificate is not None and (is_empty or found.state in states)
 
     def _why_missing(self, session: dt.date) -> str:

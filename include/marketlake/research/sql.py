@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from marketlake.datasets import OF_OPTIONS
 from marketlake.lake import Lake
 from marketlake.research import frames
 from marketlake.research.arguments import TAKEN
@@ -14,6 +15,14 @@ from marketlake.research.arguments import engine as installed
 from marketlake.research.opening import subjects
 from marketlake.research.selection import Found, Subject
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
+
+_TICKER = r"upper(regexp_extract(filename, '.*/([^/]*)/date=[^/]*/', 1)) as ticker"
+_OF_CONTRACT = (
+    "strptime('20' || contract[-15:-10], '%Y%m%d')::date as expiry",
+    "if(contract[-9] = 'C', 'call', 'put') as type",
+    "contract[-8:]::integer / 1000 as strike",
+)
+"""A contract's ticker ends with ``yymmdd``, ``C`` or ``P``, and eight digits of the strike."""
 
 
 def connect(lake: Lake) -> Any:
@@ -43,16 +52,22 @@ def _certificates(subject: Subject, found: list[Found]) -> pd.DataFrame:
 
 
 def _view(connection: Any, name: str, parts: list[tuple[Subject, list[Found]]]) -> None:
-    """The files of a dataset, with ``time`` (the start of the bar) and ``session`` before their columns."""
+    """The files of a dataset, with ``time`` (the start of the bar) and ``session`` before their columns.
+
+    Of options, whose columns do not say it, also the underlying's ``ticker``, and behind them what a contract's says.
+    """
     paths = [str(subject.file(one.path)) for subject, found in parts for one in found if subject.takes(one, TAKEN)]
     if not paths:
         return
-    columns = ", ".join(parts[0][0].spec.rows.schema.names)
+    spec = parts[0][0].spec
+    time = ["make_timestamptz(timestamp * 1000) as time"] if spec.bar_ms else []
+    of_options = [_TICKER] if name in OF_OPTIONS else []
+    columns = [*spec.rows.schema.names, *(_OF_CONTRACT if spec.bar_ms and of_options else ())]
     # By the name of the file: a folder above the lake may be called date=... as well.
     session = r"regexp_extract(filename, '.*/date=(\d{4}-\d\d-\d\d)/', 1)::date as session"
+    selected = ", ".join([*time, session, *of_options, *columns])
     files = ", ".join(f"'{_as_pattern(path)}'" for path in paths)
     rows = f"read_parquet([{files}], hive_partitioning = false, filename = true)"
-    selected = f"make_timestamptz(timestamp * 1000) as time, {session}, {columns}"
     connection.execute(f"create view {name} as select {selected} from {rows}")  # noqa: S608 (names and paths of ours)
 
 

@@ -38,7 +38,9 @@ class RowFormat:
     the columns, by name; both chosen by measurement. ``version`` counts changes of the schema. ``file_name``: what the
     one file of a partition is called; ``noun``: what its rows are called. ``subject``: the column that says whose rows
     they are, the same in all; empty if there is none. ``prices`` (USD) and ``shares``: columns of which a revision's
-    largest change is told.
+    largest change is told. ``incidental``: columns of how a row was come by, which are no part of the content: rows
+    that differ in them alone are the same. ``group_rows``: how many rows lie in one row group of the file, so that who
+    wants a few of them need not decode all; 0: all in one.
     """
 
     version: int
@@ -51,7 +53,9 @@ class RowFormat:
     subject: str = "ticker"
     prices: tuple[str, ...] = ()
     shares: str = ""
+    group_rows: int = 0
     facts: Callable[[pa.Table], RowFacts] = no_facts
+    incidental: tuple[str, ...] = ()
 
     def content_hash(self, table: pa.Table) -> str:
         """SHA-256 over the schema and the rows, whatever file, encoding or chunking they came in.
@@ -62,6 +66,8 @@ class RowFormat:
         """
         digest = hashlib.sha256()
         for field in self.schema:
+            if field.name in self.incidental:
+                continue
             column = table.column(field.name).combine_chunks()
             if column.type != field.type:
                 raise pa.ArrowInvalid(f"column {field.name} is {column.type}, the schema says {field.type}")

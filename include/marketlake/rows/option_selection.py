@@ -42,6 +42,7 @@ SELECTIONS = DatasetSpec(
         file_name="selection.parquet",
         noun="contracts",
         subject="",
+        incidental=("request_id",),
     ),
     bar_ms=0,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,7 +14,14 @@ from pydantic_core import ErrorDetails
 
 from marketlake.redaction import redacted_url, without_secret
 from marketlake.settings.short_form import FULL, SHORT, as_written, variable_of
-from marketlake.settings.variables import BASE_URL_VARIABLE, ENV_PREFIX, KEY_VARIABLES, environment, settings_file
+from marketlake.settings.variables import (
+    BASE_URL_VARIABLE,
+    ENV_PREFIX,
+    KEY_VARIABLES,
+    S3_KEY_VARIABLES,
+    environment,
+    settings_file,
+)
 
 
 def explained(error: ErrorDetails, model: type[BaseModel]) -> str:
@@ -52,9 +60,9 @@ def _shown(given: object) -> object:
 
 
 def without_keys(text: str) -> str:
-    """The text without the key itself, which may stand where a setting was meant."""
+    """The text without the keys themselves, which may stand where a setting was meant."""
     known = environment()
-    for variable in KEY_VARIABLES:
+    for variable in (*KEY_VARIABLES, *chain.from_iterable(S3_KEY_VARIABLES)):
         text = without_secret(text, known.get(variable, "").strip())
     return text
 

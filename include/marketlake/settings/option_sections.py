@@ -114,6 +114,11 @@ class Options(Section):
         return self
 
     @property
+    def timespan(self) -> str:
+        """How long a bar is, in the vendor's word."""
+        return self.bar_size.removeprefix("1 ")
+
+    @property
     def underlyings(self) -> tuple[str, ...]:
         """The tickers whose options are collected; none if they are off."""
         return tuple(self.tickers) if self.enabled else ()

@@ -14,6 +14,11 @@ BASE_URL_VARIABLE = "POLYGON_BASE_URL"
 SETTINGS_FILE_VARIABLE = "MARKETLAKE_SETTINGS_FILE"
 ENV_FILE_VARIABLE = "MARKETLAKE_ENV_FILE"
 KEY_VARIABLES = ("POLYGON_API_KEY", "MASSIVE_API_KEY")
+S3_KEY_VARIABLES = (
+    ("POLYGON_S3_ACCESS_KEY_ID", "POLYGON_S3_SECRET_ACCESS_KEY"),
+    ("MASSIVE_S3_ACCESS_KEY_ID", "MASSIVE_S3_SECRET_ACCESS_KEY"),
+)
+"""Of the vendor's flat files: an access key and its secret, which belong together."""
 
 
 # The folder that holds the package. A checkout and the image call it `include`, an installation never does. The

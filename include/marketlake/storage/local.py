@@ -190,6 +190,10 @@ class LocalStorage:
                 swept.append(name)
         return swept
 
+    def local_file(self, key: str) -> Path:
+        """The file of a key, in the folder itself."""
+        return self.path(checked_key(key))
+
     def under(self, prefix: str) -> LocalStorage:
         """The folder ``prefix`` as a place of its own, with staging and locks of its own."""
         return LocalStorage(self.root / checked_key(prefix)) if prefix else self

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from marketlake.errors import Overtaken
@@ -109,6 +110,9 @@ class Storage(Protocol):
 
     def sweep(self) -> list[str]:
         """Remove what writers that died left half done; the names they held."""
+
+    def local_file(self, key: str) -> Path:
+        """A file of this machine that a holder of the key's lock may append to: no object, and no other machine's."""
 
     def under(self, prefix: str) -> Storage:
         """A corner of this place, with keys and locks of its own: its ``a`` is this one's ``prefix/a``.

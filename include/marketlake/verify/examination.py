@@ -30,8 +30,8 @@ _VOLUME_TOLERANCE = 1e-12  # relative: another machine may add the same numbers 
 
 @dataclass(frozen=True)
 class Examination:
-    """What one file holds, and what is wrong with it. ``state`` and ``source`` are None if nothing of its
-    certificate can be believed; ``source``: whose bars, and whether adjusted.
+    """What one file holds, and what is wrong with it. ``state``, ``source`` and ``certificate`` are None if nothing of
+    its certificate can be believed; ``source``: whose bars, and whether adjusted.
     """
 
     key: PartitionKey
@@ -40,6 +40,7 @@ class Examination:
     size_bytes: int = 0
     state: State | None = None
     source: tuple[str, bool] | None = None
+    certificate: Certificate | None = None
 
 
 def examine(data: bytes, dataset: Dataset, key: PartitionKey, hours: SessionHours | None) -> Examination:
@@ -63,6 +64,7 @@ def examine(data: bytes, dataset: Dataset, key: PartitionKey, hours: SessionHour
         size_bytes=len(data),
         state=believed.state if believed else None,
         source=(source_kind(believed.source_host), believed.adjusted) if believed else None,
+        certificate=believed,
     )
 
 

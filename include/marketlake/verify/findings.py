@@ -38,6 +38,8 @@ class Kind(enum.StrEnum):
     CHECKS_DIFFER = "checks differ"
     HOURS_DIFFER = "hours differ"
     STATE_DIFFERS = "state differs"
+    INPUT_DIFFERS = "input differs"
+    """It is made of other rows of the same session than the lake holds."""
     MIXED = "mixed"
     """Of another source, or adjusted otherwise, than most of the lake."""
 

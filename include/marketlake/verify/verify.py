@@ -20,6 +20,7 @@ from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import NEW_YORK, DateRange, SessionHours
 from marketlake.verify.examination import Examination, examine
 from marketlake.verify.findings import Finding, Kind
+from marketlake.verify.inputs import held_against_inputs
 from marketlake.verify.strays import strays
 
 
@@ -57,7 +58,7 @@ def verify(
     held = sorted({place for place in places.values() if place is not None})
     dates = DateRange(first, last)
     keys = [dataset.spec.key(*place) for place in held if place[1] in dates]
-    results = _examine_all(lake, dataset, keys)
+    results = [held_against_inputs(lake, result) for result in _examine_all(lake, dataset, keys)]
     odd = list(strays(store, [path for path, place in places.items() if place is None], set(held)))
     # A folder without a file that can be seen is a finding already.
     known = {*held, *((stray.ticker, stray.session) for stray in odd if stray.session and stray.kind is Kind.MISSING)}

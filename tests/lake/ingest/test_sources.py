@@ -22,6 +22,7 @@ from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import InvalidBars, SettingsError, StorageError
 from marketlake.ingest import preflight
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -66,10 +67,13 @@ def of_vendor(lake: Lake, simulator: Simulator) -> PolygonClient:
         ("127.0.0.1:8000", False),
         ("simulator:8000", False),
         ("api.massive.com.example.org", False),
-        ("files.massive.com", False),
+        ("files.massive.com", True),
+        ("files.polygon.io", True),
+        ("files.massive.com.example.org", False),
+        ("www.massive.com", False),
     ],
 )
-def test_only_the_two_api_hosts_are_the_vendors(host: str, vendors: bool) -> None:
+def test_only_the_hosts_of_api_and_flat_files_are_the_vendors(host: str, vendors: bool) -> None:
     assert is_vendor(host) is vendors
 
 
@@ -127,7 +131,7 @@ def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_th
         ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     said: list[str] = []
     wanted = backfill_range(lake, "2024-11-25", "2024-11-26", said.append)
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert said[0] == (
         f"SPY 2024-11-25  FAILED  beside bars of the vendor, its own are from {client.host}: remove that partition"
     )
@@ -223,7 +227,7 @@ def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(
     assert f"from {client.host} (NOT THE VENDOR)" in caplog.text
     said: list[str] = []
     wanted = backfill_range(lake, "2024-11-25", "2024-11-25", said.append)
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == COMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append) == COMPLETE
     assert said[-1] == f"SPY: NOT THE VENDOR'S: bars of this range were served by {client.host}"
 
 
@@ -231,7 +235,7 @@ def test_the_verdict_says_nothing_of_the_vendors_own_bars(lake: Lake, of_vendor:
     ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     said: list[str] = []
     wanted = backfill_range(lake, "2024-11-25", "2024-11-25", said.append)
-    verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append)
+    verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append)
     assert said == [f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}"]
 
 

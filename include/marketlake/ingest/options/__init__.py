@@ -1,1 +1,1 @@
-"""Options of an underlying: what a session of them is made of, and how."""
+"""A session of options, from its chain to its panel: what is asked for, by whom, and what came of it."""

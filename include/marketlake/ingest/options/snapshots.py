@@ -19,8 +19,8 @@ from marketlake.errors import InvalidBars, NotASession, NotEntitled, NotFinal, R
 from marketlake.ingest.certify import CertifiedRows, certify, judge
 from marketlake.ingest.one_kind import require_same_kind
 from marketlake.ingest.publish import publish, report_on
+from marketlake.ingest.refused import keep_refused
 from marketlake.ingest.report import Outcome, Report
-from marketlake.ingest.session import keep_evidence
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.partitions.dataset_store import DatasetStore
@@ -72,8 +72,7 @@ def collect_snapshot(lake: Lake, ticker: str, client: PolygonClient) -> Report:
             certified = _certified(lake, key, fetch)
         except RefusedData as refusal:
             pages = OPTION_SNAPSHOT.own_pages(fetch) if fetch else Listing(refusal.bodies)
-            refused = Fetch({"refused": pages}, client.host, int(lake.now().timestamp() * 1000))
-            keep_evidence(lake, store, writer, key, fetch=refused, because=str(refusal))
+            keep_refused(lake, store, writer, key, bodies=pages.bodies, host=client.host, because=str(refusal))
             raise
         return publish(lake, OPTION_SNAPSHOT, writer, certified)
 
