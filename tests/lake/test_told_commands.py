@@ -32,6 +32,8 @@ def in_an_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 BACKFILL = "airflow backfill create --dag-id {} --from-date 2024-11-25 --to-date 2024-11-29 --reprocess-behavior {}"
 MINUTES = "MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS"
+OPTIONS_ON = "MARKETLAKE__OPTIONS__ENABLED=true MARKETLAKE__OPTIONS__TICKERS"
+OF_OPTIONS = ["option_chain", "option_selection", "option_bars", "option_panel", "options"]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,14 @@ MINUTES = "MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS"
         (
             "minute_bars", "SPY", [], True,
             f"{MINUTES}='[\"SPY\"]' make backfill DATASET=minute_bars FROM=2024-11-25 TO=2024-11-29 REFETCH=1",
+        ),
+        *(
+            (name, "SPY", ["SPY"], True, "make backfill DATASET=options FROM=2024-11-25 TO=2024-11-29 REFETCH=1")
+            for name in OF_OPTIONS
+        ),
+        (
+            "option_bars", "SPY", [], False,
+            f"{OPTIONS_ON}='[\"SPY\"]' make backfill DATASET=options FROM=2024-11-25 TO=2024-11-29",
         ),
     ],
 )  # fmt: skip
@@ -79,6 +89,11 @@ def test_in_a_checkout_sessions_are_fetched_by_make(
             "minute_bars", "SPY", [], True,
             f'give every container {MINUTES}=\'["SPY"]\', then ' + BACKFILL.format("spy_minute_bars", "completed"),
         ),
+        *((name, "SPY", ["SPY"], False, BACKFILL.format("spy_options", "failed")) for name in OF_OPTIONS),
+        (
+            "option_panel", "SPY", [], True,
+            f'give every container {OPTIONS_ON}=\'["SPY"]\', then ' + BACKFILL.format("spy_options", "completed"),
+        ),
     ],
 )  # fmt: skip
 def test_where_there_is_no_makefile_sessions_are_fetched_by_airflows_own_command(
@@ -92,6 +107,15 @@ def test_where_there_is_no_makefile_a_key_is_given_to_the_containers() -> None:
     assert commands.no_key() == (
         "no API key: give every container POLYGON_API_KEY (with Docker Compose: in .env, then  docker compose up -d),"
         " or set the password of the Airflow connection polygon_default."
+    )
+
+
+@pytest.mark.usefixtures("in_an_image")
+def test_where_there_is_no_makefile_keys_of_flat_files_are_given_to_the_containers() -> None:
+    assert commands.no_s3_keys() == (
+        "no S3 keys for the vendor's flat files: give every container POLYGON_S3_ACCESS_KEY_ID and"
+        " POLYGON_S3_SECRET_ACCESS_KEY (with Docker Compose: in .env, then  docker compose up -d), or set login and"
+        " password of the Airflow connection polygon_flat_files. Without them: options.source = rest."
     )
 
 
@@ -120,3 +144,9 @@ def test_only_the_module_of_the_commands_names_make(image: Path) -> None:
         if any(f"make {target}" in path.read_text() for target in ("backfill", "verify", "env", "up", "down", "demo"))
     }
     assert naming == {"include/marketlake/commands.py"}
+
+
+def test_what_fetches_any_session_of_a_dataset() -> None:
+    assert commands.fetching_any() == "make backfill FROM=... TO=..."
+    assert commands.fetching_any("minute_bars") == "make backfill DATASET=minute_bars FROM=... TO=..."
+    assert {commands.fetching_any(name) for name in OF_OPTIONS} == {"make backfill DATASET=options FROM=... TO=..."}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ CONTRACTS: Mapping[dt.date, Sequence[str]] = {
                 for kind in "CP"
                 for strike in (590, 600, 606, 660)
             ),
-        ]  # fmt: skip
+        ]
     ),
     FRIDAY: [OF_FRIDAY, ticker(FRIDAY, "P", 602), FAR_C600],
 }
@@ -97,7 +97,8 @@ def chain_rows(session: dt.date) -> pa.Table:
             "contract": name, "underlying": "SPY", "expiration_date": dt.date.fromisoformat(f"20{tail[:6]}"),
             "contract_type": {"C": "call", "P": "put"}[tail[6]], "strike_price": int(tail[7:]) / 1000,
             "exercise_style": "american", "shares_per_contract": 100, "primary_exchange": "BATO", "cfi": None,
-            "additional_underlyings": None, "standard": root == "SPY", "listed_before": None if root == "SPY1" else True,
+            "additional_underlyings": None, "standard": root == "SPY",
+            "listed_before": None if root == "SPY1" else True,
         })  # fmt: skip
     return pa.Table.from_pylist(rows, schema=CHAIN)
 
@@ -121,11 +122,15 @@ def panel_rows(session: dt.date, rows: Sequence[Row] | None = None) -> pa.Table:
     made = []
     for bar, (_, time, _, _, underlying, iv, delta) in zip(bars, every, strict=True):
         greeks = dict.fromkeys(("gamma", "vega", "theta"), None if iv is None else 0.01)
-        made.append(bar | greeks | dict.fromkeys(FLAGS, False) | {
+        no_iv = ("missing" if underlying is None else "below_intrinsic") if iv is None else None
+        flags = dict.fromkeys(FLAGS, False) | {
+            "stale_underlying": underlying is None, "below_intrinsic": no_iv == "below_intrinsic",
+            "after_close": time >= "16:00",
+        }  # fmt: skip
+        made.append(bar | greeks | flags | {
             "underlying": underlying, "underlying_age_s": None if underlying is None else 0.0, "years_to_expiry": 0.01,
             "rate": 0.04, "dividends_pv": 0.0, "forward": underlying, "forward_parity": None, "iv": iv, "delta": delta,
-            "no_iv": ("missing" if underlying is None else "below_intrinsic") if iv is None else None,
-            "after_close": time >= "16:00",
+            "no_iv": no_iv,
         })  # fmt: skip
     return pa.Table.from_pylist(made, schema=PANEL)
 
@@ -162,14 +167,14 @@ class OptionGround:
         return self.root / spec.prefix / "processed" / "spy" / f"date={session}" / spec.rows.file_name
 
     def fill(
-        self, session: dt.date, rows: Sequence[Row] | None = None, *, without: Sequence[str] = (), at: dt.datetime = NOW,
-        state: State = State.COMPLETE, bar_size: str = "minute", kept: Sequence[Row] | None = None,
+        self, session: dt.date, rows: Sequence[Row] | None = None, *, without: Sequence[str] = (),
+        at: dt.datetime = NOW, state: State = State.COMPLETE, bar_size: str = "minute",
     ) -> None:  # fmt: skip
-        """Publish the four tables of a session, as an ingest would. ``kept``: the rows that the panel is made of."""
+        """Publish the four tables of a session, as an ingest would."""
         record_kind(self.written, "127.0.0.1")
         chain, bars = chain_rows(session), bar_rows(session, rows)
         tables = {"option_chain": chain, "option_bars": bars, "option_selection": selection_rows(session, bars),
-                  "option_panel": panel_rows(session, rows if kept is None else kept)}  # fmt: skip
+                  "option_panel": panel_rows(session, rows)}  # fmt: skip
         hashes = {name: OF_OPTIONS[name].spec.rows.content_hash(table) for name, table in tables.items()}
         rule = FrozenRule(SelectionRule(), "SPY", session, REFERENCES[session], 0, "by hand", hashes["option_chain"])
         basis = {"rule": rule.canonical, "bar_size": bar_size, "source": "rest", "rates": "", "dividends": ""}
@@ -247,6 +252,3 @@ def option_ground(prepared_options: OptionGround, tmp_path: Path) -> OptionGroun
     """A copy, to be changed."""
     shutil.copytree(prepared_options.root, tmp_path / "copied")
     return OptionGround(tmp_path / "copied")
-
-
-Read = Callable[..., Any]

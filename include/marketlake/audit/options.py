@@ -6,8 +6,6 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import pyarrow.compute as pc
-
 from marketlake.audit.audit import look_again
 from marketlake.audit.due import AuditReason
 from marketlake.audit.visits import Visit, Visits
@@ -15,6 +13,7 @@ from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import OPTIONS
 from marketlake.datasets.option_bars import OPTION_BARS
 from marketlake.ingest.options.estimate import estimate, require_affordable
+from marketlake.ingest.options.flat_file import etag_of
 from marketlake.ingest.options.look_ahead import Look
 from marketlake.ingest.options.source import OptionSource
 from marketlake.ingest.options.steps import Steps
@@ -22,7 +21,7 @@ from marketlake.ingest.report import Report
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake.rows.option_chain import CHAINS
-from marketlake.rows.option_selection import EMPTY, SELECTIONS, WHOLE_FILE, WITH_BARS
+from marketlake.rows.option_selection import EMPTY, SELECTIONS, WITH_BARS
 
 
 def audit_options(lake: Lake, ticker: str, session: dt.date, client: PolygonClient, source: OptionSource) -> Visit:
@@ -49,24 +48,20 @@ def affordable_audit(lake: Lake, ticker: str, plan: Sequence[dt.date], *, asked_
 def _again(steps: Steps, client: PolygonClient, source: OptionSource) -> tuple[Report, str]:
     """What is outdated is made anew of what is held; else all of it is fetched again. And the edition of the source."""
     reports, edition = [steps.fetch_chain(client)], source.edition(steps.session)
-    anew = steps.anew and not (edition and _is_held(steps, edition))
+    anew = steps.anew and not is_held(steps.lake, steps.ticker, steps.session, edition)
     reports.append(replace(steps, anew=anew).fetch_bars(client, source))
     if steps.lake.settings.options.panel.enabled:
         reports.append(steps.build_panel())
     return Report.joined(reports), edition
 
 
-def _is_held(steps: Steps, edition: str) -> bool:
-    """Whether the bars that are held came out of a file, and of that edition, or of one whose rows are the same."""
-    store = steps.lake.store(SELECTIONS)
-    selection = store.partitions.read(SELECTIONS.key(steps.ticker, steps.session))
-    selected = None if selection is None else selection.filter(selection.column("selected"))
-    if selected is None or not selected.num_rows:
-        return False
-    if not pc.all(pc.equal(selected.column("evidence"), WHOLE_FILE)).as_py():
-        return False
-    visit = Visits(steps.lake.store(OPTION_BARS.spec).storage).last(steps.ticker, steps.session)
-    return edition in {visit.edition if visit else "", selected.column("request_id")[0].as_py()}
+def is_held(lake: Lake, ticker: str, session: dt.date, edition: str) -> bool:
+    """Whether the bars that are held came out of that edition of a file, or out of one whose bars were the same."""
+    key = OPTION_BARS.spec.key(ticker, session)
+    held = lake.store(OPTION_BARS.spec).partitions.certificate(key)
+    known = etag_of(held) if held else None
+    visit = Visits(lake.store(OPTION_BARS.spec).storage).last(ticker, session)
+    return known is not None and edition in {known, visit.edition if visit else known}
 
 
 def _looks(lake: Lake, ticker: str, sessions: Sequence[dt.date]) -> Iterator[Look]:

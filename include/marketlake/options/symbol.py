@@ -113,9 +113,9 @@ def terms(contracts: pa.Array) -> pa.Table:
     parts = pc.extract_regex(contracts, _TICKER)
     digits = pc.binary_join_element_wise("20", pc.struct_field(parts, "expiry"), "")
     expiry = pc.strptime(digits, format="%Y%m%d", unit="s", error_is_null=True).cast(pa.date32())
-    if expiry.null_count:
-        parse(str(contracts.filter(expiry.is_null())[0]))
-        raise BadArgument("a ticker's expiration is no date.")
+    is_date = _known(pc.equal(pc.strftime(expiry, format="%Y%m%d"), digits))  # Arrow takes a 31 February for March
+    if not is_date.all():
+        parse(str(contracts[int((~is_date).argmax())]))
     milli = pc.struct_field(parts, "strike").cast(pa.int64()).to_numpy()
     kind = pc.if_else(pc.equal(pc.struct_field(parts, "type"), "C"), CALL, PUT)
     return pa.table({"expiry": expiry, "type": kind, "strike": pa.array(milli / STRIKE_UNIT, pa.float64())})
@@ -150,7 +150,7 @@ def _letters(types: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(types, CALL), "C", pc.if_else(pc.equal(types, PUT), "P", None))
 
 
-def _known(agrees: pa.ChunkedArray) -> NDArray[np.bool_]:
+def _known(agrees: pa.ChunkedArray | pa.Array) -> NDArray[np.bool_]:
     return np.asarray(pc.fill_null(agrees, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketlake.errors import BadArgument
-from marketlake.options.symbol import Contract, first_disagreement, parse, strike_milli, strikes_milli
+from marketlake.options.symbol import Contract, first_disagreement, parse, strike_milli, strikes_milli, terms
 
 JANUARY = dt.date(2024, 1, 19)
 
@@ -185,3 +185,27 @@ def test_what_parses_agrees_with_its_own_fields(contracts: list[Contract]) -> No
         for one in contracts
     ]
     assert first_disagreement(chain(*rows), "SPY") is None
+
+
+def test_what_tickers_say_is_a_table_of_their_order() -> None:
+    names = ["O:SPY240119P00587500", "O:SPY1240119C00480000", "O:SPY240229C99999999"]
+    told = terms(pa.array(names))
+    assert told.schema == pa.schema([("expiry", pa.date32()), ("type", pa.string()), ("strike", pa.float64())])
+    assert [tuple(row.values()) for row in told.to_pylist()] == [
+        (JANUARY, "put", 587.5), (JANUARY, "call", 480.0), (dt.date(2024, 2, 29), "call", 99_999.999),
+    ]  # fmt: skip
+    assert terms(pa.array([], pa.string())).num_rows == 0
+
+
+@pytest.mark.parametrize("wrong", ["SPY", "O:SPY240231C00480000", "O:SPY240119X00480000", None])
+def test_a_text_that_is_no_ticker_says_nothing(wrong: str | None) -> None:
+    with pytest.raises(BadArgument, match="is no option ticker"):
+        terms(pa.array(["O:SPY240119C00480000", wrong], pa.string()))
+
+
+@given(st.dates(dt.date(2000, 1, 1), dt.date(2099, 12, 31)), st.sampled_from(["call", "put"]),
+       st.integers(1, 99_999_999))  # fmt: skip
+def test_a_table_says_of_a_ticker_what_the_contract_says(expiration: dt.date, kind: str, milli: int) -> None:
+    contract = Contract("SPY", expiration, kind, milli)
+    (row,) = terms(pa.array([contract.ticker])).to_pylist()
+    assert tuple(row.values()) == (contract.expiration, contract.type, contract.strike)

@@ -9,6 +9,7 @@ import msgspec
 from marketlake.datasets.option_answers import FILE, FLAT_FILE, Asked
 from marketlake.errors import SettingsError
 from marketlake.ingest.options.journal import Journal
+from marketlake.partitions.certificate import Certificate
 from marketlake.polygon.flat_file_bucket import FlatFileBucket
 from marketlake.polygon.request import Timespan
 from marketlake.sessions import SessionHours
@@ -49,8 +50,13 @@ class FlatFileSource:
         self._bucket.announced(hours.session)
 
     def edition(self, session: dt.date) -> str:
-        """The ETag of a session's file as it is now, by one small call: another one is another edition.
+        """The ETag of a session's file as it is now, by one small call: other than ``etag_of``, it is another edition.
 
         Raises as ``FlatFileBucket.announced`` does.
         """
         return self._bucket.announced(session).etag
+
+
+def etag_of(bars: Certificate) -> str | None:
+    """Which edition of a file the bars of a certificate are from; None if they came by REST."""
+    return bars.request_ids[-1] if bars.basis.get("source") == FLAT_FILE and bars.request_ids else None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from marketlake.errors import BadArgument
 from marketlake.options.selection import FrozenRule
 from marketlake.research.arguments import Day, day
+from marketlake.research.counts import count
 from marketlake.research.engines import as_asked
 from marketlake.research.options.moment import Moment, moment_ms
-from marketlake.research.options.nearest import AGE, Nearest, Target, last_ended, nearest
+from marketlake.research.options.nearest import AGE, Nearest, Target, last_ended, nearest, nearest_expiry
 from marketlake.research.pandas_frame import TIME
 from marketlake.sessions import SessionHours
 
@@ -25,7 +28,7 @@ class SessionChain:
     """The contracts of one session, as ``ResearchLake.option_chain`` gives them.
 
     ``rule``: what they were selected by, with the price that strikes are held against, ``rule.reference_usd``; None if
-    the lake holds no selection of the session. ``len``: how many contracts.
+    the lake holds no bars of the session that name it. ``len``: how many contracts.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class SessionChain:
         hours: SessionHours,
         contracts: pa.Table,
         *,
+        columns: Sequence[str],
         engine: str,
         rule: FrozenRule | None,
         panel: Callable[[], tuple[pa.Table, int]],
@@ -42,6 +46,7 @@ class SessionChain:
         self.session = hours.session
         self.rule = rule
         self._hours, self._rows, self._engine, self._read_panel = hours, contracts, engine, panel
+        self._shown = contracts.select(list(columns))
 
     def __len__(self) -> int:
         return int(self._rows.num_rows)
@@ -54,8 +59,11 @@ class SessionChain:
     def contracts(self) -> Any:
         """A row each, ascending by ticker, in the engine that was asked for. Nothing in it is of a moment: ``state``
         and ``bars`` were known when the session was over, the rest before it began.
+
+        >>> lake.option_chain("2024-11-27").contracts["state"].value_counts().to_dict()
+        {'bars': 7, 'empty': 6, 'not_selected': 4}
         """
-        return as_asked([self._rows], self._rows.schema, len(self), self._engine)
+        return as_asked([self._shown], self._shown.schema, len(self), self._engine)
 
     def at(self, at: Moment, *, max_age_s: float | None = None) -> Any:
         """What could be known at a moment: of each contract the last row of the panel that had ended by then.
@@ -67,7 +75,8 @@ class SessionChain:
         ``max_age_s`` are left out; None: however old. Contracts that the chain was filtered to, no others. Raises
         SessionsMissing without a panel that is of the session's bars.
 
-        >>> lake.option_chain("2024-11-27").at("10:01")[["contract", "strike", "iv", "age_s"]]
+        >>> lake.option_chain("2024-11-27").at("10:00", max_age_s=60)[["strike", "delta", "age_s"]].values.tolist()
+        [[606.0, 0.42, 0.0]]
         """
         at_ms = moment_ms("at", at, self._hours)
         rows = self._known(at_ms, max_age_s)
@@ -86,17 +95,27 @@ class SessionChain:
     ) -> Nearest | None:
         """The contract that was nearest to what is looked for, by what could be known at a moment.
 
-        Among the rows that ``at(at, max_age_s=max_age_s)`` gives, those of the ``type`` that have an iv. Of these the
-        expiry that is nearest to ``dte`` calendar days, or ``expiry``; of that the contract whose ``delta``, or whose
-        ``moneyness``, is the nearest. A put's delta may be given without its sign; ``delta=-0.25`` alone is a put. What
-        has not traded by then, or not for ``max_age_s``, is not chosen, however near it would be: ``dte`` and ``age_s``
-        of what comes back say how near it is and how old. None if no row counts.
+        The expiry is ``expiry``, or of the selected contracts of the ``type`` that which is nearest to ``dte`` calendar
+        days, of two the earlier one: the same at every moment of the session, whether it has traded or not. In it,
+        among the rows that ``at(at, max_age_s=max_age_s)`` gives and that have an iv, the contract whose ``delta``, or
+        whose ``moneyness``, is the nearest; of several the one with the youngest row. A put's delta may be given
+        without its sign; ``delta=-0.25`` alone is a put. A contract that has not traded by then, or not for
+        ``max_age_s``, is not chosen, however near it may be: the ``age_s`` of what comes back says how old that is.
+        None if no row counts.
 
-        >>> lake.option_chain("2024-11-27").nearest(dte=2, delta=0.25, type="call", at="10:01").contract
+        >>> found = lake.option_chain("2024-11-27").nearest(dte=2, delta=0.25, type="call", at="10:01:30")
+        >>> found.contract, found.delta, found.age_s
+        ('O:SPY241129C00606000', 0.28, 30.0)
         """
-        target = Target.of(dte, None if expiry is None else day("expiry", expiry), type, delta, moneyness)
+        target = Target.of(type, delta, moneyness)
         at_ms = moment_ms("at", at, self._hours)
-        return nearest(self._known(at_ms, max_age_s), target, at_ms)
+        known, wanted = self._known(at_ms, max_age_s), self._expiry(dte, expiry, target.type)
+        return None if wanted is None else nearest(known, wanted, target, at_ms)
+
+    def _expiry(self, dte: int | None, expiry: Day | None, kind: str) -> dt.date | None:
+        if (dte is None) is (expiry is None):
+            raise BadArgument("nearest takes one of dte and expiry: give calendar days, such as dte=30, or a date.")
+        return nearest_expiry(self._asked_for, kind, count("dte", dte, 0)) if dte is not None else day("expiry", expiry)
 
     def _known(self, at_ms: int, max_age_s: float | None) -> pa.Table:
         if max_age_s is not None and not max_age_s >= 0:
@@ -105,6 +124,12 @@ class SessionChain:
         known = last_ended(panel, bar_ms, at_ms, max_age_s)
         first = [TIME, "contract", "expiry", "type", "strike", "dte", "moneyness", AGE]
         return known.select([*first, *(name for name in known.column_names if name not in first)])
+
+    @cached_property
+    def _asked_for(self) -> pa.Table:
+        """The contracts that may have bars: the selected ones, as far as that is known, but no adjusted ones."""
+        selected = pc.fill_null(self._rows.column("selected"), True)
+        return self._rows.filter(pc.and_(selected, self._rows.column("standard")))
 
     @cached_property
     def _panel(self) -> tuple[pa.Table, int]:

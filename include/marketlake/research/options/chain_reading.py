@@ -67,8 +67,7 @@ def chain_of(files: SessionFiles, cut: ChainCut, missing: str, engine: str) -> S
     rows = _contracts(files, chain, selection, rule, cut.wanted)
     panel = _Panel(files, tuple(rows.column(CONTRACT).to_pylist()))
     hours = files.lake.calendar.hours(files.session)
-    shown = rows.select(cut.schema.names)
-    return SessionChain(files.ticker, hours, shown, engine=engine, rule=rule, panel=panel)
+    return SessionChain(files.ticker, hours, rows, columns=cut.schema.names, engine=engine, rule=rule, panel=panel)
 
 
 def _without_price(files: SessionFiles) -> BadArgument:

@@ -65,7 +65,7 @@ class OptionReader:
 
         >>> chain = lake.option_chain("2024-11-27", moneyness=(0.0, 0.01), type="call")
         >>> chain
-        <option chain of SPY on 2024-11-27: 2 contracts, selected by 600 USD>
+        <option chain of SPY on 2024-11-27: 5 contracts, selected by 600 USD>
         """
         wanted = ContractFilter.of(expiry=expiry, dte=dte, moneyness=moneyness, type=type, strike=strike,
                                    contract=contract)  # fmt: skip
@@ -140,8 +140,8 @@ class OptionReader:
         made of the bars that are held: if not, its session is missing, as one without a panel is. In it, ``iv`` is NaN
         where there is none, and ``no_iv`` says why; of a strike, the option that is not ``itm`` has the iv to be used.
 
-        >>> lake.option_panel("2024-11-27", moneyness=(-0.01, 0.01), columns=["contract", "iv"], engine="arrow").shape
-        (5, 3)
+        >>> lake.option_panel("2024-11-27", moneyness=(-0.01, 0.01), columns=["contract", "iv"]).shape
+        (8, 2)
         """
         wanted = ContractFilter.of(expiry=expiry, dte=dte, moneyness=moneyness, type=type, strike=strike,
                                    contract=contract)  # fmt: skip

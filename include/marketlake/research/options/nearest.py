@@ -47,37 +47,41 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Target:
-    """What is looked for: an expiry by its date or its calendar days, a type, and a delta or a moneyness."""
+    """What is looked for: contracts of a type, with a delta or a moneyness."""
 
     type: str
-    dte: int | None
-    expiry: dt.date | None
     column: str
     value: float
 
     @classmethod
-    def of(
-        cls, dte: int | None, expiry: dt.date | None, type: str | None, delta: float | None, moneyness: float | None
-    ) -> Target:
+    def of(cls, type: str | None, delta: float | None, moneyness: float | None) -> Target:
         """From what a caller gives: a put's delta may be given with its sign or without. Raises BadArgument."""
-        if (dte is None) is (expiry is None):
-            raise BadArgument("nearest takes one of dte and expiry: give calendar days, such as dte=30, or a date.")
         if (delta is None) is (moneyness is None):
             raise BadArgument("nearest takes one of delta and moneyness: give delta=0.25, say, or moneyness=0.0.")
         if delta is None or moneyness is not None:
-            return cls(_type(type), dte, expiry, MONEYNESS, float(moneyness or 0.0))
+            return cls(_type(type), MONEYNESS, float(moneyness or 0.0))
         if not 0 < abs(delta) < 1:
             raise BadArgument(f"delta={delta!r} is none: give a share between 0 and 1, such as 0.25.")
         kind = _type(type if type is not None else PUT if delta < 0 else CALL)
         if delta < 0 and kind == CALL:
             raise BadArgument(f"delta={delta!r} is of no call, which have one above 0: give type='put', or no sign.")
-        return cls(kind, dte, expiry, DELTA, -abs(delta) if kind == PUT else abs(delta))
+        return cls(kind, DELTA, -abs(delta) if kind == PUT else abs(delta))
 
 
 def _type(given: str | None) -> str:
     if given is None:
         raise BadArgument("type is missing: give type='call' or type='put'.")
     return one_of("type", given, (CALL, PUT))
+
+
+def nearest_expiry(listed: pa.Table, kind: str, dte: int) -> dt.date | None:
+    """The expiry of contracts of a type that is nearest to so many calendar days, of two the earlier; None without one.
+
+    ``listed``: contracts that were known before the session began, whatever became of them.
+    """
+    own = listed.filter(pc.equal(listed.column(TYPE), kind))
+    days = dict(zip(own.column(DTE).to_pylist(), own.column(EXPIRY).to_pylist(), strict=True))
+    return days[min(days, key=lambda one: (abs(one - dte), one))] if days else None
 
 
 def last_ended(panel: pa.Table, bar_ms: int, at_ms: int, max_age_s: float | None) -> pa.Table:
@@ -94,21 +98,15 @@ def last_ended(panel: pa.Table, bar_ms: int, at_ms: int, max_age_s: float | None
     return last if max_age_s is None else last.filter(pc.less_equal(last.column(AGE), max_age_s))
 
 
-def nearest(known: pa.Table, target: Target, at_ms: int) -> Nearest | None:
-    """The row that is nearest to a target, of those that ``last_ended`` gave and that have an iv; None without one.
-
-    First the expiry: of two that are equally near the earlier one. Then the contract: of several that are equally near
-    the one whose row is the youngest, then the first ticker.
+def nearest(known: pa.Table, expiry: dt.date, target: Target, at_ms: int) -> Nearest | None:
+    """The row of an expiry that is nearest to a target, of those that ``last_ended`` gave and that have an iv; None
+    without one. Of several that are equally near the youngest row, then the first ticker.
     """
-    rows = known.filter(pc.and_(pc.equal(known.column(TYPE), target.type), pc.is_valid(known.column(IV))))
+    rows = known.filter(pc.equal(known.column(EXPIRY), pa.scalar(expiry, pa.date32())))
+    rows = rows.filter(pc.and_(pc.equal(rows.column(TYPE), target.type), pc.is_valid(rows.column(IV))))
     rows = rows.filter(pc.is_valid(rows.column(target.column)))
-    if target.expiry is not None:
-        rows = rows.filter(pc.equal(rows.column(EXPIRY), pa.scalar(target.expiry, pa.date32())))
     if not rows.num_rows:
         return None
-    if target.dte is not None:
-        days = rows.column(DTE).to_numpy()
-        rows = rows.filter(pa.array(days == min(days, key=lambda one: (abs(one - target.dte), one))))
     distance = np.abs(rows.column(target.column).to_numpy() - target.value)
     # What differs by less than a billionth is equally near: two ways of adding up must not choose.
     ranks = zip(

@@ -1,4 +1,4 @@
-"""``option_bars`` and ``option_panel``: which rows, by which filter, in which columns and types, and what is refused."""
+"""``option_bars`` and ``option_panel``: which rows, by which filter, in which columns; and what is refused."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ TYPES = {
 
 def plain(values: Any) -> list[Any]:
     """Values without the ways in which engines say that there is none."""
-    return [None if value is None or value is pd.NA or value != value else value for value in values]
+    return [None if pd.isna(value) else value for value in values]
 
 
 def test_every_engine_has_the_same_rows_in_its_own_types(lake: ResearchLake) -> None:
@@ -269,8 +269,8 @@ def test_a_panel_that_was_made_of_other_bars_is_no_panel(option_ground: OptionGr
     with pytest.raises(SessionsMissing) as caught:
         option_ground.lake.option_panel(WEDNESDAY, FRIDAY)
     assert str(caught.value) == (
-        "SPY option panel: 1 of 2 sessions cannot be given: not of the option bars that are held 2024-11-27. Fetch them:"
-        f"  MARKETLAKE__STORAGE__ROOT={option_ground.root} {OWN}make backfill DATASET=options FROM=2024-11-27"
+        "SPY option panel: 1 of 2 sessions cannot be given: not of the option bars that are held 2024-11-27. Fetch"
+        f" them:  MARKETLAKE__STORAGE__ROOT={option_ground.root} {OWN}make backfill DATASET=options FROM=2024-11-27"
         " TO=2024-11-27 REFETCH=1  . missing='skip' gives the others, with this as a warning."
     )
     with pytest.warns(UserWarning, match="not of the option bars that are held 2024-11-27"):
