@@ -233,7 +233,10 @@ def test_up_asks_for_the_datasets_that_are_on_and_for_no_other(
             "DATASET=minute_bars is off: name a ticker in datasets.minute_bars.tickers, such as"
             " MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS='[\"SPY\"]'. On: second_bars.",
         ),
-        ({}, "option_bars", "DATASET=option_bars is a part of a session of options, which is fetched whole: DATASET=options."),
+        (
+            {}, "option_bars",
+            "DATASET=option_bars is a part of a session of options, which is fetched whole: DATASET=options.",
+        ),
         (
             {}, "options",
             "DATASET=options is off: set options.enabled: true, such as MARKETLAKE__OPTIONS__ENABLED=true, and the"
