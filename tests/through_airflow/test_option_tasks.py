@@ -9,8 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
 from conftest import KEY, NOW, a_client
+from local_airflow.server.stack import scheduled_dag_ids
+from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import InputMissing, MalformedPage, SettingsError, UnderlyingMissing
 from marketlake.ingest.session import ingest
@@ -18,6 +21,7 @@ from marketlake.lake import Lake
 from marketlake_airflow import option_tasks, tasks
 from marketlake_airflow.failure_reason import REASON_KEY
 from marketlake_airflow.hook import PolygonHook
+from marketlake_airflow.snapshots_dag import snapshots_dags
 from option_lake import BARS, CHAIN, PANEL, SELECTION, SETTINGS, TUESDAY, WEDNESDAY, asked_for, held, is_held
 from polygon_simulator.server import Simulator
 from smooth_days import SmoothDays
@@ -259,3 +263,56 @@ def test_an_audit_is_planned_by_what_it_may_ask_for(
     with pytest.raises(SettingsError, match="198 contracts of 2 sessions could take 598 requests"):
         tasks.plan_audit("options", "SPY", asked)
     assert tasks.plan_audit("options", "SPY", given(start_date=DAY, end_date=DAY)) == [DAY]
+
+
+# --- snapshots --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def snapshots_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**SETTINGS, "MARKETLAKE__OPTIONS__SNAPSHOTS__ENABLED": "true"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_snapshot_is_of_the_day_on_which_it_is_collected_and_told(
+    lake: Lake, snapshots_on: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PolygonHook, "client", lambda _self, _configured: a_client(lake, []))  # with the lake's clock
+    run = given()
+    result = option_tasks.collect_snapshot("SPY", run, told="options")
+    assert (result["session"], result["dataset"], result["state"]) == ("2026-11-20", "option_snapshots", "provisional")
+    assert run["outlet_events"]["options"].partitions == ["2026-11-20"]
+    assert (lake.storage.root / "option_snapshots/processed/spy/date=2026-11-20").is_dir()
+
+
+def test_on_a_day_without_a_session_the_task_is_skipped(
+    lake: Lake, snapshots_on: None, monkeypatch: pytest.MonkeyPatch, simulator: Simulator
+) -> None:
+    monkeypatch.setattr(option_tasks, "system_clock", lambda: NOW + dt.timedelta(days=1))
+    with pytest.raises(AirflowSkipException, match="2026-11-21 is no session of the New York Stock Exchange"):
+        option_tasks.collect_snapshot("SPY", given(), told="options")
+    assert not simulator.requests
+
+
+@pytest.mark.parametrize(
+    ("settings_of_options", "ids"),
+    [
+        ({}, []),
+        ({"SNAPSHOTS__ENABLED": "true"}, []),
+        ({"ENABLED": "true"}, []),
+        ({"ENABLED": "true", "SNAPSHOTS__ENABLED": "true"}, ["spy_option_snapshots"]),
+    ],
+)
+def test_there_is_a_dag_of_snapshots_if_both_are_on(
+    monkeypatch: pytest.MonkeyPatch, settings_of_options: dict[str, str], ids: list[str]
+) -> None:
+    monkeypatch.delenv("MARKETLAKE__OPTIONS__ENABLED")
+    for name, value in settings_of_options.items():
+        monkeypatch.setenv(f"MARKETLAKE__OPTIONS__{name}", value)
+    configured = settings.load()
+    dags = snapshots_dags(configured, "a text")
+    assert list(dags) == ids
+    for dag in dags.values():
+        assert dag.task_ids == ["collect_snapshot"]
+        assert (dag.timetable.expression, str(dag.timetable.timezone)) == ("45 16 * * 1-5", "America/New_York")
+    assert [name for name in scheduled_dag_ids(configured) if "snapshots" in name] == ids
