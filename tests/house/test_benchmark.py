@@ -11,7 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import one_session, option_map, plans, postgres, research, sizes, through_airflow, vendor
+from benchmark import (
+    flat_file,
+    one_session,
+    option_bars,
+    option_map,
+    panel,
+    plans,
+    postgres,
+    research,
+    sizes,
+    through_airflow,
+    vendor,
+)
 from benchmark.dense_days import BARS, DenseDays
 from benchmark.figures import Figure, table
 from conftest import REAL, needs_real_days
@@ -145,6 +157,42 @@ def test_reading_is_measured_of_sides_with_the_same_rows(url: str, tmp_path: Pat
 def test_one_session_out_of_many_takes_one_file(url: str, tmp_path: Path) -> None:
     (figure,) = research.one_session(url, tmp_path, dt.date(2020, 9, 29), SPARSE_ALONE[-1], runs=1)
     assert (figure.name, figure.note) == ("one session out of 88", "one file was opened")
+
+
+def test_a_panel_is_measured_of_sides_with_the_same_figures(tmp_path: Path) -> None:
+    figures = panel.panel(tmp_path, bars_a_contract=2, plain_rows=200, runs=1)
+    assert figures[0].name == "panel of 4,556 option bars, 2,278 contracts: rows a CPU-second"
+    assert [bool(one.peer) for one in figures] == [True, False, False, True]
+    assert all(one.value > 0 for one in figures)
+
+
+def test_a_panel_with_other_figures_than_quantlibs_ends_the_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = panel.Plain.row
+
+    def another(plain: panel.Plain, bar: dict) -> dict | None:
+        found = row(plain, bar)
+        return found and found | {"iv": found["iv"] + 1e-5}
+
+    monkeypatch.setattr(panel.Plain, "row", another)
+    with pytest.raises(AssertionError, match="'iv'"):
+        panel.panel(tmp_path, bars_a_contract=2, plain_rows=200, runs=1)
+
+
+def test_a_flat_file_is_sifted_in_a_process_of_its_own_and_both_sides_find_the_same(tmp_path: Path) -> None:
+    figures = flat_file.flat_file(tmp_path / "made", rows=20_000, runs=1)
+    assert [(one.unit, one.limit) for one in figures] == [("s", 5), ("s", None), ("s", None), ("MB", 600), ("MB", None)]
+    assert figures[0].name.startswith("flat file of 20,") or figures[0].name.startswith("flat file of 19,")
+    assert all(one.value > 0 for one in figures)
+    assert 50 < figures[3].value < 600
+
+
+def test_option_bars_are_fetched_by_both_sides_and_are_as_many(tmp_path: Path) -> None:
+    figures = option_bars.option_bars(tmp_path / "made", latencies_ms=(0,), chain="few")
+    assert figures[0].name == "option bars of 104 contracts, 0 ms a request"
+    assert [(one.unit, one.limit) for one in figures] == [("requests/s", None), ("MiB", None), ("B", None)]
+    assert all(one.value > 0 for one in figures)
 
 
 @needs_postgres

@@ -6,15 +6,14 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import pyarrow.compute as pc
-
 from marketlake.audit.audit import look_again
 from marketlake.audit.due import AuditReason
-from marketlake.audit.visits import Visit
+from marketlake.audit.visits import Visit, Visits
 from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import OPTIONS
 from marketlake.datasets.option_bars import OPTION_BARS
 from marketlake.ingest.options.estimate import estimate, require_affordable
+from marketlake.ingest.options.flat_file import etag_of
 from marketlake.ingest.options.look_ahead import Look
 from marketlake.ingest.options.source import OptionSource
 from marketlake.ingest.options.steps import Steps
@@ -22,13 +21,13 @@ from marketlake.ingest.report import Report
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake.rows.option_chain import CHAINS
-from marketlake.rows.option_selection import EMPTY, SELECTIONS, WHOLE_FILE, WITH_BARS
+from marketlake.rows.option_selection import EMPTY, SELECTIONS, WITH_BARS
 
 
 def audit_options(lake: Lake, ticker: str, session: dt.date, client: PolygonClient, source: OptionSource) -> Visit:
     """Fetch a session again, make its panel anew, and note the visit, or that it failed. Raises as the steps do."""
 
-    def fetch(reason: AuditReason) -> Report:
+    def fetch(reason: AuditReason) -> tuple[Report, str]:
         return _again(Steps(lake, ticker, session, anew=reason is not AuditReason.OUTDATED), client, source)
 
     return look_again(lake, OPTIONS, OPTION_BARS.spec.key(ticker, session), fetch)
@@ -46,25 +45,23 @@ def affordable_audit(lake: Lake, ticker: str, plan: Sequence[dt.date], *, asked_
     return fitting
 
 
-def _again(steps: Steps, client: PolygonClient, source: OptionSource) -> Report:
-    """What is outdated is made anew of what is held; else all of it is fetched again."""
-    reports = [steps.fetch_chain(client)]
-    same_file = steps.anew and is_held(steps.lake, steps.ticker, steps.session, source)
-    reports.append(replace(steps, anew=steps.anew and not same_file).fetch_bars(client, source))
+def _again(steps: Steps, client: PolygonClient, source: OptionSource) -> tuple[Report, str]:
+    """What is outdated is made anew of what is held; else all of it is fetched again. And the edition of the source."""
+    reports, edition = [steps.fetch_chain(client)], source.edition(steps.session)
+    anew = steps.anew and not (edition and _is_held(steps, edition))
+    reports.append(replace(steps, anew=anew).fetch_bars(client, source))
     if steps.lake.settings.options.panel.enabled:
         reports.append(steps.build_panel())
-    return Report.joined(reports)
+    return Report.joined(reports), edition
 
 
-def is_held(lake: Lake, ticker: str, session: dt.date, source: OptionSource) -> bool:
-    """Whether what the source has of a session now is what the lake holds: a file that has not been replaced."""
-    selection = lake.store(SELECTIONS).partitions.read(SELECTIONS.key(ticker, session))
-    edition = source.edition(session) if selection is not None else ""
-    if selection is None or not edition:
-        return False
-    shown = selection.filter(selection.column("selected"))
-    of_file = pc.and_(pc.equal(shown.column("evidence"), WHOLE_FILE), pc.equal(shown.column("request_id"), edition))
-    return bool(shown.num_rows) and bool(pc.all(of_file).as_py())
+def _is_held(steps: Steps, edition: str) -> bool:
+    """Whether the bars that are held came out of a file, and of that edition, or of one whose rows are the same."""
+    store = steps.lake.store(OPTION_BARS.spec)
+    held = store.partitions.certificate(OPTION_BARS.spec.key(steps.ticker, steps.session))
+    known = etag_of(held) if held else None
+    visit = Visits(store.storage).last(steps.ticker, steps.session)
+    return known is not None and edition in {visit.edition if visit else known, known}
 
 
 def _looks(lake: Lake, ticker: str, sessions: Sequence[dt.date]) -> Iterator[Look]:

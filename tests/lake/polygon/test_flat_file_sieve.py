@@ -36,7 +36,7 @@ def sifted(packed: bytes, piece_bytes: int = 1 << 20, underlying: str = "SPY") -
 
 
 def packed(text: str) -> bytes:
-    return gzip.compress(text.encode())
+    return gzip.compress(text.encode(), mtime=0)
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 2, 7, 100, 1 << 20])
@@ -100,6 +100,7 @@ def flipped(from_the_end: int) -> bytes:
         (packed(text_of(["O:SPY12241129C00605000"])), "a line is of no contract: 'O:SPY12241129C00605000,1"),
         (packed(HEADER + "\n" + "x" * 20_000), "it is no CSV of bars: a line begins 'xxxx"),
     ],
+    ids=lambda given: given if isinstance(given, str) else f"{len(given)} bytes",
 )
 def test_what_is_no_whole_file_is_refused_with_the_reason(content: bytes, words: str) -> None:
     for piece_bytes in (13, 1 << 20):
