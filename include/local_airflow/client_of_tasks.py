@@ -7,27 +7,41 @@ import os
 import sys
 import warnings
 
+import requests
+
+from local_airflow.server.connections import is_surely_absent
 from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.console import say
 from marketlake.ingest.options.source import OptionSource
 from marketlake.polygon import call_budget
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.client_with_key import client_with_key, key_without_connection
+
+_CONNECTION = "polygon_default"
 
 
 def client(home: Home, configured: settings.Settings) -> PolygonClient:
     """The client that tasks would use: key and host from connection or environment."""
+    os.environ.update(home.environment)  # its proxies, too
+    if is_surely_absent(_CONNECTION, home):
+        client = client_with_key(configured, key_without_connection(), configured.api.base_url, requests.Session())
+    else:
+        client = _of_the_hook(configured)
+    _say_waits()
+    return client
+
+
+def _of_the_hook(configured: settings.Settings) -> PolygonClient:
+    """By Airflow itself, which may have a connection."""
     # As a server, or Airflow would look for connections in the environment only, not in its database.
-    os.environ.update(
-        home.environment | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING", "_AIRFLOW_PROCESS_CONTEXT": "server"}
-    )
+    os.environ.update({"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING", "_AIRFLOW_PROCESS_CONTEXT": "server"})
     sys.path.insert(0, str(settings.project_folder() / "plugins"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from marketlake_airflow.hook import PolygonHook
 
         client: PolygonClient = PolygonHook().client(configured)
-    _say_waits()
     return client
 
 

@@ -75,7 +75,7 @@ def _ended(report: Report, told: Asset | None, context: Mapping[str, Any]) -> Re
 def _plan(lake: Lake, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
     plan, params = sorted(run_plan(lake, OPTIONS, ticker, context)), context["params"]
     run = context["dag_run"]
-    # Of a backfill each run is one session, and `make backfill` has looked ahead at all of them.
+    # Of a backfill each run is one session, and the command that began it has looked ahead at all of them.
     if params["source"] == Source.RAW or (run.run_type == "backfill" and is_bounded(lake.settings)):
         return plan
 

@@ -11,7 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import flat_file, one_session, panel, plans, postgres, research, sizes, through_airflow, vendor
+from benchmark import (
+    flat_file,
+    one_session,
+    option_bars,
+    option_map,
+    panel,
+    plans,
+    postgres,
+    research,
+    sizes,
+    through_airflow,
+    vendor,
+)
 from benchmark.dense_days import BARS, DenseDays
 from benchmark.figures import Figure, table
 from conftest import REAL, needs_real_days
@@ -176,6 +188,13 @@ def test_a_flat_file_is_sifted_in_a_process_of_its_own_and_both_sides_find_the_s
     assert 50 < figures[3].value < 600
 
 
+def test_option_bars_are_fetched_by_both_sides_and_are_as_many(tmp_path: Path) -> None:
+    figures = option_bars.option_bars(tmp_path / "made", latencies_ms=(0,), chain="few")
+    assert figures[0].name == "option bars of 104 contracts, 0 ms a request"
+    assert [(one.unit, one.limit) for one in figures] == [("requests/s", None), ("MiB", None), ("B", None)]
+    assert all(one.value > 0 for one in figures)
+
+
 @needs_postgres
 @pytest.mark.airflow
 def test_sessions_go_through_airflow_on_postgresql(url: str, server: postgres.Server, tmp_path: Path) -> None:
@@ -199,3 +218,17 @@ def test_sessions_go_through_airflow_on_sqlite(url: str, tmp_path: Path, simulat
 def test_the_plain_dag_runs_too(url: str, server: postgres.Server, tmp_path: Path) -> None:
     (figure,) = through_airflow.plain_dag(url, tmp_path, server.database("plain"), SPARSE_ALONE[:2])
     assert figure.ours[0] > 0
+
+
+@pytest.mark.browser
+def test_the_map_of_a_chain_is_measured_from_files_to_a_browser(tmp_path: Path) -> None:
+    figures = option_map.option_map(tmp_path / "lake", runs=1, contracts="few")
+    assert [figure.name.partition(": ")[2] for figure in figures] == [
+        "its day, every file held against its certificate",
+        "its map as JSON",
+        "its map, compressed",
+        "one contract beside its underlying, as JSON",
+        "drawn in Chromium, from its address on",
+        "the whole of it, calls exchanged for puts",
+    ]
+    assert all(value > 0 for figure in figures for value in figure.ours)

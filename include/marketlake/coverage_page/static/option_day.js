@@ -139,7 +139,8 @@ export class OptionDay {
   /** @param {string} name */
   #show(name) {
     this.hint.hidden = true;
-    void this.contract.show(name);
+    if (this.#contracts.some((contract) => contract.name === name)) void this.contract.show(name);
+    else this.contract.showAbsent(name);
   }
 
   #close() {
