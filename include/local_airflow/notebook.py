@@ -11,6 +11,7 @@ from pathlib import Path
 from local_airflow.demo.folder import DemoFolder
 from marketlake import settings
 from marketlake.console import UNUSABLE, complain, say
+from marketlake.datasets import DATASETS
 from marketlake.errors import BadArgument, StorageError
 from marketlake.research.arguments import TAKEN
 from marketlake.research.lake import open_lake
@@ -51,8 +52,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def variables_of_a_lake(demo: Path) -> dict[str, str] | None:
-    """What the environment needs so that ``open_lake()`` opens a lake with a session: nothing for that of the settings,
-    the root of the demo's if that has none; None if neither has. Raises SettingsError.
+    """What the environment needs so that ``open_lake()`` opens a lake with a session of bars: nothing for that of the
+    settings, the root of the demo's if that has none; None if neither has. Raises SettingsError.
     """
     if _holds_a_session(None):
         return {}
@@ -74,8 +75,10 @@ def own_copy(project: Path) -> Path:
 
 
 def _holds_a_session(root: Path | None) -> bool:
+    """Whether there is something to look at: options alone are shown beside bars only."""
     try:
         lake = opened(root)
     except BadArgument:
         return False
-    return any(Question(subject, states=TAKEN).held() for subject in subjects(lake))
+    stocks = (subject for subject in subjects(lake) if subject.spec.name in DATASETS)
+    return any(Question(subject, states=TAKEN).held() for subject in stocks)

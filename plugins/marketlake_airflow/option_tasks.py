@@ -6,8 +6,12 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from marketlake import settings
 from marketlake.dataset_names import OPTIONS
+from marketlake.errors import NotASession
+from marketlake.ingest.options import snapshots
 from marketlake.ingest.options.affordable import is_bounded, require_plan, what_fits
 from marketlake.ingest.options.steps import Steps
 from marketlake.ingest.planning import Source
@@ -57,6 +61,19 @@ def build_panel(ticker: str, session: str, context: Mapping[str, Any], *, told: 
         return _ended(_steps(ticker, session, context).build_panel(), told, context)
 
 
+def collect_snapshot(ticker: str, context: Mapping[str, Any], *, told: Asset) -> Result:
+    """The snapshot of today's session. Raises AirflowSkipException on a day without one."""
+    with reason_kept(context):
+        lake = Lake(settings.load(), now=system_clock)
+        try:
+            report = snapshots.collect_snapshot(lake, ticker, PolygonHook().client(lake.settings))
+        except NotASession as exc:
+            raise AirflowSkipException(str(exc)) from exc
+        result = report.as_dict()
+        tell(told, report.session, result, context)
+        return result
+
+
 def _steps(ticker: str, session: str, context: Mapping[str, Any]) -> Steps:
     params, lake = context["params"], Lake(settings.load(), now=system_clock)
     day = dt.date.fromisoformat(session)
@@ -75,7 +92,7 @@ def _ended(report: Report, told: Asset | None, context: Mapping[str, Any]) -> Re
 def _plan(lake: Lake, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
     plan, params = sorted(run_plan(lake, OPTIONS, ticker, context)), context["params"]
     run = context["dag_run"]
-    # Of a backfill each run is one session, and `make backfill` has looked ahead at all of them.
+    # Of a backfill each run is one session, and the command that began it has looked ahead at all of them.
     if params["source"] == Source.RAW or (run.run_type == "backfill" and is_bounded(lake.settings)):
         return plan
 

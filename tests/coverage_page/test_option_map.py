@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser import Troubles, axe, browser, new_page, page, screenshot, troubles
+from browser import axe, browser, new_page, page, screenshot, troubles
 from marketlake.coverage_page.static_files import static_files
 from option_ground import EARLY, WEDNESDAY, OptionGround, an_option_ground, fill
 from option_lake import CHAIN, held, selection_of
@@ -206,9 +206,7 @@ def test_nobody_is_kept_out_of_the_map_and_a_narrow_window_has_all_of_it(
     assert pages.sent["api/chain"] < 150_000
 
 
-def test_what_is_not_there_is_said_in_its_place(
-    ground: OptionGround, address: str, page: Page, troubles: Troubles
-) -> None:
+def test_what_is_not_there_is_said_in_its_place(ground: OptionGround, address: str, page: Page) -> None:
     rows = selection_of(ground.lake)
     empty = next(name for name, row in rows.items() if row["state"] == "empty")
     opened(page, address, contract=empty)
@@ -226,11 +224,13 @@ def test_what_is_not_there_is_said_in_its_place(
     assert page.locator(".pane").count() == 1
 
     page.goto(f"{address}&date={NOT_HELD}")
-    page.locator("#chain-message", has_text="the lake holds nothing of it. Fetch it first.").wait_for()
+    page.locator("#chain-message", has_text="No chain of this session is held").wait_for()
     assert page.locator("#chain").is_hidden()
-    opened(page, f"{address}&contract=O:SPY991231C00605000")
-    page.locator("#contract", has_text="is none of the chain of SPY 2024-11-27").wait_for()
-    troubles.expected("status of 404")
+    opened(page, f"{address}&contract=%3Cimg%20src=x%3E")
+    page.locator("#contract h3", has_text="<img src=x>").wait_for()
+    assert "It is not in the chain of this session" in page.locator("#contract").inner_text()
+    page.get_by_role("button", name="Close").click()
+    page.locator("#contract").wait_for(state="hidden")
 
 
 def test_every_script_and_style_of_the_map_is_one_that_may_be_sent() -> None:

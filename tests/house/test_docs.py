@@ -24,6 +24,7 @@ from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from option_tables import OptionGround
 from polygon_simulator.market import MadeUpDays
 from polygon_simulator.server import Simulator
 from seconds import spy
@@ -311,13 +312,19 @@ def torch(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
-@pytest.mark.usefixtures("lake_of_the_examples", "torch")
+@pytest.fixture
+def options_of_the_examples(lake_of_the_examples: Path) -> None:
+    """Options of the same session, in the same lake."""
+    OptionGround((lake_of_the_examples / "data").resolve()).fill(DAY)
+
+
+@pytest.mark.usefixtures("options_of_the_examples", "torch")
 def test_the_lines_of_python_run_as_they_stand() -> None:
     found: dict[str, dict[str, Any]] = {}
     for name in PAGES:
         for block in re.findall(r"^```python\n(.*?)^```$", READ[name], re.DOTALL | re.MULTILINE):
             exec(block, found.setdefault(name, {}))
-    assert set(found) == {"README.md", "docs/data.md", "docs/operations.md", "docs/research.md"}
+    assert set(found) == {"README.md", "docs/data.md", "docs/operations.md", "docs/options.md", "docs/research.md"}
     data, revised = found["docs/data.md"], found["docs/operations.md"]
     rows = len(found["README.md"]["df"])
     assert rows > 0
@@ -337,6 +344,13 @@ def test_the_lines_of_python_run_as_they_stand() -> None:
     assert research["volumes"] == [(DAY, int(data["df"]["volume"].sum()))]
     assert research["tensor"].values.shape == (1, 12_600, 2)
     assert 0 < research["variance"] < 1
+    options = found["docs/options.md"]
+    assert options["contracts"]["state"].tolist() == ["bars", "empty", "bars"]
+    assert (len(options["bars"]), list(options["panel"].columns)) == (3, ["contract", "strike", "iv", "delta"])
+    assert len(options["panel"]) == 3
+    assert (options["known"]["age_s"].tolist(), options["call"].contract) == ([840.0] * 2, "O:SPY241227C00600000")
+    assert options["by_expiry"] == [(DAY, 1, 0.2), (dt.date(2024, 12, 27), 1, 0.14)]
+    assert [one["rows"] for one in options["noted"]["sessions"]] == [3]
     windows = research["Windows"](research["tensor"])
     inputs, target = windows[1]
     close = research["tensor"].values[0, :, 0]

@@ -18,11 +18,13 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from doc_tables import PROJECT
+from fetched_options import a_market, fill_with_options
 from marketlake.datasets.stock_bars import MINUTE_BARS
 from research_lake import MADE_UP, a_ground
 
 PATH = PROJECT / "docs" / "notebooks" / "first_look.ipynb"
 PLOTS = ["plot-a-day", "plot-the-volume-curve", "plot-realised-variance"]
+OF_OPTIONS = ["plot-the-smile", "plot-the-term-structure", "plot-the-surface"]
 GAP = dt.date(2024, 11, 27)
 
 Outputs = dict[str, list[Any]]
@@ -67,6 +69,15 @@ def minutes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outputs]:
         yield executed(ground.root, folder)
 
 
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    """Of a lake with second bars and options."""
+    folder = tmp_path_factory.mktemp("options")
+    with a_market() as market:
+        fill_with_options(market, folder / "lake", MADE_UP[:3], MADE_UP[1:3])
+        return executed(folder / "lake", folder)
+
+
 def said(outputs: list[Any], stream: str = "stdout") -> str:
     return "".join(one.text for one in outputs if one.output_type == "stream" and one.name == stream)
 
@@ -76,16 +87,21 @@ def shown(outputs: list[Any], kind: str = "text/plain") -> list[str]:
     return [data[kind] for data in found if kind in data]
 
 
-def blue_pixels(picture: str) -> int:
-    """How many pixels of a PNG in base64 are of the colour that lines are drawn in."""
+def pixels(picture: str) -> np.ndarray:
+    """The colours of a PNG in base64."""
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-        return int((np.asarray(image.convert("RGB")) == (0x00, 0x72, 0xB2)).all(axis=-1).sum())
+        return np.asarray(image.convert("RGB"))
+
+
+def blue_pixels(picture: str) -> int:
+    """How many are of the colour that lines are drawn in."""
+    return int((pixels(picture) == (0x00, 0x72, 0xB2)).all(axis=-1).sum())
 
 
 def test_the_notebook_is_kept_without_outputs_and_with_ids_that_stay() -> None:
     notebook = kept()
     nbformat.validate(notebook)
-    assert 10 <= len(notebook.cells) <= 14
+    assert 10 <= len(notebook.cells) <= 20
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [
         (cell.id, cell.outputs, cell.execution_count) for cell in code if cell.outputs or cell.execution_count
@@ -133,6 +149,36 @@ def test_the_lake_is_said_and_its_sessions_are_counted(seconds: Outputs) -> None
 
 def test_nothing_is_warned_of_on_a_lake_without_a_gap(seconds: Outputs) -> None:
     assert {name: said(outputs, "stderr") for name, outputs in seconds.items() if said(outputs, "stderr")} == {}
+
+
+def test_of_options_there_are_a_smile_a_term_structure_and_a_surface(options: Outputs) -> None:
+    pictures = {name: shown(outputs, "image/png") for name, outputs in options.items()}
+    assert [name for name, of_cell in pictures.items() for _ in of_cell] == [*PLOTS, *OF_OPTIONS]
+    smile, term_structure, surface = (pictures[name][0] for name in OF_OPTIONS)
+    assert blue_pixels(smile) > 200
+    assert (pixels(smile) == (0xE6, 0x9F, 0x00)).all(axis=-1).sum() > 200  # puts
+    assert blue_pixels(term_structure) > 500
+    coloured = np.unique(pixels(surface).reshape(-1, 3), axis=0, return_counts=True)
+    assert (coloured[1] > 1_000).sum() > 10  # fields of its own colour each
+    told = said(options["choose-a-chain"]).splitlines()
+    assert told[0] == "<option chain of SPY on 2024-11-27: 152 contracts, selected by 604.97 USD>"
+    assert re.fullmatch(r"\d\d of them, out of the money, have an iv at noon", told[1])
+    assert {name: said(outputs, "stderr") for name, outputs in options.items() if said(outputs, "stderr")} == {}
+
+
+def test_a_lake_with_options_begins_with_its_bars(options: Outputs) -> None:
+    assert shown(options["open-the-lake"])[0].split()[-6:-3] == ["second_bars", "SPY", "3"]
+    assert "option_panel of SPY, 2024-11-26 to 2024-11-27, 2 of 2 sessions complete>" in said(options["open-the-lake"])
+
+
+@pytest.mark.parametrize("lake", ["seconds", "minutes"])
+def test_of_a_lake_without_options_it_is_said_how_to_get_them(request: pytest.FixtureRequest, lake: str) -> None:
+    found: Outputs = request.getfixturevalue(lake)
+    assert said(found["choose-a-chain"]).splitlines() == [
+        "This lake holds no options. Made-up ones, without a key:  make demo OPTIONS=1  ; your own:",
+        "  MARKETLAKE__OPTIONS__ENABLED=true make backfill DATASET=options FROM=... TO=...",
+    ]
+    assert [found[name] for name in OF_OPTIONS] == [[], [], []]
 
 
 def test_a_session_that_is_missing_is_named_and_the_others_are_shown(minutes: Outputs) -> None:

@@ -191,6 +191,8 @@ def test_only_a_key_that_works_starts_the_schedule(
 
 
 SECONDS_OFF = {"MARKETLAKE__TICKERS": "[]", "MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["SPY", "QQQ"]'}
+OPTIONS_ON = {"MARKETLAKE__OPTIONS__ENABLED": "true"}
+OPTIONS_ALONE = OPTIONS_ON | {"MARKETLAKE__TICKERS": "[]"}
 BOTH_ON = {"MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["QQQ"]'}
 
 
@@ -232,6 +234,18 @@ def test_up_asks_for_the_datasets_that_are_on_and_for_no_other(
             " MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS='[\"SPY\"]'. On: second_bars.",
         ),
         (
+            {}, "option_bars",
+            "DATASET=option_bars is a part of a session of options, which is fetched whole: DATASET=options.",
+        ),
+        (
+            {}, "options",
+            "DATASET=options is off: set options.enabled: true, such as MARKETLAKE__OPTIONS__ENABLED=true, and the"
+            " underlyings in options.tickers. On: second_bars.",
+        ),
+        (OPTIONS_ON, "", "second_bars"),
+        (OPTIONS_ON, "options", "options"),
+        (OPTIONS_ALONE, "", "options"),
+        (
             SECONDS_OFF, "second_bars",
             "DATASET=second_bars is off: name a ticker in datasets.second_bars.tickers, such as"
             " MARKETLAKE__DATASETS__SECOND_BARS__TICKERS='[\"SPY\"]'. On: minute_bars.",
@@ -244,7 +258,7 @@ def test_a_backfill_takes_the_dataset_that_is_named_or_the_first_that_is_on(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     try:
-        found = command._chosen(settings.load(), named).spec.name
+        found = command._chosen(settings.load(), named)
     except SettingsError as exc:
         found = str(exc)
     assert found == expected

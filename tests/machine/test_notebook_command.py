@@ -17,6 +17,7 @@ from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import StorageError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
+from option_tables import OptionGround
 
 FRIDAY = dt.date(2024, 11, 29)
 
@@ -65,11 +66,13 @@ def test_the_lake_of_the_settings_goes_first(lake: Lake, tmp_path: Path, project
     assert became.value.environment["MARKETLAKE__STORAGE__ROOT"] == str(lake.storage.root)
 
 
-@pytest.mark.parametrize("own", ["absent", "empty"])
+@pytest.mark.parametrize("own", ["absent", "empty", "of options alone"])
 def test_the_demos_is_opened_if_that_has_no_session(
     lake: Lake, tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, own: str
 ) -> None:
     demo = fill_the_demo(lake, tmp_path, monkeypatch)
+    if own == "of options alone":
+        OptionGround(lake.storage.root).fill(FRIDAY)
     if own == "empty":
         (lake.storage.root / "processed").mkdir(parents=True)
     with pytest.raises(Became) as became:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +14,17 @@ import pytest
 from conftest import KEY, NOW, a_client
 from marketlake import settings
 from marketlake.datasets import OF_OPTIONS
-from marketlake.datasets.option_panel import OPTION_PANEL
 from marketlake.datasets.stock_bars import SECOND_BARS
-from marketlake.ingest.options.derived import publish_derived
-from marketlake.ingest.options.market_inputs import dividends_of, rates_of
+from marketlake.ingest.options.panel import build_panel
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
-from marketlake.options.panel import panel_rows
-from option_lake import BARS, CHAIN, PANEL, SETTINGS, bars_of, chain_of, held
+from option_lake import SETTINGS, bars_of, chain_of
 from polygon_simulator.days import Days
 from polygon_simulator.server import Simulator
 from smooth_days import SmoothDays
 
-TUESDAY, WEDNESDAY, EARLY = SESSIONS = [dt.date(2024, 11, day) for day in (26, 27, 29)]
+TUESDAY, WEDNESDAY, EARLY = (dt.date(2024, 11, day) for day in (26, 27, 29))
 """The last one closes at 13:00."""
-ADJUSTED = "O:SPY1241129C00515000"
-"""A contract that is adjusted, of Wednesday."""
 HISTORY = {"MARKETLAKE__HISTORY__START_DATE": "2024-11-25", "MARKETLAKE__HISTORY__END_DATE": "2024-12-03"}
 
 
@@ -51,21 +46,7 @@ class OptionGround:
         chain_of(self.lake, session)
         bars_of(self.lake, session)
         if panel:
-            self.build_panel(session)
-
-    def build_panel(self, session: dt.date) -> None:
-        """The panel, from what the lake holds."""
-        (chain, contracts), (bars, rows) = (held(self.lake, name, session) for name in (CHAIN, BARS))
-        seconds = self.lake.store(SECOND_BARS.spec).partitions.read(SECOND_BARS.spec.key("SPY", session))
-        calendar, basis = self.lake.calendar, bars.basis
-        made = panel_rows(
-            rows, seconds, contracts, session=session, calendar=calendar, bar_ms=60_000,
-            rates=rates_of(basis["rates"]), dividends=dividends_of(basis["dividends"], calendar),
-        )  # fmt: skip
-        publish_derived(
-            self.lake, OPTION_PANEL, OPTION_PANEL.spec.key("SPY", session), made,
-            inputs={BARS: bars.content_hash, CHAIN: chain.content_hash}, basis={}, of=[bars, chain],
-        )  # fmt: skip
+            build_panel(self.lake, "SPY", session)
 
     def fault(self, session: dt.date, *names: str) -> None:
         """The vendor's chain of that session is wrong from now on."""
@@ -77,11 +58,6 @@ class OptionGround:
         spec = OF_OPTIONS[name].spec
         folder = self.lake.storage.root / spec.prefix / "processed" / "spy" / f"date={session}"
         return folder / spec.rows.file_name
-
-    def lose(self, session: dt.date, names: Sequence[str]) -> None:
-        """Remove partitions of a session."""
-        for name in names:
-            self.file(name, session).unlink()
 
 
 @contextmanager
@@ -115,6 +91,3 @@ def fill(ground: OptionGround) -> None:
     ground.fault(WEDNESDAY, "adjusted_contract")
     ground.fetch(WEDNESDAY)
     ground.fetch(EARLY, panel=False)
-
-
-__all__ = ["ADJUSTED", "EARLY", "PANEL", "TUESDAY", "WEDNESDAY", "OptionGround", "an_option_ground", "fill"]

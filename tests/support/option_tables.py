@@ -122,11 +122,15 @@ def panel_rows(session: dt.date, rows: Sequence[Row] | None = None) -> pa.Table:
     made = []
     for bar, (_, time, _, _, underlying, iv, delta) in zip(bars, every, strict=True):
         greeks = dict.fromkeys(("gamma", "vega", "theta"), None if iv is None else 0.01)
-        made.append(bar | greeks | dict.fromkeys(FLAGS, False) | {
+        no_iv = ("missing" if underlying is None else "below_intrinsic") if iv is None else None
+        flags = dict.fromkeys(FLAGS, False) | {
+            "stale_underlying": underlying is None, "below_intrinsic": no_iv == "below_intrinsic",
+            "after_close": time >= "16:00",
+        }  # fmt: skip
+        made.append(bar | greeks | flags | {
             "underlying": underlying, "underlying_age_s": None if underlying is None else 0.0, "years_to_expiry": 0.01,
             "rate": 0.04, "dividends_pv": 0.0, "forward": underlying, "forward_parity": None, "iv": iv, "delta": delta,
-            "no_iv": ("missing" if underlying is None else "below_intrinsic") if iv is None else None,
-            "after_close": time >= "16:00",
+            "no_iv": no_iv,
         })  # fmt: skip
     return pa.Table.from_pylist(made, schema=PANEL)
 

@@ -47,18 +47,19 @@ class Audit(msgspec.Struct, frozen=True):
 
 def audit_session(lake: Lake, dataset: ListedDataset, key: PartitionKey, client: PolygonClient) -> Visit:
     """Fetch a session again, publish what differs, and note the visit, or that it failed. Raises as ``ingest`` does."""
-    return look_again(lake, dataset.spec.name, key, lambda _reason: ingest(lake, dataset, key, client))
+    return look_again(lake, dataset.spec.name, key, lambda _reason: (ingest(lake, dataset, key, client), ""))
 
 
-def look_again(lake: Lake, name: str, key: PartitionKey, fetch: Callable[[AuditReason], Report]) -> Visit:
+def look_again(lake: Lake, name: str, key: PartitionKey, fetch: Callable[[AuditReason], tuple[Report, str]]) -> Visit:
     """Have a session fetched again, and note the visit, or that it failed. Raises as ``fetch`` does.
 
-    ``name``: what it is a session of, a dataset or options; ``key``: of its foremost part.
+    ``name``: what it is a session of, a dataset or options; ``key``: of its foremost part. ``fetch`` gives what came of
+    it, and the edition of what it was fetched from.
     """
     store = lake.store(foremost_of(name).spec)
     reason = reason_for(lake, name, key.ticker, key.session)
     try:
-        report = fetch(reason)
+        report, edition = fetch(reason)
     except MarketLakeError:
         _note_failure(lake, store, key, reason)
         raise
@@ -71,6 +72,7 @@ def look_again(lake: Lake, name: str, key: PartitionKey, fetch: Callable[[AuditR
         int(lake.now().timestamp() * 1000),
         report.changes,
         report.suspect_because,
+        edition=edition,
     )
     _note(store, key, visit)
     return visit

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from marketlake.audit.audit import look_again
 from marketlake.audit.due import AuditReason
-from marketlake.audit.visits import Visit
+from marketlake.audit.visits import Visit, Visits
 from marketlake.coverage.coverage import Coverage
 from marketlake.dataset_names import OPTIONS
 from marketlake.datasets.option_bars import OPTION_BARS
@@ -27,7 +27,7 @@ from marketlake.rows.option_selection import EMPTY, SELECTIONS, WITH_BARS
 def audit_options(lake: Lake, ticker: str, session: dt.date, client: PolygonClient, source: OptionSource) -> Visit:
     """Fetch a session again, make its panel anew, and note the visit, or that it failed. Raises as the steps do."""
 
-    def fetch(reason: AuditReason) -> Report:
+    def fetch(reason: AuditReason) -> tuple[Report, str]:
         return _again(Steps(lake, ticker, session, anew=reason is not AuditReason.OUTDATED), client, source)
 
     return look_again(lake, OPTIONS, OPTION_BARS.spec.key(ticker, session), fetch)
@@ -45,21 +45,23 @@ def affordable_audit(lake: Lake, ticker: str, plan: Sequence[dt.date], *, asked_
     return fitting
 
 
-def _again(steps: Steps, client: PolygonClient, source: OptionSource) -> Report:
-    """What is outdated is made anew of what is held; else all of it is fetched again."""
-    reports = [steps.fetch_chain(client)]
-    same_file = steps.anew and is_held(steps.lake, steps.ticker, steps.session, source)
-    reports.append(replace(steps, anew=steps.anew and not same_file).fetch_bars(client, source))
+def _again(steps: Steps, client: PolygonClient, source: OptionSource) -> tuple[Report, str]:
+    """What is outdated is made anew of what is held; else all of it is fetched again. And the edition of the source."""
+    reports, edition = [steps.fetch_chain(client)], source.edition(steps.session)
+    anew = steps.anew and not is_held(steps.lake, steps.ticker, steps.session, edition)
+    reports.append(replace(steps, anew=anew).fetch_bars(client, source))
     if steps.lake.settings.options.panel.enabled:
         reports.append(steps.build_panel())
-    return Report.joined(reports)
+    return Report.joined(reports), edition
 
 
-def is_held(lake: Lake, ticker: str, session: dt.date, source: OptionSource) -> bool:
-    """Whether what the source has of a session now is what the lake holds: a file that has not been replaced."""
-    held = lake.store(OPTION_BARS.spec).partitions.certificate(OPTION_BARS.spec.key(ticker, session))
+def is_held(lake: Lake, ticker: str, session: dt.date, edition: str) -> bool:
+    """Whether the bars that are held came out of that edition of a file, or out of one whose bars were the same."""
+    key = OPTION_BARS.spec.key(ticker, session)
+    held = lake.store(OPTION_BARS.spec).partitions.certificate(key)
     known = etag_of(held) if held else None
-    return known is not None and known == source.edition(session)
+    visit = Visits(lake.store(OPTION_BARS.spec).storage).last(ticker, session)
+    return known is not None and edition in {known, visit.edition if visit else known}
 
 
 def _looks(lake: Lake, ticker: str, sessions: Sequence[dt.date]) -> Iterator[Look]:

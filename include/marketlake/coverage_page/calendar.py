@@ -61,7 +61,7 @@ class Action(msgspec.Struct, frozen=True):
 
     ``first``, ``last``: a run refuses what lies outside; None if it refuses everything. ``requests_a_session``,
     ``bytes_a_session``, ``seconds_a_session``: None if that is not known before one was fetched. ``most_requests``: a
-    run that could take more is refused; None: without that bound.
+    run is refused if its sessions could take more, each ``most_a_session``; None: without that bound.
     """
 
     may_trigger: bool
@@ -72,6 +72,7 @@ class Action(msgspec.Struct, frozen=True):
     seconds_a_session: float | None = None
     first: dt.date | None = None
     last: dt.date | None = None
+    most_a_session: int | None = None
     most_requests: int | None = None
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 
 from marketlake.coverage_page.options import Options
 from marketlake.dataset_names import OPTION_SELECTION
 from marketlake.datasets.dataset import Cost
+from marketlake.datasets.option_answers import FLAT_FILE
 from marketlake.datasets.option_chain import OPTION_CHAIN
+from marketlake.ingest.options.estimate import EMPTY_AGAIN, FILE_REQUESTS
 from marketlake.rows.option_selection import EMPTY, WITH_BARS
 
-_OF_AN_EMPTY = 3
-"""Requests of a contract without a bar: asked for, asked for again, and its day bar."""
-_OF_A_FILE = 2
+
+@dataclass(frozen=True)
+class OptionCost(Cost):
+    """``requests``: if as many contracts answer empty as the last time; ``most``: if all of them do."""
+
+    most: int
 
 
-def option_cost(options: Options) -> Cost | None:
+def option_cost(options: Options) -> OptionCost | None:
     """What a session like the last one that is held takes; None if none is."""
     lake, selection = options.lake, options.parts[OPTION_SELECTION]
     last = selection.store.partitions.newest(options.ticker)
@@ -23,10 +29,11 @@ def option_cost(options: Options) -> Cost | None:
         return None
     counts = {check.name: check.count for check in last.checks}
     with_bars, empty = (counts.get(f"contracts_{state}", 0) for state in (WITH_BARS, EMPTY))
-    by_file = lake.settings.options.source == "flat_file"
-    chain = OPTION_CHAIN.cost(lake.settings)
-    own = _OF_A_FILE if by_file else with_bars + _OF_AN_EMPTY * empty
-    return Cost(chain.requests + own, _bytes(options, last.session))
+    chain, size = OPTION_CHAIN.cost(lake.settings).requests, _bytes(options, last.session)
+    if lake.settings.options.source == FLAT_FILE:
+        return OptionCost(chain + FILE_REQUESTS, size, chain + FILE_REQUESTS)
+    once = chain + with_bars + empty
+    return OptionCost(once + EMPTY_AGAIN * empty, size, once + EMPTY_AGAIN * (with_bars + empty))
 
 
 def _bytes(options: Options, session: dt.date) -> int:

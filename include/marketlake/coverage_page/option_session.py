@@ -47,7 +47,7 @@ class OptionSession:
         """What became of each contract of the chain, or None and why: only what the bars' certificate names counts."""
         bars = self.claimed(OPTION_BARS)
         if bars is None:
-            return None, f"{OPTION_BARS} are not held: nobody knows yet which contracts have any."
+            return None, "no option bars are held: nobody knows yet which contracts have any."
         for name, input_name in _NAMED.items():
             held = self.certificate(name)
             if held is None or held.content_hash != bars.inputs.get(input_name):

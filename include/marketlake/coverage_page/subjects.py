@@ -8,7 +8,7 @@ import msgspec
 
 from marketlake.coverage.index import CoverageIndex
 from marketlake.coverage_page.options import OptionIndex, Options
-from marketlake.dataset_names import OPTION_NAMES, OPTIONS, audit_dag_id, dag_id, run_title
+from marketlake.dataset_names import OPTION_NAMES, OPTIONS, audit_dag_id, dag_id, made_as, run_title
 from marketlake.datasets import DATASETS, OF_OPTIONS
 from marketlake.errors import BadArgument
 from marketlake.lake import Lake
@@ -66,7 +66,7 @@ def rows_named(lake: Lake, dataset: str | None, ticker: str | None) -> Subject:
     known = subjects_of(lake).subjects
     first = next((entry.dataset for entry in known if entry.dataset in DATASETS), OPTION_NAMES[0])
     name = first if dataset is None else one_of("dataset", dataset, (*DATASETS, *OF_OPTIONS))
-    chosen = _chosen(lake, known, shown_as(name), ticker)
+    chosen = _chosen(lake, known, made_as(name), ticker)
     return Subject(lake, DATASETS.get(name) or OF_OPTIONS[name], chosen)
 
 
@@ -80,11 +80,6 @@ def subjects_named(lake: Lake, dataset: str | None, ticker: str | None) -> list[
     chosen = [one_of("ticker", ticker, tickers)] if ticker else tickers
     return [_shown(lake, entry.dataset, entry.ticker) for entry in known
             if entry.dataset in datasets and entry.ticker in chosen]  # fmt: skip
-
-
-def shown_as(dataset: str) -> str:
-    """The name under which a dataset is shown, planned and fetched."""
-    return OPTIONS if dataset in OPTION_NAMES else dataset
 
 
 def index_for(subject: Shown, *, keep: bool) -> CoverageIndex | OptionIndex:

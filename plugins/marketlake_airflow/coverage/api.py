@@ -19,11 +19,10 @@ from marketlake.coverage_page.chain_map import ChainMap, chain_map
 from marketlake.coverage_page.contract import ContractView, contract_view
 from marketlake.coverage_page.day import Day, RevisionList, bars_of, certificate_of, day_of, hours_of, revisions_of
 from marketlake.coverage_page.difference import Difference, difference
-from marketlake.coverage_page.option_costs import option_cost
+from marketlake.coverage_page.option_costs import OptionCost, option_cost
 from marketlake.coverage_page.option_day import option_day_of
 from marketlake.coverage_page.options import Options
 from marketlake.coverage_page.subjects import Shown, SubjectList, subjects_of
-from marketlake.datasets.dataset import Cost
 from marketlake.partitions.certificate import Certificate
 from marketlake_airflow.coverage import attempts
 from marketlake_airflow.coverage.asked import (
@@ -158,7 +157,8 @@ def _action(subject: Shown, allowed: bool, database: Session) -> Action | None:
     if subject.ticker not in subject.lake.settings.tickers_of(subject.name):
         return None
     of_options = isinstance(subject, Options)
-    cost, in_flight = _cost(subject), configured.api.sessions_in_flight
+    cost = option_cost(subject) if isinstance(subject, Options) else subject.dataset.cost(configured)
+    in_flight = configured.option_sessions_in_flight if of_options else configured.api.sessions_in_flight
     seconds = attempts.seconds_a_session(database, dag_of(subject))
     first, last = fetchable(subject.lake) or (None, None)
     return Action(
@@ -170,9 +170,6 @@ def _action(subject: Shown, allowed: bool, database: Session) -> Action | None:
         seconds_a_session=None if seconds is None else round(max(seconds / in_flight, _BETWEEN_SESSIONS_S), 3),
         first=first,
         last=last,
+        most_a_session=cost.most if isinstance(cost, OptionCost) else None,
         most_requests=configured.options.max_requests_per_run if of_options else None,
     )
-
-
-def _cost(subject: Shown) -> Cost | None:
-    return option_cost(subject) if isinstance(subject, Options) else subject.dataset.cost(subject.lake.settings)

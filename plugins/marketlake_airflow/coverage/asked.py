@@ -15,8 +15,8 @@ from fastapi import Depends, HTTPException, Query, Response
 
 from marketlake import settings
 from marketlake.coverage_page.options import Options
-from marketlake.coverage_page.subjects import Shown, rows_named, shown_as, subject_named
-from marketlake.dataset_names import OPTIONS, dag_id
+from marketlake.coverage_page.subjects import Shown, rows_named, subject_named
+from marketlake.dataset_names import OPTIONS, dag_id, made_as
 from marketlake.errors import BadArgument
 from marketlake.lake import Lake, system_clock
 from marketlake.research.selection import Subject
@@ -37,7 +37,7 @@ def lake() -> Lake:
 
 def dag_of(subject: Shown) -> str:
     """The DAG that fetches what is shown: whose rights count, and whose runs are told."""
-    return dag_id(shown_as(subject.name), subject.ticker)
+    return dag_id(made_as(subject.name), subject.ticker)
 
 
 def _subject(user: GetUserDep, dataset: Dataset = None, ticker: Ticker = None) -> Shown:

@@ -54,7 +54,7 @@ def test_the_file_is_fetched_again_only_if_it_was_replaced(lake: Lake, simulator
 
 def test_what_came_by_rest_is_no_edition_of_a_file(lake: Lake, simulator: Simulator) -> None:
     source = FlatFileSource(a_bucket(simulator.url))
-    assert not is_held(lake, "SPY", WEDNESDAY, source)
+    assert not is_held(lake, "SPY", WEDNESDAY, source.edition(WEDNESDAY))
     chain_of(lake)
     bars_of(lake)
-    assert not is_held(lake, "SPY", WEDNESDAY, source)
+    assert not is_held(lake, "SPY", WEDNESDAY, source.edition(WEDNESDAY))

@@ -23,6 +23,7 @@ from marketlake.coverage_page.option_day import option_day_of
 from marketlake.coverage_page.options import OptionIndex, Options
 from marketlake.coverage_page.subjects import rows_named
 from marketlake.errors import BadArgument, DamagedPartition, NoSuchRevision, NotASession
+from marketlake.ingest.options.panel import build_panel
 from marketlake.options.hours import trading_ms
 from option_ground import EARLY, TUESDAY, WEDNESDAY, OptionGround, an_option_ground, fill, with_options
 from option_lake import BARS, CHAIN, PANEL, SELECTION, chain_of, held, selection_of
@@ -116,7 +117,7 @@ def test_a_session_without_its_panel_shows_the_rest(ground: OptionGround) -> Non
 def test_a_session_that_is_not_held_is_shown_without_evidence(ground: OptionGround) -> None:
     day = shown(ground, NOT_HELD)
     assert (day.state, [part.state for part in day.parts]) == ("missing", ["missing"] * 4)
-    assert day.words == ["Option_bars are not held: nobody knows yet which contracts have any."]
+    assert day.words == ["No option bars are held: nobody knows yet which contracts have any."]
     with pytest.raises(NoSuchRevision, match="SPY 2024-12-02 option chain: the lake holds nothing of it"):
         chain_map(options(ground), NOT_HELD)
     with pytest.raises(NotASession, match="a weekend"):
@@ -155,7 +156,7 @@ def test_a_selection_that_the_bars_do_not_name_is_not_believed(mine: OptionGroun
     )
     assert [part.revisions[-1].revision for part in day.parts] == [2, 1, 1, 1]
     fetch_bars(mine.lake, WEDNESDAY)
-    mine.build_panel(WEDNESDAY)
+    build_panel(mine.lake, "SPY", WEDNESDAY)
     assert shown(mine).state == "complete"
 
 

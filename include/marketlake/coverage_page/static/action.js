@@ -28,8 +28,8 @@ export class Action {
     const { action } = coverage;
     if (!action || chosen.length === 0) return;
     const sessions = chosen.filter(({ date }) => action.first && action.last && date >= action.first && date <= action.last);
-    const requests = sessions.length * (action.requests_a_session ?? 0);
-    const too_many = action.most_requests !== null && requests > action.most_requests;
+    const most = sessions.length * (action.most_a_session ?? 0);
+    const too_many = action.most_requests !== null && most > action.most_requests;
     const refused = sessions.length === 0 || sessions.length > MOST_SESSIONS || too_many;
     const close = button(refused ? "Close" : "Cancel", () => this.dialog.close(), { class: "secondary" });
     const answer = element("p", { class: "answer", role: "status" });
@@ -47,7 +47,7 @@ export class Action {
     if (!refused) buttons.append(fetch);
     this.dialog.replaceChildren(
       element("h2", { id: "action-title" }, `Fetch ${what}`),
-      too_many ? beyondBudget(sessions.length, requests, action)
+      too_many ? beyondBudget(sessions.length, most, action)
         : refused ? refusal(sessions.length) : costs(sessions, chosen.length - sessions.length, action),
       answer, buttons);
     this.dialog.showModal();
@@ -92,10 +92,10 @@ function refusal(count) {
     element("code", {}, "make backfill FROM=… TO=…"), ", or from the DAG's page under Trigger, Backfill.");
 }
 
-/** @param {number} count @param {number} requests @param {ActionCosts} action */
-function beyondBudget(count, requests, { most_requests }) {
-  return element("p", {}, `These ${sessionsWords(count)} take about ${countWords(requests)} requests, and a run is refused `
-    + `beyond ${countWords(Number(most_requests))}. Choose fewer, or raise `, element("code", {}, "options.max_requests_per_run"),
+/** @param {number} count @param {number} most @param {ActionCosts} action */
+function beyondBudget(count, most, { most_requests }) {
+  return element("p", {}, `${sessionsWords(count)} could take ${countWords(most)} requests, and a run is refused beyond `
+    + `${countWords(Number(most_requests))}. Choose fewer, or raise `, element("code", {}, "options.max_requests_per_run"),
     " in the settings.");
 }
 

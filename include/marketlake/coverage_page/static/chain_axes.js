@@ -66,9 +66,17 @@ export function paintExpiries(ctx, geometry) {
   ctx.textAlign = "center";
   paintEach(ctx, geometry, columns.map(({ expiration }) => String(Number(expiration.slice(8)))), 2);
   ctx.fillStyle = colourNamed("--muted");
-  paintEach(ctx, geometry, columns.map(({ days }) => String(days)), 3);
+  paintEach(ctx, geometry, columns.map(({ days, root }) => (isOwn(root) ? String(days) : "")), 3);
+  ctx.fillStyle = colourNamed("--mark-missing");
+  paintEach(ctx, geometry, columns.map(({ root }) => (isOwn(root) ? "" : root)), 3);
+  ctx.fillStyle = colourNamed("--muted");
   ctx.textAlign = "right";
   ctx.fillText("days", geometry.left - 7, Number(LINES[3]));
+}
+
+/** Whether a root is the underlying's: that of adjusted contracts ends with a digit. @param {string} root */
+function isOwn(root) {
+  return !/\d$/.test(root);
 }
 
 /** @typedef {{ texts: string[], from: number, count: number }} Group neighbours, and what they are called, at length first */
@@ -116,7 +124,7 @@ function paintEach(ctx, geometry, texts, line) {
   texts.forEach((text, column) => {
     const middle = geometry.left + (column + 0.5) * geometry.wide;
     const half = ctx.measureText(text).width / 2;
-    if (middle - half < free) return;
+    if (!text || middle - half < free) return;
     ctx.fillText(text, middle, Number(LINES[line]));
     free = middle + half + BETWEEN_DAYS;
   });

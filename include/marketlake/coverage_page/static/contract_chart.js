@@ -5,9 +5,9 @@ import { candlePane, volatilityPane } from "./pane.js";
 /** @import { ContractOfDay } from "./option_types" */
 /** @import { Day, Span } from "./types" */
 
-const OWN_HEIGHT = 230;
-const UNDERLYING_HEIGHT = 170;
-const VOLATILITY_HEIGHT = 130;
+const OWN_HEIGHT = 210;
+const UNDERLYING_HEIGHT = 150;
+const VOLATILITY_HEIGHT = 116;
 
 let charts = 0;
 

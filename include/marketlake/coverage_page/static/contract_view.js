@@ -56,6 +56,15 @@ export class ContractView {
     if (this.host.getBoundingClientRect().top > innerHeight - 120) this.host.scrollIntoView({ block: "start" });
   }
 
+  /** In the place of a contract that the session's chain does not have. @param {string} name */
+  showAbsent(name) {
+    this.#clear();
+    this.name = name;
+    this.host.hidden = false;
+    this.title.textContent = name;
+    this.#say("It is not in the chain of this session: it has expired, was not listed yet, or is none.");
+  }
+
   hide() {
     this.#clear();
     this.name = null;

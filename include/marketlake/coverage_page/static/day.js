@@ -47,6 +47,7 @@ export class DayView {
     this.#turn += 1;
     const turn = this.#turn;
     this.host.hidden = false;
+    if (which.dataset === "options") void optionDay(); // while the server reads the day's files
     const slow = setTimeout(() => { if (turn === this.#turn) this.#drawWaiting(which.date); }, SLOW_MS);
     try {
       const day = await getDay(which).finally(() => clearTimeout(slow));
@@ -87,8 +88,7 @@ export class DayView {
 
   /** @param {Day} day @param {string | null} contract @param {number} turn */
   async #draw(day, contract, turn) {
-    // What shows options is only fetched when their first day is opened.
-    const options = day.parts.length ? (await import("./option_day.js")).OptionDay : null;
+    const options = day.parts.length ? (await optionDay()).OptionDay : null;
     if (turn !== this.#turn) return;
     const moved = this.#day?.date !== day.date;
     this.#clear();
@@ -180,6 +180,11 @@ export class DayView {
     if (chart && "escaped" in chart && chart.escaped()) return;
     this.handlers.back();
   }
+}
+
+/** What shows a day of options, which is only fetched when the first one is opened. */
+function optionDay() {
+  return import("./option_day.js");
 }
 
 /** Browser shortcuts, and keys for what has a use of its own for them. @param {KeyboardEvent} event */

@@ -53,6 +53,11 @@ export class OptionDay {
   }
 
   async open() {
+    const chain = this.day.parts.find(({ dataset }) => dataset === "option_chain");
+    if (!chain?.readable) {
+      this.message.textContent = chain?.reasons[0] ?? "No chain of this session is held: fetch it first.";
+      return;
+    }
     try {
       this.#chain = await getChain(this.day);
     } catch (error) {
@@ -134,7 +139,8 @@ export class OptionDay {
   /** @param {string} name */
   #show(name) {
     this.hint.hidden = true;
-    void this.contract.show(name);
+    if (this.#contracts.some((contract) => contract.name === name)) void this.contract.show(name);
+    else this.contract.showAbsent(name);
   }
 
   #close() {

@@ -52,7 +52,9 @@ export interface ActionCosts {
   first: string | null;
   /** A run refuses sessions after it. */
   last: string | null;
-  /** A run that could take more is refused; null: without that bound. */
+  /** What a session could take at most. */
+  most_a_session: number | null;
+  /** A run whose sessions could take more is refused; null: without that bound. */
   most_requests: number | null;
 }
 export interface Coverage {

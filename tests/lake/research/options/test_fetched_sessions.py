@@ -9,43 +9,26 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from conftest import KEY, NOW, a_client
-from marketlake import open_lake, settings
+from fetched_options import a_market, fill_with_options
+from marketlake import open_lake
 from marketlake.datasets import OF_OPTIONS
-from marketlake.datasets.stock_bars import SECOND_BARS
-from marketlake.ingest.options.panel import build_panel
-from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.research.lake import ResearchLake
 from marketlake.verify.verify import verify
-from option_lake import BARS, CHAIN, FRIDAY, PANEL, SELECTION, SETTINGS, TUESDAY, WEDNESDAY, bars_of, chain_of, held
+from option_lake import BARS, CHAIN, FRIDAY, PANEL, SELECTION, TUESDAY, WEDNESDAY, held
 from polygon_simulator.server import Simulator
-from smooth_days import SmoothDays
 
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with Simulator(SmoothDays(), KEY, contracts="few", now_s=NOW.timestamp) as running:
+    with a_market() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def fetched(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """Two sessions of options, with the underlying's seconds."""
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in SETTINGS.items():
-            patched.setenv(name, value)
-        patched.setenv("MARKETLAKE_ENV_FILE", "")
-        patched.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path_factory.mktemp("fetched") / "lake"))
-        patched.setenv("POLYGON_BASE_URL", simulator.url)
-        lake = Lake(settings.load(), now=lambda: NOW)
-        for session in (TUESDAY, WEDNESDAY, FRIDAY):
-            ingest(lake, SECOND_BARS, SECOND_BARS.spec.key("SPY", session), a_client(lake, []))
-        for session in (WEDNESDAY, FRIDAY):
-            chain_of(lake, session)
-            bars_of(lake, session)
-            build_panel(lake, "SPY", session)
-        yield lake
+def fetched(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    root = tmp_path_factory.mktemp("fetched") / "lake"
+    return fill_with_options(simulator, root, (TUESDAY, WEDNESDAY, FRIDAY), (WEDNESDAY, FRIDAY))
 
 
 @pytest.fixture
