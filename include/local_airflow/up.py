@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 
 from local_airflow import client_of_tasks
@@ -23,6 +22,7 @@ from marketlake.ingest import preflight
 from marketlake.ingest.options.preflight import probe_options
 from marketlake.lake import Lake, system_clock
 from marketlake.polygon.client import PolygonClient
+from marketlake.rows.spec import PartitionKey
 
 _START_S = 180
 _POLL_S = 0.3
@@ -86,7 +86,7 @@ def _key_works(home: Home, lake: Lake) -> bool:
     try:
         client = client_of_tasks.client(home, lake.settings)
         for name in lake.settings.on:
-            _ask(lake, client, name, lake.settings.tickers_of(name)[0], last)
+            _ask(home, lake, client, PartitionKey(name, lake.settings.tickers_of(name)[0], last))
     except StopAndTell as exc:
         say(f"WARNING: {exc}")
         say("so nothing is scheduled: once that is mended,  make down  and  make up  start the schedule")
@@ -96,15 +96,14 @@ def _key_works(home: Home, lake: Lake) -> bool:
     return True
 
 
-def _ask(lake: Lake, client: PolygonClient, name: str, ticker: str, session: dt.date) -> None:
+def _ask(home: Home, lake: Lake, client: PolygonClient, key: PartitionKey) -> None:
     """Ask for a little of a session. Raises what a key, or a plan, that cannot serve it brings about."""
-    if name == OPTIONS:
-        source = client_of_tasks.source(lake.settings, client)
-        for line in probe_options(lake, client, source, ticker, [session]):
-            say(f"WARNING: {line}")
+    if key.dataset != OPTIONS:
+        preflight.sessions_without_rows(lake, DATASETS[key.dataset], client, [key])
         return
-    key = DATASETS[name].spec.key(ticker, session)
-    preflight.sessions_without_rows(lake, DATASETS[name], client, [key])
+    source = client_of_tasks.source(home, lake.settings, client)
+    for line in probe_options(lake, client, source, key.ticker, [key.session]):
+        say(f"WARNING: {line}")
 
 
 def down() -> int:

@@ -110,7 +110,9 @@ def _show(done: Verification, lake: Lake, dataset: Dataset, seconds: float) -> N
         for finding in done.findings
     ]
     place = f"{spec.prefix}/" if spec.prefix else ""
-    again = partial(commands.fetching, spec.name, tickers=lake.settings.tickers_of(spec.name), again=True)
+    again = commands.from_a_backup if spec.live else partial(
+        commands.fetching, spec.name, tickers=lake.settings.tickers_of(spec.name), again=True
+    )  # fmt: skip
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for finding, row in zip(done.findings, rows, strict=True):
         cells = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))

@@ -57,6 +57,12 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
     )
 
 
+def from_a_backup(ticker: str, first: dt.date, last: dt.date) -> str:
+    """What is left to do about sessions that nobody can fetch again."""
+    days = f"{first}" if first == last else f"{first} to {last}"
+    return f"take {ticker} {days} from a backup: what was shown then cannot be fetched again"
+
+
 def fetching_any(dataset: str = UNNAMED) -> str:
     """The command that fetches sessions of a dataset, whichever those are to be."""
     if not in_a_checkout():

@@ -14,6 +14,8 @@ OPTION_BARS = "option_bars"
 OPTION_PANEL = "option_panel"
 OPTION_NAMES = (OPTION_CHAIN, OPTION_SELECTION, OPTION_BARS, OPTION_PANEL)
 """In the order in which a session of them is made."""
+OPTION_SNAPSHOTS = "option_snapshots"
+"""Collected on the session itself; no part of what follows."""
 OPTIONS = "options"
 """The four of them together: what commands and DAGs are of."""
 UNNAMED = SECOND_BARS

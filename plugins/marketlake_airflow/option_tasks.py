@@ -6,8 +6,12 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from marketlake import settings
 from marketlake.dataset_names import OPTIONS
+from marketlake.errors import NotASession
+from marketlake.ingest.options import snapshots
 from marketlake.ingest.options.affordable import is_bounded, require_plan, what_fits
 from marketlake.ingest.options.steps import Steps
 from marketlake.ingest.planning import Source
@@ -55,6 +59,19 @@ def build_panel(ticker: str, session: str, context: Mapping[str, Any], *, told: 
     """The panel of one session, made of what the lake holds."""
     with reason_kept(context):
         return _ended(_steps(ticker, session, context).build_panel(), told, context)
+
+
+def collect_snapshot(ticker: str, context: Mapping[str, Any], *, told: Asset) -> Result:
+    """The snapshot of today's session. Raises AirflowSkipException on a day without one."""
+    with reason_kept(context):
+        lake = Lake(settings.load(), now=system_clock)
+        try:
+            report = snapshots.collect_snapshot(lake, ticker, PolygonHook().client(lake.settings))
+        except NotASession as exc:
+            raise AirflowSkipException(str(exc)) from exc
+        result = report.as_dict()
+        tell(told, report.session, result, context)
+        return result
 
 
 def _steps(ticker: str, session: str, context: Mapping[str, Any]) -> Steps:

@@ -6,22 +6,17 @@ import datetime as dt
 from dataclasses import dataclass
 
 import requests
-from marketlake.ingest.options.snapshots import collect_snapshot
 
+from clocks import new_york
 from conftest import KEY
 from marketlake import settings
+from marketlake.ingest.options.snapshots import collect_snapshot
 from marketlake.ingest.report import Report
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.transport import Transport
-from marketlake.sessions import NEW_YORK
 from polygon_simulator.server import Simulator
-
-
-def new_york(text: str) -> dt.datetime:
-    """``2026-11-19 16:45`` New York, in UTC."""
-    return dt.datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).astimezone(dt.UTC)
 
 
 @dataclass

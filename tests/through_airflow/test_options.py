@@ -291,16 +291,17 @@ def test_by_flat_file_the_same_bars_come_value_by_value(rig: OptionsRig, by_rest
 
 
 def test_an_audit_fetches_a_file_only_if_it_is_another_one(rig: OptionsRig, api: AirflowApi, by_file: Fetched) -> None:
-    rig.simulator.faults.set(WEEK[1], [{"fault": "republished", "times": 0}])  # of contracts that are not selected
-    looked = []
+    same, other = WEEK[2:4]
+    rig.simulator.faults.set(other, [{"fault": "republished", "times": 0}])
+    looked, told, visits = [], [], []
     for _ in range(2):
         since = len(rig.simulator.requests)
-        run = trigger(api, dag=AUDIT, start_date=WEEK[0], end_date=WEEK[1])
+        run = trigger(api, dag=AUDIT, start_date=same, end_date=other)
         assert ended(api, run, dag=AUDIT) == "success"
         assert instances(api, run, dag=AUDIT) == {
             ("plan_audit", -1): ("success", None),
-            ("audit_session", 0): ("success", WEEK[0]),
-            ("audit_session", 1): ("success", WEEK[1]),
+            ("audit_session", 0): ("success", same),
+            ("audit_session", 1): ("success", other),
             ("dates_ended", -1): ("success", None),
             ("summarise_audit", -1): ("success", None),
         }
@@ -308,15 +309,18 @@ def test_an_audit_fetches_a_file_only_if_it_is_another_one(rig: OptionsRig, api:
         looked.append(Counter(one["day"] for one in requests if one["timespan"] == "flat_file"))
         assert not [one for one in requests if str(one["ticker"]).startswith("O:")]
         found = api._send("GET", "assets/events", params={"source_run_id": run, "limit": 100}) or {}
-        assert found["asset_events"] == []
-    assert looked == [{WEEK[0]: 1, WEEK[1]: 3}, {WEEK[0]: 1, WEEK[1]: 1}]  # a fetch is a look, and all of it
+        told.append([event["partition_key"] for event in found["asset_events"]])
+        visits.append(json.loads((rig.lake / "option_bars/audit/spy/audit.json").read_text())["visits"])
     rig.simulator.faults.clear()
-    summary = json.loads((rig.lake / "option_bars/audit/spy/audit.json").read_text())
-    assert (summary["dataset"], summary["failed"], summary["states"]) == ("options", [], {"complete": 8})
-    assert [(one["session"], one["outcome"]) for one in summary["visits"]] == [
-        (WEEK[0], "unchanged"),
-        (WEEK[1], "unchanged"),
+    assert looked == [{same: 1, other: 3}, {same: 1, other: 1}]  # a fetch is a look, and all of it
+    assert told == [[other], []]
+    assert [[one["outcome"] for one in of_run] for of_run in visits] == [
+        ["unchanged", "revised"],
+        ["unchanged", "unchanged"],
     ]
+    assert "option_bars: bars added 0, removed 0, changed 1 since revision 2" in visits[0][1]["changes"]
+    inputs = rig.certificate("option_panel", other)["inputs"]
+    assert inputs["option_bars"] == rig.certificate("option_bars", other)["content_hash"]
 
 
 def test_what_a_key_lacks_is_told_before_anything_is_created(

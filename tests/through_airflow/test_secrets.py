@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -338,9 +339,12 @@ def _last_run(api: AirflowApi, dag_id: str = DAG) -> str:
     return str(found["dag_runs"][0]["dag_run_id"])
 
 
+@cache
 def _paths() -> list[str]:
+    """Read once, by libyaml: Python's own loader takes seconds for each of four times."""
     folder = Path(airflow.__file__).parent / "api_fastapi" / "core_api" / "openapi"
-    specs = [yaml.safe_load(file.read_text())["paths"] for file in sorted(folder.glob("*.yaml"))]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    specs = [yaml.load(file.read_text(), Loader=loader)["paths"] for file in sorted(folder.glob("*.yaml"))]
     return [path for paths in specs for path, operations in paths.items() if "get" in operations]
 
 

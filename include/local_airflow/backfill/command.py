@@ -45,7 +45,7 @@ def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
     client = client_of_tasks.client(home, configured)
     say(f"asking {client}")
     for ticker in tickers:
-        for line in _ahead(lake, client, ticker, wanted, refetch=refetch):
+        for line in _ahead(home, lake, client, ticker, wanted, refetch=refetch):
             say(line)
     with stack(home, scheduled_dag_ids(configured), say) as airflow:
         codes = []
@@ -76,10 +76,12 @@ def _chosen(configured: settings.Settings, given: str) -> str:
     return name
 
 
-def _ahead(lake: Lake, client: PolygonClient, ticker: str, wanted: Range, *, refetch: bool) -> Iterator[str]:
+def _ahead(
+    home: Home, lake: Lake, client: PolygonClient, ticker: str, wanted: Range, *, refetch: bool
+) -> Iterator[str]:
     """What is found out before anything is created: what cannot be had, and what the rest takes."""
     if wanted.dataset == OPTIONS:
-        source = client_of_tasks.source(lake.settings, client)
+        source = client_of_tasks.source(home, lake.settings, client)
         yield from options_ahead(lake, client, source, ticker, wanted, refetch=refetch)
         return
     dataset = DATASETS[wanted.dataset]

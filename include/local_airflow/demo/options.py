@@ -57,7 +57,8 @@ def _backfill(demo: Demo, name: str) -> int:
     wanted = backfill_range(demo.lake, FIRST, LAST, say, name)
     if name == OPTIONS:
         asked = client(demo.home, demo.lake.settings)
-        for line in options_ahead(demo.lake, asked, source(demo.lake.settings, asked), TICKER, wanted, refetch=False):
+        bars = source(demo.home, demo.lake.settings, asked)
+        for line in options_ahead(demo.lake, asked, bars, TICKER, wanted, refetch=False):
             say(line)
     reasons, lines = demo.backfill(wanted), list[str]()
     code = verdict(coverage_of(demo.lake, name, TICKER), wanted, reasons, lines.append)

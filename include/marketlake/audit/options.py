@@ -48,20 +48,20 @@ def affordable_audit(lake: Lake, ticker: str, plan: Sequence[dt.date], *, asked_
 def _again(steps: Steps, client: PolygonClient, source: OptionSource) -> tuple[Report, str]:
     """What is outdated is made anew of what is held; else all of it is fetched again. And the edition of the source."""
     reports, edition = [steps.fetch_chain(client)], source.edition(steps.session)
-    anew = steps.anew and not (edition and _is_held(steps, edition))
+    anew = steps.anew and not is_held(steps.lake, steps.ticker, steps.session, edition)
     reports.append(replace(steps, anew=anew).fetch_bars(client, source))
     if steps.lake.settings.options.panel.enabled:
         reports.append(steps.build_panel())
     return Report.joined(reports), edition
 
 
-def _is_held(steps: Steps, edition: str) -> bool:
-    """Whether the bars that are held came out of a file, and of that edition, or of one whose rows are the same."""
-    store = steps.lake.store(OPTION_BARS.spec)
-    held = store.partitions.certificate(OPTION_BARS.spec.key(steps.ticker, steps.session))
+def is_held(lake: Lake, ticker: str, session: dt.date, edition: str) -> bool:
+    """Whether the bars that are held came out of that edition of a file, or out of one whose bars were the same."""
+    key = OPTION_BARS.spec.key(ticker, session)
+    held = lake.store(OPTION_BARS.spec).partitions.certificate(key)
     known = etag_of(held) if held else None
-    visit = Visits(store.storage).last(steps.ticker, steps.session)
-    return known is not None and edition in {visit.edition if visit else known, known}
+    visit = Visits(lake.store(OPTION_BARS.spec).storage).last(ticker, session)
+    return known is not None and edition in {known, visit.edition if visit else known}
 
 
 def _looks(lake: Lake, ticker: str, sessions: Sequence[dt.date]) -> Iterator[Look]:

@@ -10,6 +10,7 @@ from marketlake.datasets.option_bars import OPTION_BARS
 from marketlake.datasets.option_chain import OPTION_CHAIN
 from marketlake.datasets.option_panel import OPTION_PANEL
 from marketlake.datasets.option_selection import OPTION_SELECTION
+from marketlake.datasets.option_snapshot import OPTION_SNAPSHOT
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import SettingsError
 from marketlake.settings import Settings
@@ -22,7 +23,7 @@ OF_OPTIONS: Mapping[str, Dataset] = {
 }
 """The datasets of options, in the order of ``dataset_names.OPTION_NAMES``: a session is made of all of them."""
 
-EVERY: Mapping[str, Dataset] = {**DATASETS, **OF_OPTIONS}
+EVERY: Mapping[str, Dataset] = {**DATASETS, **OF_OPTIONS, OPTION_SNAPSHOT.spec.name: OPTION_SNAPSHOT}
 """Everything that a lake may hold."""
 
 
@@ -43,9 +44,15 @@ def dataset_named(name: str) -> ListedDataset:
     """The dataset of that name that is fetched by itself. Raises SettingsError, with those that there are."""
     dataset = DATASETS.get(name)
     if dataset is None:
-        also = f"; {name} is made together with the others, as {OPTIONS}" if name in OF_OPTIONS else ""
-        raise SettingsError(f"there is no dataset {name!r}: those are {', '.join(DATASETS)}{also}.")
+        raise SettingsError(f"there is no dataset {name!r}: those are {', '.join(DATASETS)}{_also(name)}.")
     return dataset
+
+
+def _also(name: str) -> str:
+    """What else is to be said of a name that is a dataset's, and not fetched by itself."""
+    if name in OF_OPTIONS:
+        return f"; {name} is made together with the others, as {OPTIONS}"
+    return f"; {name} is collected on the session itself, and cannot be fetched later" if name in EVERY else ""
 
 
 def datasets_named(name: str) -> list[Dataset]:

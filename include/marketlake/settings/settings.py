@@ -136,6 +136,11 @@ class Settings(BaseSettings):
         return (*self.datasets.on, *((OPTIONS,) if self.options.underlyings else ()))
 
     @property
+    def snapshot_tickers(self) -> tuple[str, ...]:
+        """The underlyings whose snapshots are collected; none if they, or options, are off."""
+        return self.options.underlyings if self.options.snapshots.enabled else ()
+
+    @property
     def each(self) -> tuple[tuple[str, str], ...]:
         """Everything that is collected and its tickers, in the order in which commands go through them."""
         return tuple((name, ticker) for name in self.on for ticker in self.tickers_of(name))

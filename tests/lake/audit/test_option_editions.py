@@ -8,7 +8,7 @@ import pytest
 
 from conftest import KEY, NOW, a_client
 from flat_file_lake import a_bucket, bars_of_file
-from marketlake.audit.options import audit_options
+from marketlake.audit.options import audit_options, is_held
 from marketlake.ingest.options.flat_file import FlatFileSource
 from marketlake.lake import Lake
 from option_lake import BARS, SETTINGS, WEDNESDAY, bars_of, chain_of, held
@@ -53,7 +53,8 @@ def test_the_file_is_fetched_again_only_if_it_was_replaced(lake: Lake, simulator
 
 
 def test_what_came_by_rest_is_no_edition_of_a_file(lake: Lake, simulator: Simulator) -> None:
+    source = FlatFileSource(a_bucket(simulator.url))
+    assert not is_held(lake, "SPY", WEDNESDAY, source.edition(WEDNESDAY))
     chain_of(lake)
     bars_of(lake)
-    assert looked_again(lake, simulator)[1] == [PROBE, PROBE, WHOLE]
-    assert looked_again(lake, simulator)[1] == [PROBE]
+    assert not is_held(lake, "SPY", WEDNESDAY, source.edition(WEDNESDAY))

@@ -50,7 +50,7 @@ def what_fits(
     require_affordable(lake, replace(found, costs=in_order.costs[: max(1, len(fitting))]))
     if left := len(asked) - len(fitting):
         _log.warning(
-            "%s: %d sessions are left to later runs (options.max_requests_per_run = %d)",
+            "%s: sessions left to later runs: %d (options.max_requests_per_run = %d)",
             title(OPTIONS, ticker), left, lake.settings.options.max_requests_per_run,
         )  # fmt: skip
     return [day for day in plan if day in fitting or day not in asked]

@@ -245,7 +245,7 @@ def test_a_plan_that_nobody_waits_for_takes_its_own_session_and_the_oldest_that_
         return a_client(modest, [])
 
     assert affordable.what_fits(modest, "SPY", WEEK, client, FRIDAY) == [MONDAY, FRIDAY]
-    assert "SPY options: 2 sessions are left to later runs (options.max_requests_per_run" in caplog.text
+    assert "SPY options: sessions left to later runs: 2 (options.max_requests_per_run" in caplog.text
     with pytest.raises(SettingsError, match="4 sessions could take"):
         affordable.require_plan(modest, "SPY", WEEK, client, refetch=False)
     tiny = another(lake, monkeypatch, OPTIONS__MAX_REQUESTS_PER_RUN="10")
