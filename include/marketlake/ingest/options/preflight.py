@@ -53,8 +53,8 @@ def without_underlying(lake: Lake, ticker: str, sessions: Sequence[dt.date]) -> 
     tickers = lake.settings.tickers_of(SECONDS.name)
     command = commands.fetching(SECONDS.name, ticker, lacking[0], lacking[-1], tickers=tickers, again=False)
     return (
-        f"{title(OPTIONS, ticker)}: of {len(lacking)} of {len(sessions)} sessions the lake holds no second bars of"
-        f" {ticker}, without which their panel cannot be made. First:  {command}  or set options.panel.enabled: false"
+        f"{title(OPTIONS, ticker)}: the lake has no second bars of {len(lacking)} of {len(sessions)} sessions, and no"
+        f" panel is made without them. First:  {command}  or set options.panel.enabled: false"
     )
 
 
