@@ -10,6 +10,7 @@ TICKER ?=
 DATASET ?=
 KEEP ?=
 DEMO ?=
+OPTIONS ?=
 CASES ?=
 # Tests wait for Airflow half of the time: of four files at a time two cores are idle 3 % of it, of three 10 %. JOBS=0: one after the other.
 JOBS ?= 4
@@ -40,7 +41,7 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-$(foreach flag,REFETCH KEEP DEMO,$(if $(filter-out 0 1 no yes false true,$($(flag))),$(error \
+$(foreach flag,REFETCH KEEP DEMO OPTIONS,$(if $(filter-out 0 1 no yes false true,$($(flag))),$(error \
   $(flag)=$($(flag)) is neither 1 nor 0: write $(flag)=1)))
 
 $(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar sign, which the programs that install \
@@ -52,8 +53,8 @@ $(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.runtime ## [KEEP=1 DATASET=second_bars]: everything from nothing to a browsable result, on made-up days, without a key
-	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep) $(if $(DATASET),--dataset "$(DATASET)")
+demo: $(VENV)/.runtime ## [KEEP=1 DATASET=second_bars OPTIONS=1]: everything from nothing to a browsable result, on made-up days, without a key
+	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep) $(if $(filter 1 yes true,$(OPTIONS)),--options) $(if $(DATASET),--dataset "$(DATASET)")
 
 backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars REFETCH=1]: fetch history through Airflow's own backfill
 	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(DATASET),--dataset "$(DATASET)") $(if $(filter 1 yes true,$(REFETCH)),--refetch)

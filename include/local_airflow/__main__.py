@@ -28,6 +28,7 @@ def _arguments() -> argparse.Namespace:
     showing = commands.add_parser("demo")
     showing.add_argument("--keep", action="store_true")
     showing.add_argument("--dataset", default="")
+    showing.add_argument("--options", action="store_true")
     commands.add_parser("up")
     commands.add_parser("down")
     filling = commands.add_parser("backfill")
@@ -68,11 +69,12 @@ def _run() -> int:
     from local_airflow import up
     from local_airflow.backfill import command as backfill
     from local_airflow.demo import command as demo
+    from local_airflow.demo import options
 
     if given.command == "backfill":
         return backfill.run(given.first, given.last, dataset_name=given.dataset, refetch=given.refetch)
     if given.command == "demo":
-        return demo.run(keep=given.keep, dataset=given.dataset)
+        return options.run(keep=given.keep) if given.options else demo.run(keep=given.keep, dataset=given.dataset)
     return up.up() if given.command == "up" else up.down()
 
 

@@ -6,28 +6,67 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import requests
+
+from local_airflow.server.connections import is_surely_absent
 from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.console import say
+from marketlake.datasets.option_answers import FLAT_FILE
+from marketlake.ingest.options.source import OptionSource
+from marketlake.ingest.options.sources import file_source, keys_without_connection, rest_source
 from marketlake.polygon import call_budget
 from marketlake.polygon.client import PolygonClient
+from marketlake.polygon.client_with_key import client_with_key, key_without_connection
+
+_CONNECTION, _CONNECTION_OF_FILES = "polygon_default", "polygon_flat_files"
 
 
 def client(home: Home, configured: settings.Settings) -> PolygonClient:
     """The client that tasks would use: key and host from connection or environment."""
-    # As a server, or Airflow would look for connections in the environment only, not in its database.
-    os.environ.update(
-        home.environment | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING", "_AIRFLOW_PROCESS_CONTEXT": "server"}
-    )
-    sys.path.insert(0, str(settings.project_folder() / "plugins"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    os.environ.update(home.environment)  # its proxies, too
+    if is_surely_absent(_CONNECTION, home):
+        client = client_with_key(configured, key_without_connection(), configured.api.base_url, requests.Session())
+    else:
+        client = _of_the_hook(configured)
+    _say_waits()
+    return client
+
+
+def source(home: Home, configured: settings.Settings, client: PolygonClient) -> OptionSource:
+    """Where tasks would take option bars from: the API, or flat files with keys from connection or environment."""
+    if configured.options.source != FLAT_FILE:
+        return rest_source(configured, client)
+    if is_surely_absent(_CONNECTION_OF_FILES, home):
+        return file_source(configured, keys_without_connection(), configured.options.flat_files)
+    with _as_airflow():
+        from marketlake_airflow.option_source import source_of
+
+        source: OptionSource = source_of(configured, client)
+    return source
+
+
+def _of_the_hook(configured: settings.Settings) -> PolygonClient:
+    """By Airflow itself, which may have a connection."""
+    with _as_airflow():
         from marketlake_airflow.hook import PolygonHook
 
         client: PolygonClient = PolygonHook().client(configured)
-    _say_waits()
     return client
+
+
+@contextmanager
+def _as_airflow() -> Iterator[None]:
+    """With the plugins to be imported, and Airflow in the environment of a command."""
+    # As a server, or Airflow would look for connections in the environment only, not in its database.
+    os.environ.update({"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING", "_AIRFLOW_PROCESS_CONTEXT": "server"})
+    sys.path.insert(0, str(settings.project_folder() / "plugins"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _say_waits() -> None:

@@ -15,10 +15,14 @@ from local_airflow.server.processes import Processes
 from local_airflow.server.stack import end, find, restart_ended, wait_for
 from marketlake import settings
 from marketlake.console import say
-from marketlake.datasets import DATASETS
+from marketlake.dataset_names import OPTIONS
+from marketlake.datasets import DATASETS, parts_of
 from marketlake.errors import MarketLakeError, StopAndTell
 from marketlake.ingest import preflight
+from marketlake.ingest.options.preflight import probe_options
 from marketlake.lake import Lake, system_clock
+from marketlake.polygon.client import PolygonClient
+from marketlake.rows.spec import PartitionKey
 
 _START_S = 180
 _POLL_S = 0.3
@@ -50,8 +54,8 @@ def up() -> int:
 
 def _start(home: Home, lake: Lake) -> int:
     """Start every component and wait until they are healthy. The port of the API server."""
-    for name in lake.settings.datasets.on:
-        preflight.require_lake(lake, DATASETS[name])
+    for name in lake.settings.on:
+        preflight.require_place(lake, parts_of(name, lake.settings))
     home.migrate()
     unscheduled = {} if _key_works(home, lake) else UNSCHEDULED
     port = home.port
@@ -81,9 +85,8 @@ def _key_works(home: Home, lake: Lake) -> bool:
         return True
     try:
         client = client_of_tasks.client(home, lake.settings)
-        for name in lake.settings.datasets.on:
-            first = DATASETS[name].spec.key(lake.settings.datasets.tickers_of(name)[0], last)
-            preflight.sessions_without_rows(lake, DATASETS[name], client, [first])
+        for name in lake.settings.on:
+            _ask(home, lake, client, PartitionKey(name, lake.settings.tickers_of(name)[0], last))
     except StopAndTell as exc:
         say(f"WARNING: {exc}")
         say("so nothing is scheduled: once that is mended,  make down  and  make up  start the schedule")
@@ -91,6 +94,16 @@ def _key_works(home: Home, lake: Lake) -> bool:
     except MarketLakeError as exc:
         say(f"WARNING: {exc}")
     return True
+
+
+def _ask(home: Home, lake: Lake, client: PolygonClient, key: PartitionKey) -> None:
+    """Ask for a little of a session. Raises what a key, or a plan, that cannot serve it brings about."""
+    if key.dataset != OPTIONS:
+        preflight.sessions_without_rows(lake, DATASETS[key.dataset], client, [key])
+        return
+    source = client_of_tasks.source(home, lake.settings, client)
+    for line in probe_options(lake, client, source, key.ticker, [key.session]):
+        say(f"WARNING: {line}")
 
 
 def down() -> int:

@@ -14,10 +14,9 @@ import msgspec
 
 from marketlake import commands, settings
 from marketlake.console import COMPLETE, INCOMPLETE, run_command, say
-from marketlake.coverage.index import CoverageIndex
 from marketlake.coverage_page.calendar import calendar_of
 from marketlake.coverage_page.standalone import standalone_page
-from marketlake.coverage_page.subjects import subjects_named
+from marketlake.coverage_page.subjects import index_for, subjects_named
 from marketlake.coverage_page.terminal import table_of
 from marketlake.dataset_names import OPTION_BARS, title
 from marketlake.datasets import DATASETS, EVERY, datasets_named
@@ -58,7 +57,7 @@ def _coverage(given: argparse.Namespace) -> int:
     """Look, and say. What is missing is no failure of the looking."""
     lake = Lake(settings.load(), now=system_clock)
     calendars = [
-        calendar_of(subject, CoverageIndex(lake, subject.spec, subject.ticker, keep=True).look(), {})
+        calendar_of(subject, index_for(subject, keep=True).look(), {})
         for subject in subjects_named(lake, given.dataset, given.ticker)
     ]
     for line in chain.from_iterable(table_of(calendar) for calendar in calendars):
@@ -111,7 +110,9 @@ def _show(done: Verification, lake: Lake, dataset: Dataset, seconds: float) -> N
         for finding in done.findings
     ]
     place = f"{spec.prefix}/" if spec.prefix else ""
-    again = partial(commands.fetching, spec.name, tickers=lake.settings.tickers_of(spec.name), again=True)
+    again = commands.from_a_backup if spec.live else partial(
+        commands.fetching, spec.name, tickers=lake.settings.tickers_of(spec.name), again=True
+    )  # fmt: skip
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for finding, row in zip(done.findings, rows, strict=True):
         cells = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))

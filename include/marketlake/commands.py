@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 
-from marketlake.dataset_names import OPTION_NAMES, OPTIONS, UNNAMED, dag_id
+from marketlake.dataset_names import OPTIONS, UNNAMED, dag_id, made_as
 from marketlake.settings import checkout
 
 _NO_KEY_HERE = (
@@ -44,32 +44,39 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
 
     ``tickers``: those that the settings have a DAG for. ``again``: also sessions whose run succeeded.
     """
-    dataset = OPTIONS if dataset in OPTION_NAMES else dataset  # a session of them is fetched together
+    dataset = made_as(dataset)  # a session of options is fetched together
     if in_a_checkout():
-        own = "" if ticker in tickers else f"{_variable(dataset)}='{json.dumps([ticker])}' "
+        own = "" if ticker in tickers else f"{_switched_on(dataset, [ticker])} "
         of = "" if dataset == UNNAMED else f"DATASET={dataset} "
         return f"{own}make backfill {of}FROM={first} TO={last}{' REFETCH=1' if again else ''}"
-    with_it = json.dumps([*tickers, ticker])
-    own = "" if ticker in tickers else f"give every container {_variable(dataset)}='{with_it}', then "
+    own = "" if ticker in tickers else f"give every container {_switched_on(dataset, [*tickers, ticker])}, then "
+    anew = " --dag-run-conf '{\"refetch\": true}'" if again and dataset == OPTIONS else ""
     return (
         f"{own}airflow backfill create --dag-id {dag_id(dataset, ticker)} --from-date {first} --to-date {last}"
-        f" --reprocess-behavior {'completed' if again else 'failed'}"
+        f" --reprocess-behavior {'completed' if again else 'failed'}{anew}"
     )
+
+
+def from_a_backup(ticker: str, first: dt.date, last: dt.date) -> str:
+    """What is left to do about sessions that nobody can fetch again."""
+    days = f"{first}" if first == last else f"{first} to {last}"
+    return f"take {ticker} {days} from a backup: what was shown then cannot be fetched again"
 
 
 def fetching_any(dataset: str = UNNAMED) -> str:
     """The command that fetches sessions of a dataset, whichever those are to be."""
     if not in_a_checkout():
         return "airflow backfill create"
-    name = OPTIONS if dataset in OPTION_NAMES else dataset
+    name = made_as(dataset)
     return f"make backfill {'' if name == UNNAMED else f'DATASET={name} '}FROM=... TO=..."
 
 
-def _variable(dataset: str) -> str:
-    """The variable with a dataset's tickers; of options, which are off by default, with what turns them on."""
+def _switched_on(dataset: str, tickers: Sequence[str]) -> str:
+    """The variables with which those tickers of a dataset are collected."""
     if dataset == OPTIONS:
-        return "MARKETLAKE__OPTIONS__ENABLED=true MARKETLAKE__OPTIONS__TICKERS"
-    return "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"
+        return f"MARKETLAKE__OPTIONS__ENABLED=true MARKETLAKE__OPTIONS__TICKERS='{json.dumps(tickers)}'"
+    variable = "MARKETLAKE__TICKERS" if dataset == UNNAMED else f"MARKETLAKE__DATASETS__{dataset.upper()}__TICKERS"
+    return f"{variable}='{json.dumps(tickers)}'"
 
 
 def no_key() -> str:

@@ -14,10 +14,17 @@ OPTION_BARS = "option_bars"
 OPTION_PANEL = "option_panel"
 OPTION_NAMES = (OPTION_CHAIN, OPTION_SELECTION, OPTION_BARS, OPTION_PANEL)
 """In the order in which a session of them is made."""
+OPTION_SNAPSHOTS = "option_snapshots"
+"""Collected on the session itself; no part of what follows."""
 OPTIONS = "options"
 """The four of them together: what commands and DAGs are of."""
 UNNAMED = SECOND_BARS
 """The dataset that messages do not name."""
+
+
+def made_as(dataset: str) -> str:
+    """What commands and DAGs of a dataset are of: itself, or the options that it is a part of."""
+    return OPTIONS if dataset in OPTION_NAMES else dataset
 
 
 def title(dataset: str, of: str) -> str:
@@ -37,9 +44,9 @@ def audit_title(dataset: str, ticker: str) -> str:
 
 def dag_id(dataset: str, ticker: str) -> str:
     """The DAG that fetches the ticker's rows of a dataset; their asset has the same name."""
-    return f"{ticker.lower()}_{dataset}"
+    return f"{ticker.lower()}_{made_as(dataset)}"
 
 
 def audit_dag_id(dataset: str, ticker: str) -> str:
     """The DAG that looks at them again."""
-    return f"{ticker.lower()}_{'bars' if dataset == SECOND_BARS else dataset}_audit"
+    return f"{ticker.lower()}_{'bars' if dataset == SECOND_BARS else made_as(dataset)}_audit"

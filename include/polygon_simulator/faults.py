@@ -11,7 +11,8 @@ from marketlake.sessions import NEW_YORK, new_york_ms
 from polygon_simulator.chain_faults import CONTRACT_FAULTS
 from polygon_simulator.file_faults import ACCESS_FAULTS, FILE_FAULTS
 from polygon_simulator.flat_files import FLAT_FILE
-from polygon_simulator.references import CONTRACTS, ENDPOINTS
+from polygon_simulator.references import CONTRACTS, ENDPOINTS, SNAPSHOTS
+from polygon_simulator.snapshot_faults import SNAPSHOT_FAULTS
 
 Answer = dict[str, Any]
 
@@ -161,7 +162,7 @@ SUBJECTS = (*ENDPOINTS, FLAT_FILE)
 KNOWN = frozenset(
     {
         *HTTP_FAULTS, *WIRE_FAULTS, *BODY_FAULTS, *ARGUMENT_FAULTS, *CURSOR_FAULTS, *CONTRACT_FAULTS, *FILE_FAULTS,
-        *ACCESS_FAULTS, "echoed_key",
+        *ACCESS_FAULTS, *SNAPSHOT_FAULTS, "echoed_key",
     }
 )  # fmt: skip
 
@@ -181,6 +182,8 @@ def _subject(fault: Mapping[str, Any]) -> str:
     name = str(fault["fault"]).partition(":")[0]
     if name in {*FILE_FAULTS, *ACCESS_FAULTS}:
         return FLAT_FILE
+    if name in SNAPSHOT_FAULTS:
+        return SNAPSHOTS
     of_bars = CONTRACTS if name in CONTRACT_FAULTS else fault.get("timespan", "second")
     return str(fault.get("endpoint", of_bars))
 
@@ -199,8 +202,9 @@ class Faults:
 
     ``"contract": "O:SPY241220C00600000"`` (``*``: any) makes it one of that contract's bars; without it, it is one
     of stocks. ``"endpoint"``: one of ``SUBJECTS`` instead of bars, which goes without saying of
-    ``CONTRACT_FAULTS``, ``FILE_FAULTS`` and ``ACCESS_FAULTS``. A chain's date is its ``as_of``; lists that have none
-    take the faults of ``*``. Of a flat file, page 1 is a probe of its first bytes, 2 all of it, 3 a rest of it.
+    ``CONTRACT_FAULTS``, ``SNAPSHOT_FAULTS``, ``FILE_FAULTS`` and ``ACCESS_FAULTS``. A chain's date is its ``as_of``;
+    lists that have none take the faults of ``*``. Of a flat file, page 1 is a probe of its first bytes, 2 all of it,
+    3 a rest of it.
     """
 
     def __init__(self) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from polygon_simulator.flat_files import FlatFile
+
+_FIRST_OF_SPY = re.compile(r"^(O:SPY\d{6}[CP]\d{8},)(\d+)", re.MULTILINE)
 
 ACCESS_FAULTS: dict[str, tuple[int, str, str]] = {
     "bad_signature": (
@@ -43,10 +46,8 @@ def _truncated(file: FlatFile) -> FlatFile:
 
 
 def _republished(file: FlatFile) -> FlatFile:
-    """A day later, with a contract more in the first bar's volume."""
-    header, first, rest = _text(file).split("\n", 2)
-    ticker, volume, others = first.split(",", 2)
-    changed = f"{header}\n{ticker},{int(volume) + 1},{others}\n{rest}"
+    """A day later, with a contract more in the volume of the first bar of SPY's own."""
+    changed = _FIRST_OF_SPY.sub(lambda found: f"{found[1]}{int(found[2]) + 1}", _text(file), count=1)
     return replace(_of(file, changed), published=file.published + dt.timedelta(days=1))
 
 
@@ -86,6 +87,7 @@ FILE_FAULTS: dict[str, Callable[[FlatFile], FlatFile]] = {
     "other_columns": lambda file: _of(file, _text(file).replace("volume,open", "open,volume", 1)),
     "cut_line": lambda file: _of(file, _text(file)[:-5]),
     "odd_ticker": lambda file: _of(file, _text(file).replace("\nO:SPY2", "\nO:SPY2X", 1)),
+    "negative_volume": lambda file: _of(file, _FIRST_OF_SPY.sub(r"\1-\2", _text(file), count=1)),
     "short_line": lambda file: _of(file, _text(file).replace("0000000,", "0000000 ", 1)),
 }
 """Each makes another file of one. What goes wrong with HTTP and the wire does so for files as well."""

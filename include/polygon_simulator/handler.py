@@ -19,11 +19,12 @@ from polygon_simulator.faults import ARGUMENT_FAULTS, BODY_FAULTS, HTTP_FAULTS, 
 from polygon_simulator.flat_files import BUCKET, FLAT_FILE
 from polygon_simulator.plan import Budget, Plan
 from polygon_simulator.questions import Aggregates, BadQuestion, OpenClose, request_id
-from polygon_simulator.references import CONTRACT, CONTRACTS, Reference
+from polygon_simulator.references import Reference
+from polygon_simulator.snapshot_faults import SNAPSHOT_FAULTS
 from polygon_simulator.wire import Wire
 
-_IN_BODY = {*BODY_FAULTS, *ARGUMENT_FAULTS, *CHAIN_FAULTS}
-_ARGUMENT = {**ARGUMENT_FAULTS, **CHAIN_FAULTS}
+_ARGUMENT = {**ARGUMENT_FAULTS, **CHAIN_FAULTS, **SNAPSHOT_FAULTS}
+_IN_BODY = {*BODY_FAULTS, *_ARGUMENT}
 
 Question = Aggregates | OpenClose | Reference
 
@@ -174,7 +175,7 @@ class Handler(Wire):
         self._send_page(answer, name, argument, question.next_path(question.start_ms))
 
     def _answer_reference(self, question: Reference) -> None:
-        if question.endpoint in {CONTRACTS, CONTRACT} and not self.simulator.plan.option_chain:
+        if not self.simulator.plan.lists(question.endpoint):
             self._refuse("not_entitled", code=200)
             return
         fault = self.simulator.faults.take(question.day, question.page, question.endpoint)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from marketlake.sessions import FIRST_SESSION
+from polygon_simulator.references import CONTRACT, CONTRACTS, SNAPSHOTS
 
 NAMES = ("basic", "starter", "developer", "advanced")
 OPTION_NAMES = ("none", *NAMES)
@@ -23,8 +24,9 @@ class Plan:
     """``first_date``: nothing before it. ``seconds``: per-second bars at all. ``calls_a_minute``: None is no limit.
 
     Of options a plan of its own: ``options``, ``option_seconds`` and ``options_from`` say the same of their bars,
-    ``option_chain`` whether contracts are listed, which every plan of the vendor has, ``flat_files`` whether files
-    can be fetched. ``stocks``: bars of stocks.
+    ``option_chain`` whether contracts are listed, which every plan of the vendor has, ``option_snapshot`` whether they
+    are shown live, ``option_trades`` and ``option_quotes`` with what, ``flat_files`` whether files can be fetched.
+    ``stocks``: bars of stocks.
     """
 
     seconds: bool = True
@@ -33,6 +35,9 @@ class Plan:
     stocks: bool = True
     options: bool = True
     option_chain: bool = True
+    option_snapshot: bool = True
+    option_trades: bool = True
+    option_quotes: bool = True
     option_seconds: bool = True
     options_from: dt.date = _OPTIONS_FROM
     flat_files: bool = True
@@ -47,13 +52,21 @@ class Plan:
     def with_options(self, name: str, today: dt.date) -> Plan:
         """The same with one of the vendor's option plans, or with ``none``: contracts are listed, and have no bars.
 
-        Which of them have seconds the vendor does not say; here, developer and advanced.
+        Which of them have seconds the vendor does not say; here, developer and advanced, as of trades.
         """
         years = _OPTION_YEARS.get(name)
         first = today - dt.timedelta(days=round(years * 365.25)) if years else _OPTIONS_FROM
         seconds = name in {"developer", "advanced"}
-        since, files = max(first, _OPTIONS_FROM), name not in {"none", "basic"}
-        return replace(self, options=name != "none", option_seconds=seconds, options_from=since, flat_files=files)
+        since, paid = max(first, _OPTIONS_FROM), name not in {"none", "basic"}
+        return replace(
+            self, options=name != "none", option_seconds=seconds, options_from=since, flat_files=paid,
+            option_snapshot=paid, option_trades=seconds, option_quotes=name == "advanced",
+        )  # fmt: skip
+
+    def lists(self, endpoint: str) -> bool:
+        """Whether a reference list is in the plan; if not, it is told so with HTTP 200, as of bars without options."""
+        limited = {CONTRACTS: self.option_chain, CONTRACT: self.option_chain, SNAPSHOTS: self.option_snapshot}
+        return limited.get(endpoint, True)
 
     def refusal(self, ticker: str, timespan: str, day: dt.date) -> tuple[str, int] | None:
         """The refusal of a day's bars, and its HTTP code; None if they are in the plan.

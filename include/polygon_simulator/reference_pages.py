@@ -1,4 +1,4 @@
-"""The answers to reference lists: which rows there are, those of a page, and pages that go astray on request."""
+"""The answers to lists: which rows there are, those of a page, and pages that go astray on request."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from polygon_simulator.market import PRICES_IN_2003
 from polygon_simulator.options import dividends, yields
 from polygon_simulator.options.contract import Contract
 from polygon_simulator.options.market import OptionMarket
+from polygon_simulator.options.snapshot import Snapshots
+from polygon_simulator.plan import Plan
 from polygon_simulator.questions import request_id
-from polygon_simulator.references import CONTRACTS, YIELDS, Reference
+from polygon_simulator.references import CONTRACTS, SNAPSHOTS, YIELDS, Reference
 
 Row = dict[str, Any]
 
@@ -23,12 +25,13 @@ _ANOTHER = "QQQ"
 
 
 class ReferencePages:
-    """Contracts, yields and dividends as they are known at ``now_ms`` (Unix ms)."""
+    """Contracts, their snapshots, yields and dividends as they are known at ``now_ms`` (Unix ms)."""
 
     def __init__(self, options: OptionMarket) -> None:
         self._options = options
+        self._snapshots = Snapshots(options)
 
-    def page(self, question: Reference, now_ms: int, base_url: str, fault: str = "") -> Row | None:
+    def page(self, question: Reference, now_ms: int, plan: Plan, base_url: str, fault: str = "") -> Row | None:
         """The answer to one question, whose rows are shared; None for a contract that there is not.
 
         ``fault`` is one of ``PAGING_FAULTS``, or changes nothing here.
@@ -49,6 +52,11 @@ class ReferencePages:
         if fault == "filter_lost":
             others = self._options.chain.records(_ANOTHER, _as_of(asked, today))
             answer["results"] = [row for pair in zip(served, others, strict=False) for row in pair]
+        if question.endpoint == SNAPSHOTS:
+            answer["results"] = [
+                self._snapshots.row(record["ticker"], now_ms, trades=plan.option_trades, quotes=plan.option_quotes)
+                for record in answer["results"]
+            ]
         return answer
 
     def _single(self, question: Reference, today: dt.date) -> Row | None:
@@ -65,7 +73,7 @@ class ReferencePages:
         return sorted(rows, key=question.order, reverse=not question.ascending)
 
     def _rows(self, question: Reference, today: dt.date, underlying: str) -> list[Row]:
-        if question.endpoint == CONTRACTS:
+        if question.endpoint in {CONTRACTS, SNAPSHOTS}:
             of_ticker = Contract.of(question.wanted("ticker"))
             wanted = underlying or question.wanted("underlying_ticker") or (of_ticker.underlying if of_ticker else "")
             tickers = [wanted] if wanted else sorted(PRICES_IN_2003)

@@ -1,4 +1,4 @@
-"""What is asked of a reference list: the filters, order, page and cursor of contracts, yields and dividends."""
+"""What is asked of a list: the filters, order, page and cursor of contracts, their snapshots, yields and dividends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from polygon_simulator.options.contract import Contract
 from polygon_simulator.questions import BadQuestion
 
-CONTRACTS, CONTRACT, YIELDS, DIVIDENDS = ENDPOINTS = ("contracts", "contract", "yields", "dividends")
+CONTRACTS, CONTRACT, YIELDS, DIVIDENDS, SNAPSHOTS = ENDPOINTS = (
+    "contracts", "contract", "yields", "dividends", "snapshots",
+)  # fmt: skip
 """What a fault names in ``endpoint``."""
 
 _PATHS = {
@@ -22,6 +25,7 @@ _PATHS = {
     "/stocks/v1/dividends": DIVIDENDS,
 }
 _CONTRACT = re.compile(r"/v3/reference/options/contracts/([^/]+)")
+_SNAPSHOTS = re.compile(r"/v3/snapshot/options/([^/]+)")
 _OPERATORS = ("", "gt", "gte", "lt", "lte", "any_of")
 _DATES = {"expiration_date", "date", "ex_dividend_date"}
 _NUMBERS = {"strike_price", "frequency"}
@@ -48,6 +52,10 @@ _SHAPES = {
     DIVIDENDS: _Shape(
         100, 5_000, ("ticker", "ex_dividend_date", "frequency", "distribution_type"),
         "ticker", ("ticker", "ex_dividend_date"), "ex_dividend_date",
+    ),
+    SNAPSHOTS: _Shape(
+        10, 250, ("contract_type", "expiration_date", "strike_price"),
+        "ticker", ("ticker", "expiration_date", "strike_price"), "ticker",
     ),
 }  # fmt: skip
 
@@ -113,8 +121,11 @@ class Reference:
         """Path and query of the page after a row. It carries no key.
 
         The cursor is the vendor's, of contracts: ``ap=`` the last record with what the lists do not show
-        (``extra``), then the question; of the others only known to be opaque. ``page`` is the simulator's own.
+        (``extra``), then the question; of snapshots ``ap=`` the last ticker and its strike; of the others only known
+        to be opaque. ``page`` is the simulator's own.
         """
+        if self.endpoint == SNAPSHOTS:
+            return self._path_after(f"{last['ticker']}:{last['strike_price']:.2f}")
         return self._path_after(json.dumps({**extra, **last}, separators=(",", ":")))
 
     def again(self) -> str:
@@ -137,17 +148,19 @@ def read(path: str, query: Mapping[str, str]) -> Reference | None:
     if match := _CONTRACT.fullmatch(path):
         as_of = _date(query["as_of"], "as_of") if "as_of" in query else None
         return Reference(CONTRACT, path, tuple(query.items()), as_of=as_of, ticker=unquote(match[1]))
-    if path not in _PATHS:
+    shown = _SNAPSHOTS.fullmatch(path)
+    endpoint = SNAPSHOTS if shown else _PATHS.get(path)
+    if endpoint is None:
         return None
-    endpoint = _PATHS[path]
     shape = _SHAPES[endpoint]
     given = _cursor(query["cursor"]) if "cursor" in query else {name: query[name] for name in query if name != "apiKey"}
     if endpoint == CONTRACTS:
         given = {"limit": str(shape.default_limit), "order": "asc", "sort": shape.sort, **given}
+    of_underlying = [Filter("underlying_ticker", "", unquote(shown[1]))] if shown else []
     sort, ascending = _sorted_by(given, shape)
     question = Reference(
         endpoint, path, tuple(given.items()),
-        filters=tuple(_filters(given, shape)), sort=sort, ascending=ascending,
+        filters=(*of_underlying, *_filters(given, shape)), sort=sort, ascending=ascending,
         limit=max(1, min(int(_matching(given, "limit", "[0-9]{1,9}", str(shape.default_limit))), shape.highest_limit)),
         page=int(_matching(given, "page", "[0-9]{1,9}", "1")),
         as_of=_date(given["as_of"], "as_of") if given.get("as_of") and endpoint == CONTRACTS else None,
@@ -158,9 +171,17 @@ def read(path: str, query: Mapping[str, str]) -> Reference | None:
 
 def _after(text: str, question: Reference) -> tuple[Any, ...]:
     try:
-        return question.order(json.loads(text))
+        return question.order(_shown_last(text) if question.endpoint == SNAPSHOTS else json.loads(text))
     except (ValueError, KeyError, TypeError) as exc:
         raise BadQuestion("Could not parse the parameter: 'cursor'") from exc
+
+
+def _shown_last(text: str) -> Mapping[str, Any]:
+    """The record of the contract that a snapshot's cursor names: ``O:SPY241220C00600000:600.00``."""
+    contract = Contract.of(text.rpartition(":")[0])
+    if contract is None:
+        raise ValueError(text)
+    return contract.record()
 
 
 def _filters(given: Mapping[str, str], shape: _Shape) -> list[Filter]:

@@ -144,7 +144,7 @@ class Simulator:
 
     def reference(self, question: Reference, base_url: str, fault: str = "") -> dict[str, Any] | None:
         """A page of a reference list; None for a contract that there is not."""
-        return self._references.page(question, self.now_ms, base_url, fault)
+        return self._references.page(question, self.now_ms, self.plan, base_url, fault)
 
     def flat_file(self, request: Request, fault: str = "") -> Reply:
         """The answer to a request for the bucket of flat files."""

@@ -19,7 +19,7 @@ PARAMS = {
 
 def audit_dags(configured: Settings, doc_md: str | None) -> dict[str, DAG]:
     """A DAG for each ticker of each dataset, by its id; none if the audit is switched off."""
-    subjects = configured.datasets.each if configured.audit.enabled else ()
+    subjects = configured.each if configured.audit.enabled else ()
     dags = [audit_dag(dataset, ticker, configured, doc_md) for dataset, ticker in subjects]
     return {dag.dag_id: dag for dag in dags}
 

@@ -6,26 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Param, get_current_context, task, teardown
+from airflow.sdk import DAG, get_current_context, task, teardown
 
 from marketlake.dataset_names import dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.deadline import overdue_alert
-from marketlake_airflow.session_dag import asset_of, session_dag
-
-PARAMS = {
-    "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
-    "end_date": Param(None, type=["null", "string"], format="date", description="Last date, included"),
-    "sessions": Param(
-        None,
-        type=["null", "array"],
-        items={"type": "string", "format": "date"},
-        description="Exactly these dates, in the place of the two above",
-    ),
-    "refetch": Param(False, type="boolean", description="Fetch what is there already, too"),
-    "source": Param("api", enum=["api", "raw"], description="raw: rebuild from the stored pages, no API call"),
-    "allow_provisional": Param(False, type="boolean", description="Also a session that is not final yet"),
-}
+from marketlake_airflow.session_dag import PARAMS, asset_of, session_dag
 
 
 def bars_dags(dataset: str, configured: Settings, doc_md: str | None) -> dict[str, DAG]:

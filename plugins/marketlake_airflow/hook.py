@@ -14,13 +14,11 @@ from airflow.sdk.log import mask_secret
 from requests.exceptions import InvalidHeader
 from requests.utils import check_header_validity
 
-from marketlake import commands
-from marketlake.errors import KeyMissing, SettingsError
-from marketlake.polygon.api_key import key_from_environment, key_of
-from marketlake.polygon.call_budget import budget_for
+from marketlake.errors import SettingsError
+from marketlake.polygon.api_key import key_of
 from marketlake.polygon.client import PolygonClient
-from marketlake.polygon.transport import Transport
-from marketlake.settings import Settings, environment
+from marketlake.polygon.client_with_key import client_with_key, key_without_connection
+from marketlake.settings import Settings
 from marketlake.settings.sections import Api
 from marketlake.settings.values import checked_base_url
 
@@ -58,16 +56,11 @@ class PolygonHook(HttpHook):
         if key is not None:
             base_url = host or api.base_url
         else:
-            key, base_url = key_from_environment(environment()), api.base_url
-        if key is None:
-            raise KeyMissing(commands.no_key())
+            key, base_url = key_without_connection(), api.base_url
         mask_secret(key.value)
         session = self._session(api, connection)
         self.log.info("API key %s, host %s", key, base_url)
-        budget = budget_for(configured, urlsplit(base_url).netloc)
-        return PolygonClient(
-            Transport(session, key, api, base_url=base_url, take_turn=budget.take_turn if budget else None)
-        )
+        return client_with_key(configured, key, base_url, session)
 
     def _connection(self) -> Any:
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -16,11 +17,10 @@ from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 from marketlake import settings
 from marketlake.audit.audit import summarise
 from marketlake.audit.visits import Visit
-from marketlake.coverage.coverage import Coverage
-from marketlake.dataset_names import audit_title, run_title
-from marketlake.datasets import DATASETS
+from marketlake.dataset_names import OPTION_NAMES, OPTIONS, audit_title, run_title
 from marketlake.errors import MarketLakeError
 from marketlake.ingest import planning
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.report import Outcome
 from marketlake.ingest.run_summary import RunSummary
 from marketlake.lake import Lake, system_clock
@@ -28,6 +28,7 @@ from marketlake_airflow import notify
 
 _log = logging.getLogger(__name__)
 AFTER_THE_DATES = ["dates_ended", "report"]
+OPTION_STEPS = ("session.fetch_chain", "session.fetch_bars", "session.build_panel")
 
 
 def report(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
@@ -39,7 +40,8 @@ def report(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
     looked: dict[str, Any] = {}
     if run.run_type == "scheduled" and run.logical_date:
         looked = _look_at_window(dataset, ticker, run.logical_date.date())
-    deliver(summary(run_title(dataset, ticker), context, "plan_sessions", "ingest_session", **looked), context)
+    steps = steps_of(dataset, with_panel=settings.load().options.panel.enabled)
+    deliver(summary(run_title(dataset, ticker), context, "plan_sessions", *steps, **looked), context)
 
 
 def summarise_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> None:
@@ -57,7 +59,7 @@ def summarise_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> No
     if run_summary.planned is not None:
         try:
             lake = Lake(settings.load(), now=system_clock)
-            summarise(lake, DATASETS[dataset].spec, ticker, run_summary.planned, visits)
+            summarise(lake, dataset, ticker, run_summary.planned, visits)
         except MarketLakeError as exc:
             trouble = exc
     known = frozenset(str(visit.session) for visit in visits if visit.outcome == Outcome.UNCHANGED)
@@ -66,36 +68,49 @@ def summarise_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> No
         raise trouble
 
 
-def summary(what: str, context: Mapping[str, Any], plan_task: str, mapped_task: str, **looked: Any) -> RunSummary:
-    """What a plan and the task that is mapped over it left behind in this run.
+def summary(what: str, context: Mapping[str, Any], plan_task: str, *steps: str, **looked: Any) -> RunSummary:
+    """What a plan and the tasks that are mapped over it, one step after the other, left behind in this run.
 
-    A session counts as fetched only if its instance succeeded and its own result names it: the result of
-    an earlier try may outlive it.
+    A session counts as fetched only if the instance of its last step succeeded and its own result names it: the result
+    of an earlier try may outlive it.
     """
     run, ti = context["dag_run"], context["ti"]
-    states = ti.get_task_states(dag_id=run.dag_id, task_ids=[plan_task, mapped_task], run_ids=[run.run_id])
+    states = ti.get_task_states(dag_id=run.dag_id, task_ids=[plan_task, steps[-1]], run_ids=[run.run_id])
     of_run = states.get(run.run_id, {})
     planned = ti.xcom_pull(task_ids=plan_task) if of_run.get(plan_task) == "success" else None
-    results = ti.xcom_pull(task_ids=[mapped_task]) if planned else []  # in one request, however many
-    state_of = {result["session"]: result["state"] for result in results if result}
-    reasons = {
-        result["session"]: "; ".join(result["suspect_because"])
-        for result in results
-        if result and result["suspect_because"]
-    }
+    # In one request a step, however many.
+    results = [[one for one in ti.xcom_pull(task_ids=[step]) if one] if planned else [] for step in steps]
+    state_of = {result["session"]: result["state"] for result in results[-1]}
     succeeded = {
         session: state_of[session]
         for index, session in enumerate(planned or ())
-        if session in state_of and of_run.get(f"{mapped_task}_{index}") == "success"
+        if session in state_of and of_run.get(f"{steps[-1]}_{index}") == "success"
     }
     return RunSummary(
         f"{what}, run {run.run_id}",
         planned,
         succeeded,
         next_step=_next_step(run.dag_id, run.run_id),
-        reasons=reasons,
+        reasons=_reasons(chain.from_iterable(results)),
         **looked,
     )
+
+
+def steps_of(name: str, *, with_panel: bool) -> tuple[str, ...]:
+    """The tasks that are mapped over a plan's dates, one after the other."""
+    if name != OPTIONS:
+        return ("ingest_session",)
+    return OPTION_STEPS if with_panel else OPTION_STEPS[:-1]
+
+
+def _reasons(results: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Why each session is suspect, once: not that one step is since another one is."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        found.setdefault(result["session"], []).extend(result["suspect_because"])
+    derived = {f"{name} is suspect" for name in OPTION_NAMES}
+    told = {session: [one for one in dict.fromkeys(lines) if one not in derived] for session, lines in found.items()}
+    return {session: "; ".join(lines) for session, lines in told.items() if lines}
 
 
 def deliver(run_summary: RunSummary, context: Mapping[str, Any]) -> None:
@@ -138,7 +153,7 @@ def _look_at_window(dataset: str, ticker: str, own: dt.date) -> dict[str, Any]:
     try:
         lake = Lake(settings.load(), now=system_clock)
         window = planning.catch_up_window(lake, own)
-        missing = Coverage(lake, DATASETS[dataset].spec, ticker).unfinished(window)
+        missing = coverage_of(lake, dataset, ticker).unfinished(window)
     except (MarketLakeError, OSError) as exc:
         return {"not_looked": f"{type(exc).__name__}: {exc}"}
     return {"missing": [str(day) for day in missing], "window_sessions": len(window)}

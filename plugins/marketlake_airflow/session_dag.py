@@ -6,12 +6,27 @@ import datetime as dt
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG, Asset, Param
 
 from marketlake.dataset_names import dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.retry import SessionRetryPolicy
 from marketlake_airflow.timetable import SessionTimetable
+
+PARAMS = {
+    "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
+    "end_date": Param(None, type=["null", "string"], format="date", description="Last date, included"),
+    "sessions": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "format": "date"},
+        description="Exactly these dates, in the place of the two above",
+    ),
+    "refetch": Param(False, type="boolean", description="Fetch what is there already, too"),
+    "source": Param("api", enum=["api", "raw"], description="raw: rebuild from the stored pages, no API call"),
+    "allow_provisional": Param(False, type="boolean", description="Also a session that is not final yet"),
+}
+"""Of a run that fetches sessions, whatever they are of."""
 
 
 def session_dag(

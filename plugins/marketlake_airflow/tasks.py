@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,16 +14,19 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from marketlake import settings
 from marketlake.audit.audit import audit_session as audit
 from marketlake.audit.due import audit_plan
-from marketlake.datasets import DATASETS
+from marketlake.audit.options import affordable_audit, audit_options
+from marketlake.audit.visits import Visit
+from marketlake.dataset_names import OPTIONS, title
+from marketlake.datasets import DATASETS, parts_of
 from marketlake.errors import SettingsError
 from marketlake.ingest import planning, preflight
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.planning import Source
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.report import Outcome, Report
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake, system_clock
 from marketlake.partitions.certificate import Certificate
-from marketlake.rows.spec import DatasetSpec
 from marketlake.sessions import date_meant
 from marketlake_airflow.failure_reason import reason_kept
 from marketlake_airflow.hook import PolygonHook
@@ -38,42 +42,48 @@ _log = logging.getLogger(__name__)
 def plan_sessions(dataset: str, ticker: str, context: Mapping[str, Any]) -> list[str]:
     """The run's dates."""
     with reason_kept(context):
-        return _kept_plan(dataset, ticker, context, lambda lake: _plan(lake, DATASETS[dataset].spec, ticker, context))
+        return kept_plan(dataset, ticker, context, lambda lake: run_plan(lake, dataset, ticker, context))
 
 
 def plan_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> list[str]:
     """The dates that an audit looks at again."""
-    params, spec = context["params"], DATASETS[dataset].spec
+    params = context["params"]
     first, last = _date(params["start_date"]), _date(params["end_date"])
-    return _kept_plan(dataset, ticker, context, lambda lake: audit_plan(lake, spec, ticker, first, last))
+
+    def plan(lake: Lake) -> list[dt.date]:
+        due = audit_plan(lake, dataset, ticker, first, last)
+        return affordable_audit(lake, ticker, due, asked_for=bool(first or last)) if dataset == OPTIONS else due
+
+    return kept_plan(dataset, ticker, context, plan)
 
 
-def _kept_plan(name: str, ticker: str, context: Mapping[str, Any], make: Callable[[Lake], list[dt.date]]) -> list[str]:
+def kept_plan(name: str, ticker: str, context: Mapping[str, Any], make: Callable[[Lake], list[dt.date]]) -> list[str]:
     """A plan is made once, then kept, so that clearing the run maps its dates to the same indexes."""
     key = f"plan of a {context['dag_run'].run_type} run"  # a backfill that takes over a run plans it anew
     kept = context["task_state_store"].get(key)
     if kept is not None:
         _log.info("this run's plan was made before and is kept: %d sessions", len(kept))
         return list(kept)
-    lake, dataset = Lake(settings.load(), now=system_clock), DATASETS[name]
-    preflight.require_lake(lake, dataset)
-    for left in lake.store(dataset.spec).storage.sweep():
+    lake = Lake(settings.load(), now=system_clock)
+    parts = parts_of(name, lake.settings)
+    preflight.require_place(lake, parts)
+    for left in chain.from_iterable(lake.store(dataset.spec).storage.sweep() for dataset in parts):
         _log.warning("removed what a dead process left in staging: %s", left)
     plan = [str(day) for day in make(lake)]
     context["task_state_store"].set(key, plan, retention=NEVER_EXPIRE)
     shown = ", ".join(plan[:_SHOWN]) + (" ..." if len(plan) > _SHOWN else "")
-    _log.info("%s: %d sessions planned: %s", dataset.spec.title(ticker), len(plan), shown)
+    _log.info("%s: %d sessions planned: %s", title(name, ticker), len(plan), shown)
     return plan
 
 
-def _plan(lake: Lake, spec: DatasetSpec, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
-    run, params = context["dag_run"], context["params"]
+def run_plan(lake: Lake, name: str, ticker: str, context: Mapping[str, Any]) -> list[dt.date]:
+    """The dates of a run by its type and parameters. Raises SettingsError for a type that has no plan."""
+    run, params, coverage = context["dag_run"], context["params"], coverage_of(lake, name, ticker)
     logical_date = date_meant(run.logical_date) if run.logical_date else None
     if run.run_type == "manual":
         return planning.manual_plan(
             lake,
-            spec,
-            ticker,
+            coverage,
             start=_date(params["start_date"]),
             end=_date(params["end_date"]),
             sessions=[dt.date.fromisoformat(day) for day in params["sessions"] or ()],
@@ -83,7 +93,7 @@ def _plan(lake: Lake, spec: DatasetSpec, ticker: str, context: Mapping[str, Any]
             allow_provisional=params["allow_provisional"],
         )
     if run.run_type == "scheduled" and logical_date:
-        return planning.scheduled_plan(lake, spec, ticker, logical_date)
+        return planning.scheduled_plan(lake, coverage, logical_date)
     if run.run_type == "backfill" and logical_date:
         return planning.backfill_plan(lake, logical_date)
     raise SettingsError(
@@ -114,7 +124,7 @@ def _ingest_session(
     else:
         report = ingest(lake, dataset, key, PolygonHook().client(configured), allow_provisional=provisional)
     result = report.as_dict()
-    _tell(asset, session, result, context)
+    tell(asset, session, result, context)
     return result
 
 
@@ -125,18 +135,31 @@ def audit_session(name: str, ticker: str, session: str, asset: Asset, context: M
     the same rows in another state, as a reader may wait until a session is complete. A certificate that was renewed for
     any other reason (a comparison made up for, say) claims nothing else of the rows.
     """
-    configured, dataset = settings.load(), DATASETS[name]
-    client = PolygonHook().client(configured)
-    lake, key = Lake(configured, now=system_clock), dataset.spec.key(ticker, dt.date.fromisoformat(session))
-    partitions = lake.store(dataset.spec).partitions
-    before = _kept_until_told(context, lambda: _standing(partitions.certificate(key)))
-    visit = audit(lake, dataset, key, client)
-    certificate = partitions.certificate(key)
-    if certificate and _standing(certificate) != before:
-        _tell(asset, session, Report.of(Outcome(visit.outcome), certificate).as_dict(), context)
+    lake, day = Lake(settings.load(), now=system_clock), dt.date.fromisoformat(session)
+    before = _kept_until_told(context, lambda: _standing(_held(lake, name, ticker, day)))
+    visit = _audit(lake, name, ticker, day)
+    held = _held(lake, name, ticker, day)
+    if held[-1] and _standing(held) != before:
+        tell(asset, session, Report.of(Outcome(visit.outcome), held[-1]).as_dict(), context)
     else:
         context["task"].outlets = []  # or Airflow raises an event without a partition, which is of no session
     return dict(msgspec.to_builtins(visit))
+
+
+def _audit(lake: Lake, name: str, ticker: str, session: dt.date) -> Visit:
+    client = PolygonHook().client(lake.settings)
+    if name == OPTIONS:
+        from marketlake_airflow.option_source import source_of
+
+        return audit_options(lake, ticker, session, client, source_of(lake.settings, client))
+    dataset = DATASETS[name]
+    return audit(lake, dataset, dataset.spec.key(ticker, session), client)
+
+
+def _held(lake: Lake, name: str, ticker: str, session: dt.date) -> list[Certificate | None]:
+    """The certificate of each part of a session."""
+    specs = [dataset.spec for dataset in parts_of(name, lake.settings)]
+    return [lake.store(spec).partitions.certificate(spec.key(ticker, session)) for spec in specs]
 
 
 def _kept_until_told(context: Mapping[str, Any], look: Callable[[], list[int | str]]) -> list[int | str]:
@@ -150,12 +173,13 @@ def _kept_until_told(context: Mapping[str, Any], look: Callable[[], list[int | s
     return list(kept)
 
 
-def _standing(certificate: Certificate | None) -> list[int | str]:
+def _standing(held: Sequence[Certificate | None]) -> list[int | str]:
     """What an event is for, if it changes; as JSON."""
-    return [certificate.revision, certificate.state.value] if certificate else []
+    known = (certificate for certificate in held if certificate)
+    return [fact for certificate in known for fact in (certificate.revision, certificate.state.value)]
 
 
-def _tell(asset: Asset, session: str, facts: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+def tell(asset: Asset, session: str, facts: Mapping[str, Any], context: Mapping[str, Any]) -> None:
     """Raise the asset's event of one session once the task has succeeded."""
     event = context["outlet_events"][asset]
     event.add_partitions(session)

@@ -13,7 +13,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark import coverage, flat_file, one_session, plans, research, sizes, through_airflow, vendor
+from benchmark import (
+    coverage,
+    flat_file,
+    one_session,
+    option_bars,
+    option_map,
+    panel,
+    plans,
+    research,
+    sizes,
+    through_airflow,
+    vendor,
+)
 from benchmark.dense_days import BARS
 from benchmark.figures import Figure, table
 from benchmark.postgres import postgres
@@ -22,7 +34,7 @@ from marketlake.sessions import SessionCalendar
 _PROJECT = Path(__file__).resolve().parents[2]
 _RECORDED = _PROJECT.parent / "shared" / "real"
 _SESSIONS, _FEW, _MANY, _YEAR = 200, 50, 1_000, 252
-_WITHOUT_ANSWERS = {"sizes", "parse", "flat_file"}
+_WITHOUT_ANSWERS = {"sizes", "parse", "flat_file", "option_bars", "panel", "option_map"}
 """The cases that ask the vendor of the benchmark for nothing."""
 _DENSE, _SPARSE = dt.date(2021, 1, 4), dt.date(2016, 1, 4)  # from when on
 _WITHOUT_HOLIDAYS = dt.date(2021, 2, 16), dt.date(2021, 3, 5)
@@ -33,7 +45,8 @@ _TWENTY_YEARS = dt.date(2005, 12, 30), dt.date(2025, 12, 31)
 def main() -> int:
     """Run the cases that were asked for, or all."""
     cases = (
-        "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "postgres", "sqlite", "plain",
+        "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "option_bars", "panel",
+        "option_map", "postgres", "sqlite", "plain",
     )  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
@@ -80,6 +93,9 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
                 *research.one_session(url, at / "ten years", *_TEN_YEARS, runs=5),
             ],
             "flat_file": lambda at: flat_file.flat_file(at, rows=3_000_000, runs=5),
+            "option_bars": lambda at: option_bars.option_bars(at, latencies_ms=(65, 0)),
+            "panel": lambda at: panel.panel(at, runs=5),
+            "option_map": lambda at: option_map.option_map(at, runs=5),
             "postgres": lambda at: _on_postgres(
                 at, lambda database: through_airflow.on_postgres(url, at, database, dense, sparse, few=_FEW, many=_MANY)
             ),

@@ -17,7 +17,7 @@ from marketlake.coverage_page.calendar import CoverageCalendar
 from marketlake.coverage_page.static_files import StaticFile, static_files
 from marketlake.coverage_page.subjects import SubjectEntry, SubjectList
 
-_PAINTED = "() => new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()), 0)))"
+PAINTED = "() => new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()), 0)))"
 
 
 def drawn(calendar: CoverageCalendar, runs: int) -> list[Figure]:
@@ -32,7 +32,7 @@ def drawn(calendar: CoverageCalendar, runs: int) -> list[Figure]:
             page = context.new_page()
             page.goto(url)
             page.wait_for_selector(f'[data-date="{calendar.last}"]')
-            took_s.append(page.evaluate(_PAINTED) / 1000)
+            took_s.append(page.evaluate(PAINTED) / 1000)
             cells = page.locator("[data-date]").count()
             context.close()
         browser.close()

@@ -149,9 +149,9 @@ def _peak(folder: Path, engine: Any, first: dt.date, last: dt.date, *, bare: boo
     """The most that reading adds to a new process, and how large the result is, both in MiB."""
     lake = open_lake(folder)
     lake.bars(first, first, engine=engine)
-    before_mib = _most_mib()
+    before_mib = most_mib()
     result = _read_bare(folder, engine) if bare else lake.bars(first, last, hours="all", columns=COLUMNS, engine=engine)
-    return _most_mib() - before_mib, _bytes(result, engine) / (1 << 20)
+    return most_mib() - before_mib, _bytes(result, engine) / (1 << 20)
 
 
 def _bytes(result: Any, engine: str) -> int:
@@ -165,7 +165,7 @@ def _read_bare(folder: Path, engine: str) -> Any:
     return table.to_pandas() if engine == "pandas" else table
 
 
-def _most_mib() -> float:
+def most_mib() -> float:
     """The most that this process has held so far; ``ru_maxrss`` would begin with what its parent held."""
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024

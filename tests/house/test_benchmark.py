@@ -11,7 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import one_session, plans, postgres, research, sizes, through_airflow, vendor
+from benchmark import (
+    flat_file,
+    one_session,
+    option_bars,
+    option_map,
+    panel,
+    plans,
+    postgres,
+    research,
+    sizes,
+    through_airflow,
+    vendor,
+)
 from benchmark.dense_days import BARS, DenseDays
 from benchmark.figures import Figure, table
 from conftest import REAL, needs_real_days
@@ -147,6 +159,42 @@ def test_one_session_out_of_many_takes_one_file(url: str, tmp_path: Path) -> Non
     assert (figure.name, figure.note) == ("one session out of 88", "one file was opened")
 
 
+def test_a_panel_is_measured_of_sides_with_the_same_figures(tmp_path: Path) -> None:
+    figures = panel.panel(tmp_path, bars_a_contract=2, plain_rows=200, runs=1)
+    assert figures[0].name == "panel of 4,556 option bars, 2,278 contracts: rows a CPU-second"
+    assert [bool(one.peer) for one in figures] == [True, False, False, True]
+    assert all(one.value > 0 for one in figures)
+
+
+def test_a_panel_with_other_figures_than_quantlibs_ends_the_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = panel.Plain.row
+
+    def another(plain: panel.Plain, bar: dict) -> dict | None:
+        found = row(plain, bar)
+        return found and found | {"iv": found["iv"] + 1e-5}
+
+    monkeypatch.setattr(panel.Plain, "row", another)
+    with pytest.raises(AssertionError, match="'iv'"):
+        panel.panel(tmp_path, bars_a_contract=2, plain_rows=200, runs=1)
+
+
+def test_a_flat_file_is_sifted_in_a_process_of_its_own_and_both_sides_find_the_same(tmp_path: Path) -> None:
+    figures = flat_file.flat_file(tmp_path / "made", rows=20_000, runs=1)
+    assert [(one.unit, one.limit) for one in figures] == [("s", 5), ("s", None), ("s", None), ("MB", 600), ("MB", None)]
+    assert figures[0].name.startswith("flat file of 20,") or figures[0].name.startswith("flat file of 19,")
+    assert all(one.value > 0 for one in figures)
+    assert 50 < figures[3].value < 600
+
+
+def test_option_bars_are_fetched_by_both_sides_and_are_as_many(tmp_path: Path) -> None:
+    figures = option_bars.option_bars(tmp_path / "made", latencies_ms=(0,), chain="few")
+    assert figures[0].name == "option bars of 104 contracts, 0 ms a request"
+    assert [(one.unit, one.limit) for one in figures] == [("requests/s", None), ("MiB", None), ("B", None)]
+    assert all(one.value > 0 for one in figures)
+
+
 @needs_postgres
 @pytest.mark.airflow
 def test_sessions_go_through_airflow_on_postgresql(url: str, server: postgres.Server, tmp_path: Path) -> None:
@@ -170,3 +218,17 @@ def test_sessions_go_through_airflow_on_sqlite(url: str, tmp_path: Path, simulat
 def test_the_plain_dag_runs_too(url: str, server: postgres.Server, tmp_path: Path) -> None:
     (figure,) = through_airflow.plain_dag(url, tmp_path, server.database("plain"), SPARSE_ALONE[:2])
     assert figure.ours[0] > 0
+
+
+@pytest.mark.browser
+def test_the_map_of_a_chain_is_measured_from_files_to_a_browser(tmp_path: Path) -> None:
+    figures = option_map.option_map(tmp_path / "lake", runs=1, contracts="few")
+    assert [figure.name.partition(": ")[2] for figure in figures] == [
+        "its day, every file held against its certificate",
+        "its map as JSON",
+        "its map, compressed",
+        "one contract beside its underlying, as JSON",
+        "drawn in Chromium, from its address on",
+        "the whole of it, calls exchanged for puts",
+    ]
+    assert all(value > 0 for figure in figures for value in figure.ours)

@@ -86,7 +86,7 @@ def audited(lake: Lake, day: str) -> tuple[str, str, str]:
 
 
 def days_due(lake: Lake) -> list[str]:
-    return [str(one.session) for one in sessions_due(lake, SECOND_BARS.spec, "SPY")]
+    return [str(one.session) for one in sessions_due(lake, SECOND_BARS.spec.name, "SPY")]
 
 
 def verified(lake: Lake) -> Verification:

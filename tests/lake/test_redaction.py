@@ -145,6 +145,7 @@ class Broken:
 
     def __init__(self, answer: Exception | tuple[int, dict[str, str], bytes]) -> None:
         self._answer = answer
+        self.adapters: dict[str, Any] = {}
 
     def get(self, *_: Any, **__: Any) -> requests.Response:
         if isinstance(self._answer, Exception):

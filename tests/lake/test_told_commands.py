@@ -110,6 +110,15 @@ def test_where_there_is_no_makefile_a_key_is_given_to_the_containers() -> None:
     )
 
 
+@pytest.mark.usefixtures("in_an_image")
+def test_where_there_is_no_makefile_keys_of_flat_files_are_given_to_the_containers() -> None:
+    assert commands.no_s3_keys() == (
+        "no S3 keys for the vendor's flat files: give every container POLYGON_S3_ACCESS_KEY_ID and"
+        " POLYGON_S3_SECRET_ACCESS_KEY (with Docker Compose: in .env, then  docker compose up -d), or set login and"
+        " password of the Airflow connection polygon_flat_files. Without them: options.source = rest."
+    )
+
+
 def test_a_finding_in_an_image_names_no_make(image: Path) -> None:
     stray = image / "data" / "processed" / "spy" / "date=2024-11-26"
     stray.mkdir(parents=True)

@@ -15,9 +15,9 @@ from local_airflow.backfill.verdict import verdict
 from local_airflow.server.home import AirflowTrouble, Home
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
-from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import SettingsError
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
@@ -117,17 +117,17 @@ def test_the_verdict_is_over_partitions_whatever_the_runs_say(
     wanted = backfill_range(lake, "2024-11-25", "2024-11-27", said.append)
     for day in (D(2024, 11, 25), D(2024, 11, 27)):
         ingest(lake, SECOND_BARS, spy(day), client)
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert said[0].startswith("SPY 2024-11-26  FAILED  its run did not fail, but there is no partition")
     assert "SPY: 2 of 3 sessions have their partition" in said[1]
     assert len(said) == 3  # not that a second call tries it again: its run did not fail
     said.clear()
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {D(2024, 11, 26): "why"}, said.append) == INCOMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {D(2024, 11, 26): "why"}, said.append) == INCOMPLETE
     assert said[0] == "SPY 2024-11-26  FAILED  why"
     assert said[-1].endswith(f"make backfill {wanted}  tries the failed ones again")
     ingest(lake, SECOND_BARS, spy(D(2024, 11, 26)), client)
     said.clear()
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {D(2024, 11, 26): "why"}, said.append) == COMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {D(2024, 11, 26): "why"}, said.append) == COMPLETE
     assert said[0] == "SPY 2024-11-26  kept its old partition; the new fetch failed: why"
     assert said[-2] == "SPY: 1 of them kept what they had, since their new fetch failed"
 
@@ -138,7 +138,7 @@ def test_a_suspect_session_passes_and_is_named_with_its_reason(
     simulator.faults.set("2024-11-26", [{"fault": "without:1732631700000-1732631760000", "times": 0}])
     ingest(lake, SECOND_BARS, spy(D(2024, 11, 26)), client)
     wanted = backfill_range(lake, "2024-11-26", "2024-11-26", said.append)
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == COMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append) == COMPLETE
     assert said[:3] == [
         "SPY 2024-11-26  suspect: minutes that traded without one second: 1, at 09:35 New York"
         " (reconcile.missing_minutes = 0)",
@@ -151,7 +151,7 @@ def test_a_provisional_partition_does_not_pass_the_verdict(lake: Lake, client: P
     ingest(lake, SECOND_BARS, spy(D(2026, 11, 20)), client, allow_provisional=True)
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=2))
     wanted = backfill_range(later, "2026-11-20", "2026-11-20", said.append)
-    assert verdict(Coverage(later, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
+    assert verdict(coverage_of(later, SECONDS.name, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert "the partition is provisional: make backfill FROM=2026-11-20 TO=2026-11-20 REFETCH=1" in said[0]
 
 
@@ -163,7 +163,7 @@ def test_a_partition_of_another_session_under_a_sessions_name_does_not_pass(
     path = lake.storage.path(kept_by(lake).partitions.path(spy(D(2024, 11, 26))))
     path.write_bytes(lake.storage.path(kept_by(lake).partitions.path(spy(D(2024, 11, 25)))).read_bytes())
     wanted = backfill_range(lake, "2024-11-25", "2024-11-26", said.append)
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append) == INCOMPLETE
 
 
 @pytest.mark.parametrize(
@@ -191,6 +191,8 @@ def test_only_a_key_that_works_starts_the_schedule(
 
 
 SECONDS_OFF = {"MARKETLAKE__TICKERS": "[]", "MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["SPY", "QQQ"]'}
+OPTIONS_ON = {"MARKETLAKE__OPTIONS__ENABLED": "true"}
+OPTIONS_ALONE = OPTIONS_ON | {"MARKETLAKE__TICKERS": "[]"}
 BOTH_ON = {"MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": '["QQQ"]'}
 
 
@@ -232,6 +234,18 @@ def test_up_asks_for_the_datasets_that_are_on_and_for_no_other(
             " MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS='[\"SPY\"]'. On: second_bars.",
         ),
         (
+            {}, "option_bars",
+            "DATASET=option_bars is a part of a session of options, which is fetched whole: DATASET=options.",
+        ),
+        (
+            {}, "options",
+            "DATASET=options is off: set options.enabled: true, such as MARKETLAKE__OPTIONS__ENABLED=true, and the"
+            " underlyings in options.tickers. On: second_bars.",
+        ),
+        (OPTIONS_ON, "", "second_bars"),
+        (OPTIONS_ON, "options", "options"),
+        (OPTIONS_ALONE, "", "options"),
+        (
             SECONDS_OFF, "second_bars",
             "DATASET=second_bars is off: name a ticker in datasets.second_bars.tickers, such as"
             " MARKETLAKE__DATASETS__SECOND_BARS__TICKERS='[\"SPY\"]'. On: minute_bars.",
@@ -244,7 +258,7 @@ def test_a_backfill_takes_the_dataset_that_is_named_or_the_first_that_is_on(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     try:
-        found = command._chosen(settings.load(), named).spec.name
+        found = command._chosen(settings.load(), named)
     except SettingsError as exc:
         found = str(exc)
     assert found == expected
@@ -259,7 +273,7 @@ def test_what_a_backfill_of_minutes_says_names_them(
     said.extend(probe_ends(lake, MINUTE_BARS, client, "SPY", wanted))
     said.append(estimate_line(lake, MINUTE_BARS, "SPY", wanted, refetch=False))
     reasons = {D(2024, 11, 26): "why"}
-    assert verdict(Coverage(lake, MINUTES, "SPY"), wanted, reasons, said.append) == INCOMPLETE
+    assert verdict(coverage_of(lake, MINUTES.name, "SPY"), wanted, reasons, said.append) == INCOMPLETE
     assert said[:4] == [
         "SPY 2024-11-29 minute bars: the API has no bar of this session now; unless that changes, it will fail",
         "SPY minute bars: 4 sessions from 2024-11-25 to 2024-11-29, 4 not here yet: about 8 requests, 1 MB, 1 min",

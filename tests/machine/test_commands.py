@@ -42,7 +42,8 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         rig = Rig(tmp_path / "a folder of %41 ? and 'quotes'", simulator, dict(OF_ANOTHER_AIRFLOW))
         rig.folder.mkdir()
         yield rig
-        rig.make("down")
+        if rig.home.exists():  # else nothing can have been started
+            rig.make("down")
         assert rig.processes() == []
 
 
@@ -162,7 +163,8 @@ def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig, m
     assert "no Airflow of this checkout is up" in rig.make("down").stdout
 
 
-def test_up_warns_of_a_missing_key_and_of_a_taken_port(rig: Rig) -> None:
+def test_up_warns_of_a_missing_key_and_of_a_taken_port(rig: Rig, migrated: Path) -> None:
+    rig.with_database(migrated)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -190,7 +192,8 @@ def _password(rig: Rig) -> str:
     return str(json.loads(file.read_text())["admin"])
 
 
-def test_a_backfill_reaching_into_the_future_is_clipped_and_says_so(rig: Rig) -> None:
+def test_a_backfill_reaching_into_the_future_is_clipped_and_says_so(rig: Rig, migrated: Path) -> None:
+    rig.with_database(migrated)
     done = rig.backfill("2024-11-29", "2199-12-31", POLYGON_API_KEY="wrong-key-of-somebody-else")
     assert "TO=2199-12-31 is clipped to" in done.stdout
     assert "the last final session" in done.stdout

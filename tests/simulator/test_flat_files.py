@@ -146,9 +146,59 @@ def test_a_truncated_file_is_a_gzip_stream_without_its_end(few: Simulator) -> No
     assert len(lines(few)) > 10_000
 
 
+@pytest.mark.parametrize("fault", ["no_gzip", "empty_file", "flipped_bit"])
+def test_a_file_that_cannot_be_unpacked(few: Simulator, fault: str) -> None:
+    few.faults.set(str(DAY), [{"fault": fault}])
+    with pytest.raises(zlib.error):
+        zlib.decompress(ask(few, FILE).content, 31)
+
+
+@pytest.mark.parametrize(
+    ("fault", "row", "before", "after"),
+    [
+        ("other_columns", 0, "ticker,volume,open,close", "ticker,open,volume,close"),
+        ("odd_ticker", 4055, "O:SPY241127C00590000,", "O:SPY2X41127C00590000,"),
+        ("negative_volume", 4055, "O:SPY241127C00590000,6,", "O:SPY241127C00590000,-6,"),
+        ("republished", 4055, "O:SPY241127C00590000,6,", "O:SPY241127C00590000,7,"),
+    ],
+)
+def test_a_file_with_a_line_that_differs(few: Simulator, fault: str, row: int, before: str, after: str) -> None:
+    rows = lines(few)
+    few.faults.set(str(DAY), [{"fault": fault}])
+    ((number, old, new),) = [
+        (number, *both) for number, both in enumerate(zip(rows, lines(few), strict=True)) if both[0] != both[1]
+    ]
+    assert (number, old[: len(before)], new[: len(after)]) == (row, before, after)
+
+
+def test_two_members_are_the_same_lines(few: Simulator) -> None:
+    rows, before = lines(few), ask(few, FILE, "HEAD").headers["ETag"]
+    few.faults.set(str(DAY), [{"fault": "two_members", "times": 0}])
+    assert lines(few) == rows
+    assert ask(few, FILE, "HEAD").headers["ETag"] != before
+
+
+def test_a_broken_answer_says_what_it_is_a_part_of(few: Simulator) -> None:
+    few.faults.set(str(DAY), [{"fault": "reset", "endpoint": "flat_file", "page": 3}])
+    assert ask(few, FILE, Range="bytes=0-0").status_code == 206
+    assert ask(few, FILE).status_code == 200
+    headers = {"Authorization": "Credential=simulated-access-key/", "Range": "bytes=1000-"}
+    with requests.get(f"{few.url}/flatfiles/{FILE}", headers=headers, timeout=10, stream=True) as part:
+        assert part.status_code == 206
+        assert part.headers["Content-Range"].startswith("bytes 1000-")
+        with pytest.raises(requests.RequestException):
+            part.content  # noqa: B018
+    assert [one["page"] for one in few.requests_for(DAY, "flat_file")][-3:] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "word"),
     [
+        ("bad_signature", 403, "SignatureDoesNotMatch"),
+        ("clock_skew", 403, "RequestTimeTooSkewed"),
+        ("no_such_bucket", 404, "NoSuchBucket"),
+        ("wrong_region", 400, "AuthorizationHeaderMalformed"),
+        ("request_timeout", 400, "RequestTimeout"),
         ("429", 503, "SlowDown"),
         ("500", 500, "InternalError"),
         ("503", 503, "ServiceUnavailable"),

@@ -241,7 +241,8 @@ def test_a_fault_belongs_to_bars_of_stocks_of_contracts_or_to_a_list(
 
 def test_an_endpoint_that_is_none_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="no such endpoint: chain. Known are contracts, contract, yields, dividends, flat_file"
+        ValueError,
+        match="no such endpoint: chain. Known are contracts, contract, yields, dividends, snapshots, flat_file",
     ):
         Faults().set(DAY, [{"fault": "500", "endpoint": "chain"}])
 

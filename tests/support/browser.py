@@ -18,12 +18,22 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 AXE = PROJECT / ".ci" / "javascript" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = PROJECT / "test-results" / "screenshots"
+_NOT_USED = (
+    # The browser's own popups, for each window two pages that nobody sees: half of what a page costs.
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup",
+    # What Playwright leaves out by itself: of two lists the browser takes the last.
+    "AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter",
+    "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding", "PreconnectToSearch", "TcpPortRandomizationWin",
+    "ThirdPartyStoragePartitioning",
+)  # fmt: skip
 FLAGS = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
     # Whatever is not on this machine goes to a proxy that is not there. Routes of Playwright would do the same to
     # names, and turn the browser's cache off.
     "--proxy-server=http://127.0.0.1:9",
+    f"--disable-features={','.join(_NOT_USED)}",
 )  # fmt: skip
 _HERE = {"127.0.0.1", "localhost"}
 _ANSWER_MS = 15_000

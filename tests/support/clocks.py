@@ -1,6 +1,15 @@
-"""A clock that only waiting moves."""
+"""A clock that only waiting moves, and moments as New York tells them."""
 
 from __future__ import annotations
+
+import datetime as dt
+
+from marketlake.sessions import NEW_YORK
+
+
+def new_york(text: str) -> dt.datetime:
+    """``2026-11-19 16:45`` New York, in UTC."""
+    return dt.datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).astimezone(dt.UTC)
 
 
 class Clock:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fault_table import rows
+from file_faults import FILE_FAULTS
 from marketlake.settings import Settings
 from marketlake.settings.values import Section
 from option_fault_table import OPTION_FAULTS
@@ -77,8 +78,9 @@ def faults_table() -> str:
 
 
 def option_faults_table() -> str:
-    """One row a fault of a chain or of a contract's bars: what happens."""
+    """One row a fault of a chain, of a contract's bars or of a flat file: what happens."""
     lines = [f"| {fault.place.value} | {fault.what} | {fault.then.value} |" for fault in OPTION_FAULTS]
+    lines += [f"| a flat file | {fault.what} | {fault.then.value} |" for fault in FILE_FAULTS]
     return "\n".join(["| in | fault | what happens |", "|---|---|---|", *lines])
 
 

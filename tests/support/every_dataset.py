@@ -9,8 +9,8 @@ from typing import Any
 from conftest import files_under, times_of
 from local_airflow.backfill.range import backfill_range
 from local_airflow.backfill.verdict import verdict
-from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.dataset import Dataset
+from marketlake.ingest.collected import coverage_of
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
 from marketlake.rows.spec import PartitionKey
@@ -63,4 +63,4 @@ def judged_by_a_backfill(lake: Lake, dataset: Dataset, key: PartitionKey) -> tup
     """The exit code of a backfill of that one session, and its words."""
     told: list[str] = []
     wanted = backfill_range(lake, str(key.session), str(key.session), told.append, dataset.spec.name)
-    return verdict(Coverage(lake, dataset.spec, key.ticker), wanted, {}, told.append), told
+    return verdict(coverage_of(lake, dataset.spec.name, key.ticker), wanted, {}, told.append), told

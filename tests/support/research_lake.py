@@ -19,7 +19,7 @@ from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.research.lake import ResearchLake
-from polygon_simulator.days import RecordedDays
+from polygon_simulator.days import Days, RecordedDays
 from polygon_simulator.server import Simulator
 
 RECORDED = [dt.date(2013, 10, day) for day in (7, 8, 9)]
@@ -88,12 +88,13 @@ def ground(prepared: Ground, tmp_path: Path) -> Iterator[Ground]:
 
 
 class a_ground:  # noqa: N801
-    """A ground at a folder, with a vendor of its own."""
+    """A ground at a folder, with a vendor of its own, who may have other days, and options."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, days: Days | None = None, contracts: str = "full") -> None:
         self._root = root
         self._patched = pytest.MonkeyPatch()
-        self._simulator = Simulator(RecordedElseSparse(), KEY, minutes=RecordedDays(REAL))
+        served = days or RecordedElseSparse()
+        self._simulator = Simulator(served, KEY, minutes=RecordedDays(REAL), contracts=contracts)
 
     def __enter__(self) -> Ground:
         self._simulator.__enter__()

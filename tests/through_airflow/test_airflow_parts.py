@@ -418,6 +418,51 @@ def test_the_dags_of_minute_bars_are_made_as_those_of_second_bars_with_names_of_
     assert "datasets.minute_bars.tickers" in (dags["spy_minute_bars"].doc_md or "")
 
 
+OPTIONS_ON = {"MARKETLAKE__OPTIONS__ENABLED": "true", "MARKETLAKE__OPTIONS__TICKERS": '["SPY", "QQQ"]'}
+
+
+def test_options_have_a_dag_and_an_audit_an_underlying_if_they_are_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OPTIONS_ON.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MARKETLAKE__TICKERS", "[]")
+    dags = load_dags(monkeypatch)
+    assert sorted(dags) == ["qqq_options", "qqq_options_audit", "spy_options", "spy_options_audit"]
+    assert sorted(scheduled_dag_ids(settings.load())) == sorted(dags)
+    dag = dags["spy_options"]
+    steps = ["session.fetch_chain", "session.fetch_bars", "session.build_panel"]
+    assert {task.task_id: task.upstream_task_ids - {"plan_sessions"} for task in dag.tasks} == {
+        "plan_sessions": set(),
+        steps[0]: set(), steps[1]: {steps[0]}, steps[2]: {steps[1]},
+        "dates_ended": {steps[2]}, "report": {"dates_ended"},
+    }  # fmt: skip
+    assert type(dag.task_group.get_child_by_label("session")).__name__ == "MappedTaskGroup"
+    assert [dag.get_task(step).max_active_tis_per_dag for step in steps] == [1, 4, 8]
+    assert [dag.get_task(step).retries for step in steps] == [4, 4, 4]
+    assert [[outlet.name for outlet in dag.get_task(step).outlets] for step in steps] == [[], [], ["spy_options"]]
+    assert {dag.get_task(step).execution_timeout for step in steps} == {dt.timedelta(seconds=1800)}
+    told = dag.get_task("report")
+    assert (told.is_teardown, told.on_failure_fail_dagrun, told.retries) == (True, True, 0)
+    assert dag.timetable.serialize() == dags["spy_options_audit"].timetable.serialize() | {"ready_time": "11:30"}
+    (outlet,) = dags["spy_options_audit"].get_task("audit_session").partial_kwargs["outlets"]
+    assert (outlet.name, outlet.group) == ("spy_options", "marketlake")
+
+
+def test_without_a_panel_the_bars_are_the_last_step_and_a_limited_key_fetches_one_session_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in OPTIONS_ON.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MARKETLAKE__OPTIONS__PANEL__ENABLED", "false")
+    monkeypatch.setenv("MARKETLAKE__API__REQUESTS_PER_MINUTE", "300")
+    dag = load_dags(monkeypatch)["spy_options"]
+    assert "session.build_panel" not in dag.task_dict
+    bars = dag.get_task("session.fetch_bars")
+    assert ([outlet.name for outlet in bars.outlets], bars.max_active_tis_per_dag) == (["spy_options"], 1)
+    assert dag.get_task("dates_ended").upstream_task_ids == {"session.fetch_bars"}
+    monkeypatch.setenv("MARKETLAKE__OPTIONS__SOURCE", "flat_file")
+    assert load_dags(monkeypatch)["spy_options"].get_task("session.fetch_bars").max_active_tis_per_dag == 2
+
+
 def test_wrong_settings_make_the_dag_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.dag_processing.dagbag import DagBag
 

@@ -16,8 +16,9 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
 
 from marketlake.coverage_page.attempts import Attempt
+from marketlake.dataset_names import OPTION_NAMES
 from marketlake.errors import InvalidBars, KeyRefused
-from marketlake_airflow.coverage.attempts import attempts_of, last_task, seconds_a_session
+from marketlake_airflow.coverage.attempts import attempts_of, last_tasks, seconds_a_session
 from marketlake_airflow.failure_reason import REASON_KEY, reason_kept
 
 pytestmark = pytest.mark.airflow
@@ -33,6 +34,7 @@ class Recorded:
 
     session: Session
     runs: list[int] = field(default_factory=list)
+    dag: str = DAG
 
     def run(self, minute: int = 0, kind: str = "manual", state: str = "running", **more: Any) -> int:
         from airflow.models.dagrun import DagRun
@@ -40,7 +42,7 @@ class Recorded:
         number = len(self.runs) + 1
         at = BEGAN + dt.timedelta(minutes=minute)
         values = {
-            "id": number, "dag_id": DAG, "run_id": f"{kind}__{number}", "run_type": kind, "state": state,
+            "id": number, "dag_id": self.dag, "run_id": f"{kind}__{number}", "run_type": kind, "state": state,
             "queued_at": at, "run_after": at, "log_template_id": 1, "clear_number": 0,
             "created_dag_version_id": None, "span_status": "not_started", "conf": {}, **more,
         }  # fmt: skip
@@ -58,10 +60,10 @@ class Recorded:
         run_id = self.session.get(DagRun, run).run_id
         ended_at = BEGAN + dt.timedelta(minutes=ended) if state in {"success", "failed"} else None
         values = {
-            "id": uuid.uuid4(), "dag_id": DAG, "run_id": run_id, "task_id": task, "map_index": index, "state": state,
-            "rendered_map_index": label, "try_number": 1, "max_tries": 1, "pool": "default_pool", "pool_slots": 1,
-            "executor_config": None, "span_status": "not_started", "start_date": BEGAN, "end_date": ended_at,
-            "duration": 30.0 if ended_at else None,
+            "id": uuid.uuid4(), "dag_id": self.dag, "run_id": run_id, "task_id": task, "map_index": index,
+            "state": state, "rendered_map_index": label, "try_number": 1, "max_tries": 1, "pool": "default_pool",
+            "pool_slots": 1, "executor_config": None, "span_status": "not_started", "start_date": BEGAN,
+            "end_date": ended_at, "duration": 30.0 if ended_at else None,
         }  # fmt: skip
         self._add(TaskInstance, values)
 
@@ -70,7 +72,7 @@ class Recorded:
         from airflow.models.xcom import XComModel
 
         values = {
-            "dag_run_id": run, "task_id": task, "map_index": index, "key": key, "dag_id": DAG,
+            "dag_run_id": run, "task_id": task, "map_index": index, "key": key, "dag_id": self.dag,
             "run_id": self.session.get(DagRun, run).run_id, "value": value, "timestamp": BEGAN,
         }  # fmt: skip
         self._add(XComModel, values)
@@ -83,7 +85,7 @@ class Recorded:
     @property
     def found(self) -> dict[dt.date, tuple[str, str]]:
         """State and reason by session."""
-        return {day: (one.run.state, one.reason) for day, one in attempts_of(self.session, DAG).items()}
+        return {day: (one.run.state, one.reason) for day, one in attempts_of(self.session, self.dag).items()}
 
 
 @pytest.fixture
@@ -198,18 +200,120 @@ def test_another_dag_is_another_matter(recorded: Recorded) -> None:
 
 def test_the_last_task_of_a_session_is_told_whatever_came_of_it(recorded: Recorded) -> None:
     recorded.task(recorded.run(), "ingest_session", "success", index=3, label=str(TUESDAY))
-    task = last_task(recorded.session, DAG, TUESDAY)
-    assert task is not None
+    task = last_tasks(recorded.session, DAG, TUESDAY, ["second_bars"])["second_bars"]
     assert (task.state, task.try_number, task.path) == (
         "success", 1, "dags/spy_second_bars/runs/manual__1/tasks/ingest_session/mapped/3",
     )  # fmt: skip
-    assert last_task(recorded.session, DAG, MONDAY) is None
+    assert last_tasks(recorded.session, DAG, MONDAY, ["second_bars"]) == {}
 
 
 def test_a_session_takes_what_the_last_ones_took_in_the_middle(recorded: Recorded) -> None:
     assert seconds_a_session(recorded.session, DAG) is None
     recorded.task(recorded.run(), "ingest_session", "success", index=0, label=str(TUESDAY))
     assert seconds_a_session(recorded.session, DAG) == 30.0
+
+
+CHAIN, BARS, PANEL = STEPS = ("session.fetch_chain", "session.fetch_bars", "session.build_panel")
+
+
+@pytest.fixture
+def options(recorded: Recorded) -> Recorded:
+    recorded.dag = "spy_options"
+    return recorded
+
+
+def a_run(options: Recorded, *sessions: dt.date, minute: int = 0, state: str = "running") -> int:
+    """A run whose plan is made."""
+    run = options.run(minute, state=state)
+    options.task(run, "plan_sessions", "success")
+    options.xcom(run, "plan_sessions", "return_value", [str(day) for day in sessions])
+    return run
+
+
+def steps(options: Recorded, run: int, session: dt.date, *states: str | None, index: int = 0, ended: int = 1) -> None:
+    """The tasks of one session, in their order, each with the label that it has once it ran."""
+    for task, state in zip(STEPS, states, strict=True):
+        label = str(session) if state in {"success", "failed", "running"} else None
+        options.task(run, task, state, index=index, label=label, ended=ended)
+
+
+@pytest.mark.parametrize(
+    ("states", "found", "task"),
+    [
+        (("running", None, None), "running", CHAIN),
+        (("success", "queued", None), "running", BARS),
+        (("success", "success", "running"), "running", PANEL),
+        (("failed", "upstream_failed", "upstream_failed"), "failed", CHAIN),
+        (("success", "failed", "upstream_failed"), "failed", BARS),
+        (("success", "success", "failed"), "failed", PANEL),
+        (("up_for_retry", None, None), "running", CHAIN),
+    ],
+)
+def test_of_the_steps_of_a_session_the_first_that_did_not_succeed_counts(
+    options: Recorded, states: tuple[str | None, ...], found: str, task: str
+) -> None:
+    run = a_run(options, MONDAY, TUESDAY)
+    steps(options, run, MONDAY, "success", "success", "success")
+    steps(options, run, TUESDAY, *states, index=1)
+    options.xcom(run, task, REASON_KEY, "InputMissing: no second bars of SPY", index=1)
+    ((session, attempt),) = attempts_of(options.session, "spy_options").items()
+    assert (session, attempt.run.state) == (TUESDAY, found)
+    assert attempt.run.path == f"dags/spy_options/runs/manual__1/tasks/{task}/mapped/1"
+    assert attempt.reason == ("InputMissing: no second bars of SPY" if found == "failed" else "")
+
+
+def test_while_later_steps_are_not_mapped_yet_each_session_is_where_it_is(options: Recorded) -> None:
+    run = a_run(options, MONDAY, TUESDAY, WEDNESDAY)
+    for index, (session, state) in enumerate({MONDAY: "success", TUESDAY: "failed", WEDNESDAY: "running"}.items()):
+        options.task(run, CHAIN, state, index=index, label=str(session))
+    for task in (BARS, PANEL):
+        options.task(run, task, None)
+    found = attempts_of(options.session, "spy_options")
+    assert {day: (one.run.state, one.run.path.rpartition("/tasks/")[2]) for day, one in found.items()} == {
+        MONDAY: ("running", BARS),
+        TUESDAY: ("failed", f"{CHAIN}/mapped/1"),
+        WEDNESDAY: ("running", f"{CHAIN}/mapped/2"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [
+        (("success", "success", "success"), {}),
+        (("success", "failed", "upstream_failed"), {TUESDAY: ("failed", "")}),
+        (("success", "success", "failed"), {TUESDAY: ("failed", "")}),
+    ],
+)
+def test_a_step_that_failed_counts_until_that_step_succeeded(
+    options: Recorded, second: tuple[str, ...], found: dict[dt.date, Any]
+) -> None:
+    steps(options, a_run(options, TUESDAY, state="failed"), TUESDAY, "success", "failed", "upstream_failed", ended=2)
+    steps(options, a_run(options, TUESDAY, minute=5, state="success"), TUESDAY, *second, ended=9)
+    assert options.found == found
+
+
+def test_a_chain_that_came_again_does_not_take_back_that_bars_failed(options: Recorded) -> None:
+    steps(options, a_run(options, TUESDAY, state="failed"), TUESDAY, "success", "failed", "upstream_failed", ended=2)
+    later = a_run(options, TUESDAY, minute=5)
+    options.task(later, CHAIN, "success", index=0, label=str(TUESDAY), ended=9)
+    assert options.found == {TUESDAY: ("failed", "")}
+
+
+def test_each_dataset_of_options_has_the_task_that_makes_it(options: Recorded) -> None:
+    steps(options, a_run(options, TUESDAY), TUESDAY, "success", "failed", None)
+    tasks = last_tasks(options.session, "spy_options", TUESDAY, OPTION_NAMES)
+    assert {name: (line.state, line.path.rpartition("/tasks/")[2]) for name, line in tasks.items()} == {
+        "option_chain": ("success", f"{CHAIN}/mapped/0"),
+        "option_selection": ("failed", f"{BARS}/mapped/0"),
+        "option_bars": ("failed", f"{BARS}/mapped/0"),
+    }
+
+
+def test_a_session_of_options_takes_what_its_steps_take_together(options: Recorded) -> None:
+    run = a_run(options, MONDAY, TUESDAY)
+    for index, session in enumerate((MONDAY, TUESDAY)):
+        steps(options, run, session, "success", "success", "success", index=index)
+    assert seconds_a_session(options.session, "spy_options") == 90.0
 
 
 class Pushed:

@@ -35,8 +35,11 @@ STATES = {"complete": 489, "suspect": 2, "provisional": 1, "missing": 3, "failed
 DAYS = 725
 CELLS = STATES | {"closed": 227}
 PLAIN = "2025-04-01"
-EVERY_ROUTE = ["subjects", "coverage", "day", "bars", "certificate", "revisions", "difference"]
-OF_A_DAY = EVERY_ROUTE[2:]
+OF_A_DAY = ["day", "bars", "certificate", "revisions", "difference"]
+FOR_OPTIONS = ["chain", "contract"]
+EVERY_ROUTE = ["subjects", "coverage", *OF_A_DAY, *FOR_OPTIONS]
+A_DAY = {"date": str(REVISED[1]), "old": 1, "new": 2, "contract": "O:IWM250703C00310000"}
+"""Of which every route has an answer."""
 
 
 # Who may look
@@ -64,7 +67,7 @@ def test_a_token_that_is_none_is_no_log_in(nobody: Visitor) -> None:
 
 def test_a_viewer_reads_everything_and_may_not_fetch(admin: Visitor, vera: Visitor) -> None:
     for route in EVERY_ROUTE:
-        assert vera.get(route, date=str(REVISED[1]), old=1, new=2)
+        assert vera.get(route, **A_DAY)
     assert vera.get("coverage")["action"]["may_trigger"] is False
     assert admin.get("coverage")["action"]["may_trigger"] is True
     url, key = f"{vera.root}/api/v2/dags/spy_second_bars/dagRuns", {"Authorization": f"Bearer {vera.token}"}
@@ -76,7 +79,6 @@ def test_a_viewer_reads_everything_and_may_not_fetch(admin: Visitor, vera: Visit
 
 
 NOT_THERE = [
-    ({"dataset": "trades"}, "dataset='trades' is none of second_bars, minute_bars."),
     ({"ticker": "IBM"}, "ticker='IBM' is none of SPY, QQQ."),
     ({"date": "2025-05-10"}, "Saturday, 10 May 2025 is no session of the New York Stock Exchange: a weekend."),
     (
@@ -96,6 +98,30 @@ def test_what_is_not_there_is_refused_with_a_line(vera: Visitor, asked: dict[str
         assert vera.refused(route, **{"date": PLAIN, "old": 1, "new": 2} | asked) == (404, says)
 
 
+def test_a_dataset_that_there_is_none_of_is_refused_with_those_that_there_are(vera: Visitor) -> None:
+    bars = "dataset='trades' is none of second_bars, minute_bars,"
+    for route in ("coverage", "day"):
+        assert vera.refused(route, dataset="trades", date=PLAIN) == (404, f"{bars} options.")
+    of_options = "option_chain, option_selection, option_bars, option_panel"
+    for route in OF_A_DAY[1:]:
+        says = f"{bars} {of_options}."
+        assert vera.refused(route, dataset="trades", date=PLAIN, old=1, new=2) == (404, says)
+
+
+def test_of_options_what_is_not_there_is_refused_with_a_line(vera: Visitor) -> None:
+    asked = {"date": str(REVISED[1]), "contract": MARKUP}
+    line = f"contract={MARKUP!r} is none of the chain of IWM 2025-07-01: write it as O:SPY241220C00600000, one of"
+    status, says = vera.refused("contract", **asked)
+    assert (status, says.startswith(line)) == (404, True)
+    assert vera.refused("contract", date=str(REVISED[1])) == (422, "contract: Field required")
+    for route in FOR_OPTIONS:
+        assert vera.refused(route, **asked | {"ticker": "SPY"}) == (404, "ticker='SPY' is none of IWM.")
+        says = "IWM 2025-04-01 option chain: the lake holds nothing of it. Fetch it first."
+        assert vera.refused(route, **asked | {"date": PLAIN}) == (404, says)
+    status, says = vera.refused("bars", dataset="option_chain", ticker="IWM", date=str(REVISED[1]))
+    assert (status, says.startswith("these rows are no bars")) == (404, True)
+
+
 @pytest.mark.parametrize("hostile", ["../../../../etc/passwd", "/etc/passwd", "..%2f..%2fairflow.cfg", "a\0b", MARKUP])
 def test_a_path_in_any_parameter_is_refused_in_one_line(vera: Visitor, hostile: str) -> None:
     sound = {"dataset": "second_bars", "ticker": "SPY", "date": str(REVISED[1]), "old": 1, "new": 2}
@@ -104,10 +130,13 @@ def test_a_path_in_any_parameter_is_refused_in_one_line(vera: Visitor, hostile: 
         "day": ["dataset", "ticker", "date"],
         "bars": ["dataset", "ticker", "date", "start_ms", "end_ms", "most", "revision"],
         "difference": ["dataset", "ticker", "date", "old", "new"],
+        "chain": ["ticker", "date"],
+        "contract": ["ticker", "date", "contract", "start_ms", "end_ms", "most"],
     }.items():
         for name in names:
-            status, says = vera.refused(route, **sound | {name: hostile})
-            assert status == (404 if name in {"dataset", "ticker", "date"} else 422)
+            of = sound if "dataset" in names else A_DAY
+            status, says = vera.refused(route, **of | {name: hostile})
+            assert status == (404 if name in {"dataset", "ticker", "date", "contract"} else 422)
             assert says.isprintable()
     assert vera.ask(f"static/{quote(hostile, safe='')}").status_code == 404
 
@@ -127,7 +156,7 @@ def test_the_api_is_described_with_the_schema_of_every_answer(vera: Visitor) -> 
         answers = described["paths"][f"/api/{name}"]["get"]["responses"]
         assert answers.keys() >= {"200", "401", "403", "404", "422"}
         (shown,) = answers["200"]["content"]["application/json"]["schema"].values()
-        said = vera.get(name, date=str(REVISED[1]), old=1, new=2)
+        said = vera.get(name, **A_DAY)
         assert schemas[shown.removeprefix("#/components/schemas/")]["properties"].keys() == said.keys()
     pointed = set(re.findall('"#/components/schemas/([^"]*)"', json.dumps(described)))
     assert pointed <= schemas.keys()
@@ -221,6 +250,42 @@ def test_the_difference_of_two_revisions_is_the_rows_that_the_vendor_changed(ver
     assert {row["change"] for row in found["rows"]} == {"changed"}
     revisions = vera.get("revisions", date=str(REVISED[1]))["revisions"]
     assert [(one["revision"], one["newest"], one["rows"]) for one in revisions] == [(1, False, 390), (2, True, 390)]
+
+
+def test_options_are_one_subject_of_four_datasets(vera: Visitor) -> None:
+    (entry,) = (one for one in vera.get("subjects")["subjects"] if one["dataset"] == "options")
+    assert (entry["ticker"], entry["dag_id"], entry["held"], entry["configured"]) == ("IWM", "iwm_options", True, True)
+    states = vera.states(dataset="options")
+    assert Counter(states.values()) == {"missing": 497, "complete": 1}
+    day = vera.get("day", dataset="options", date=str(REVISED[1]))
+    assert (day["state"], [part["dataset"] for part in day["parts"]]) == (
+        "complete", ["option_chain", "option_selection", "option_bars"],
+    )  # fmt: skip
+    chain = vera.get("chain", date=str(REVISED[1]))
+    asked = [kind for kind in chain["kinds"] if kind["reason"] == "selected"]
+    assert chain["because"] == ""
+    for name in ("option_chain", "option_selection", "option_bars"):
+        certificate = vera.get("certificate", dataset=name, ticker="IWM", date=str(REVISED[1]))
+        assert certificate["dataset"] == name
+        assert vera.get("revisions", dataset=name, ticker="IWM", date=str(REVISED[1]))["revisions"][0]["revision"] == 1
+    assert certificate["basis"]["source"] == "rest"
+    action = vera.get("coverage", dataset="options")["action"]
+    with_bars = sum(kind["contracts"] for kind in asked if kind["state"] == "bars")
+    empty = sum(kind["contracts"] for kind in asked) - with_bars
+    assert (action["requests_a_session"], action["most_a_session"], action["most_requests"]) == (
+        28 + with_bars + 3 * empty, 28 + 3 * (with_bars + empty), 20_000,
+    )  # fmt: skip
+
+
+def test_answers_are_compressed_and_small(vera: Visitor) -> None:
+    for route, limit in {"chain": 150_000, "contract": 150_000, "day": 50_000}.items():
+        query = A_DAY | ({"dataset": "options"} if route == "day" else {})
+        answer = requests.get(
+            f"{vera.root}/coverage/api/{route}", params=query, stream=True, timeout=60,
+            headers={"Authorization": f"Bearer {vera.token}", "Accept-Encoding": "gzip"},
+        )  # fmt: skip
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert 0 < len(answer.raw.read(decode_content=False)) < limit
 
 
 def test_the_lines_for_a_notebook_run_as_they_stand(rig: Rig, api: AirflowApi) -> None:
@@ -586,6 +651,47 @@ def test_sessions_that_are_chosen_are_fetched_and_their_cells_follow(
     assert counted(page) == {"complete": 4, "missing": 494, "closed": 227}
     held = sorted(path.parent.name for path in (rig.lake / "processed" / "qqq").rglob("*.parquet"))
     assert held == [f"date={session}" for session in [*CHOSEN, "2025-09-12"]]
+
+
+@pytest.fixture
+def nothing_of_later_options(rig: Rig) -> Iterator[None]:
+    yield
+    rig.simulator.faults.clear()
+    for folder in rig.lake.glob("option_*/*/iwm/date=*"):
+        if folder.name != f"date={REVISED[1]}":
+            shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("nothing_of_later_options")
+def test_options_are_fetched_by_their_own_dag_step_by_step(
+    rig: Rig, api: AirflowApi, admin: Visitor, page: Page
+) -> None:
+    good, bad = "2025-07-02", "2025-07-03"
+    rig.simulator.faults.set(bad, [{"fault": "duplicated_contract", "times": 0, "timespan": "contracts"}])
+    calendar(admin, page, "coverage/?dataset=options&ticker=IWM")
+    for session in (good, bad):
+        cell(page, session).click(modifiers=["Control"])
+    seen = watched(page, [good, bad])
+    page.get_by_role("button", name="Fetch them").click()
+    dialog = page.get_by_role("dialog")
+    assert "a run that could take more than 20,000 is refused" in dialog.inner_text()
+    dialog.get_by_role("button", name="Fetch 2 sessions").click()
+    run_id = dialog.get_by_role("link").inner_text()
+    dialog.get_by_role("button", name="Close").click()
+    ended(api, run_id, dag="iwm_options")
+    page.locator("#progress", has_text="2 of 2 sessions").wait_for()
+    assert seen() == {good: ["running", "complete"], bad: ["running", "failed"]}
+    told = page.locator("#progress").inner_text()
+    assert f"{bad} failed: InvalidBars: IWM {bad} option chain: refused: duplicate_contract" in told
+    done = instances(api, run_id, dag="iwm_options")
+    assert done["session.fetch_bars", 0] == ("success", good)
+    assert done["session.fetch_chain", 1] == ("failed", bad)
+    page.locator(f"[data-group=failed] :text-is('{bad}')").click()
+    page.get_by_role("heading", name="Thursday, 3 July 2025").wait_for()
+    part = page.locator("[data-part=option_chain]")
+    part.locator("> summary").click()
+    link = part.get_by_role("link", name="Open in Airflow")
+    assert str(link.get_attribute("href")).endswith("/tasks/session.fetch_chain/mapped/1")
 
 
 def test_what_a_run_would_refuse_is_left_out_of_it(rig: Rig, admin: Visitor, page: Page) -> None:

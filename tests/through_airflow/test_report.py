@@ -244,7 +244,7 @@ def test_a_lake_that_cannot_be_read_is_told(lake: Lake, hook: Webhook, monkeypat
     def gone(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("marketlake.coverage.coverage.Coverage.unfinished", gone)
+    monkeypatch.setattr("marketlake.coverage.joint.JointCoverage.unfinished", gone)
     report.report("second_bars", "SPY", context("scheduled", ALL_GOOD, DAYS[:1], BOTH[:1]))
     assert "what the lake still misses is not known: OSError: [Errno 5] Input/output error" in hook.got[0]["text"]
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,14 @@ KEYS = {
     "a header in an extra": "extra-header-of-32-characters-X6",
     "a nested header in an extra": "extra-nested-of-32-characters-N7",
     "the password of a proxy in an extra": "extra-proxy-of-32-characters-P8p",
+    "the S3 access key of the environment": "s3-access-of-environment-32-A1aa",
+    "the S3 secret of the environment": """s3-secret"'+/&?%=-of-environment""",
+    "the S3 secret of the connection": "s3-secret-of-the-connection-B2bb",
 }
-OF_ENVIRONMENT, SECOND, OF_CONNECTION, OF_VARIABLE, WRONG, HEADER, NESTED, PROXY = KEYS.values()
+OF_ENVIRONMENT, SECOND, OF_CONNECTION, OF_VARIABLE, WRONG, HEADER, NESTED, PROXY = list(KEYS.values())[:8]
+S3_ACCESS, S3_SECRET, S3_PASSWORD = list(KEYS.values())[8:]
+S3_LOGIN = "s3-access-of-the-connection-L3ll"
+"""Airflow keeps and shows the login of a connection as it is; in logs it must not stand all the same."""
 SEARCH = SecretSearch(KEYS)
 
 _NOT_VISITED = ("/wait", "/logout")
@@ -71,6 +78,21 @@ with DAG("probe", schedule=None):
 
     unexpected()
     rendered("{{ conn.polygon_default.password }}")
+
+with DAG("files", schedule=None):
+
+    @task
+    def look():
+        import datetime as dt
+
+        from marketlake import settings
+        from marketlake_airflow.flat_files_hook import FlatFilesHook
+
+        bucket = FlatFilesHook().bucket(settings.load())
+        print("the files", bucket, "with", vars(bucket._bucket._keys))
+        bucket.announced(dt.date(2022, 11, 24))  # a holiday
+
+    look()
 '''
 
 
@@ -126,13 +148,16 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
         shutil.copy(file, dags)
     (dags / "probe.py").write_text(PROBE)
     port = free_port()
-    with Simulator(RecordedElseSparse(), OF_ENVIRONMENT) as simulator:
+    with Simulator(RecordedElseSparse(), OF_ENVIRONMENT, s3_access_key=S3_ACCESS) as simulator:
         rig = Rig(
             folder,
             simulator,
             {
                 "POLYGON_API_KEY": f" {OF_ENVIRONMENT}\n",
                 "MASSIVE_API_KEY": SECOND,
+                "POLYGON_S3_ACCESS_KEY_ID": f" {S3_ACCESS}\n",
+                "POLYGON_S3_SECRET_ACCESS_KEY": S3_SECRET,
+                "MARKETLAKE__OPTIONS__FLAT_FILES__ENDPOINT_URL": simulator.url,
                 "AIRFLOW__API__PORT": str(port),
                 "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
                 "MARKETLAKE__SCHEDULE__ENABLED": "false",
@@ -161,6 +186,7 @@ def _go_through(sweep: Sweep) -> None:
     assert sweep.api.log_in()
     assert "is up already" in sweep.make("up")
     _by_environment(sweep)
+    _by_files(sweep)
     _by_variable_of_airflow(sweep)
     _by_connection(sweep)
     _by_extras(sweep)
@@ -180,6 +206,17 @@ def _by_environment(sweep: Sweep) -> None:
     told = sweep.make("backfill", "FROM=2022-03-14", "TO=2022-03-15", POLYGON_API_KEY=f"'{WRONG}'\n")
     assert "KeyRefused: SPY 2022-03-14" in told
     assert "****2W5w from POLYGON_API_KEY is not accepted" in told
+
+
+def _by_files(sweep: Sweep) -> None:
+    """The keys of the environment are let in, and there is no file; those of the connection are not let in."""
+    log = sweep.log("files", trigger_files(sweep.api))
+    assert "with S3 keys ****A1aa from POLYGON_S3_ACCESS_KEY_ID" in log
+    assert "2022-11-24 flat file: HTTP 404 for s3://flatfiles/us_options_opra" in log
+    assert "NotPublished" in log
+    connect(sweep, "polygon_flat_files", login=S3_LOGIN, password=f"{S3_PASSWORD}\n")
+    log = sweep.log("files", trigger_files(sweep.api))
+    assert "The S3 keys ****L3ll from the connection polygon_flat_files are not accepted" in log
 
 
 def _by_variable_of_airflow(sweep: Sweep) -> None:
@@ -220,10 +257,10 @@ def _by_extras(sweep: Sweep) -> None:
     assert "Unable to connect to proxy" in run_of(sweep, "2022-03-24", "failed")
 
 
-def connect(sweep: Sweep, **fields: Any) -> None:
-    """Store the connection ``polygon_default``, in place of the one before."""
-    sweep.api._send("DELETE", "connections/polygon_default", missing_ok=True)
-    body = {"connection_id": "polygon_default", "conn_type": "http", "host": sweep.rig.simulator.url, **fields}
+def connect(sweep: Sweep, name: str = "polygon_default", **fields: Any) -> None:
+    """Store a connection, in place of the one before."""
+    sweep.api._send("DELETE", f"connections/{name}", missing_ok=True)
+    body = {"connection_id": name, "conn_type": "http", "host": sweep.rig.simulator.url, **fields}
     sweep.api._send("POST", "connections", json=body)
 
 
@@ -237,12 +274,24 @@ def run_of(sweep: Sweep, day: str, state: str) -> str:
 
 def trigger_probe(api: AirflowApi) -> str:
     """A run of the probe, which has failed as it should."""
-    run = str((api._send("POST", "dags/probe/dagRuns", json={"logical_date": None}) or {})["dag_run_id"])
-    path = f"dags/probe/dagRuns/{run}"
-    assert until(lambda: (api._send("GET", path) or {})["state"] in {"success", "failed"})
-    states = {one["task_id"]: one["state"] for one in api.task_instances("probe", run)}
+    run, states = run_through(api, "probe")
     assert states == {"unexpected": "failed", "rendered": "success"}
     return run
+
+
+def trigger_files(api: AirflowApi) -> str:
+    """The same of the DAG that looks at a flat file."""
+    run, states = run_through(api, "files")
+    assert states == {"look": "failed"}
+    return run
+
+
+def run_through(api: AirflowApi, dag_id: str) -> tuple[str, dict[str, str]]:
+    """A run of a DAG, once it has ended, and the states of its tasks."""
+    run = str((api._send("POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None}) or {})["dag_run_id"])
+    path = f"dags/{dag_id}/dagRuns/{run}"
+    assert until(lambda: (api._send("GET", path) or {})["state"] in {"success", "failed"})
+    return run, {one["task_id"]: one["state"] for one in api.task_instances(dag_id, run)}
 
 
 def visited(api: AirflowApi, run: str) -> dict[str, bytes]:
@@ -254,10 +303,12 @@ def visited(api: AirflowApi, run: str) -> dict[str, bytes]:
         (DAG, _last_run(api), "plan_sessions", -1),
         ("probe", run, "unexpected", -1),
         ("probe", run, "rendered", -1),
+        ("files", _last_run(api, "files"), "look", -1),
     ):
         known = {
             **{"dag_id": dag_id, "dag_run_id": run_id, "run_id": run_id, "task_id": task_id, "map_index": index},
-            **{"try_number": 1, "task_try_number": 1, "connection_id": "polygon_default", "xcom_key": "return_value"},
+            **{"try_number": 1, "task_try_number": 1, "xcom_key": "return_value"},
+            "connection_id": "polygon_flat_files" if dag_id == "files" else "polygon_default",
             **{"section": "core", "option": "fernet_key", "asset_id": 1, "backfill_id": 1, "version_number": 1},
             **{"pool_name": "default_pool", "event_log_id": 1},
         }
@@ -283,14 +334,17 @@ def visited(api: AirflowApi, run: str) -> dict[str, bytes]:
     return answers
 
 
-def _last_run(api: AirflowApi) -> str:
-    found = api._send("GET", f"dags/{DAG}/dagRuns", params={"order_by": "-run_after", "limit": 1}) or {}
+def _last_run(api: AirflowApi, dag_id: str = DAG) -> str:
+    found = api._send("GET", f"dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 1}) or {}
     return str(found["dag_runs"][0]["dag_run_id"])
 
 
+@cache
 def _paths() -> list[str]:
+    """Read once, by libyaml: Python's own loader takes seconds for each of four times."""
     folder = Path(airflow.__file__).parent / "api_fastapi" / "core_api" / "openapi"
-    specs = [yaml.safe_load(file.read_text())["paths"] for file in sorted(folder.glob("*.yaml"))]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    specs = [yaml.load(file.read_text(), Loader=loader)["paths"] for file in sorted(folder.glob("*.yaml"))]
     return [path for paths in specs for path, operations in paths.items() if "get" in operations]
 
 
@@ -298,7 +352,8 @@ def test_no_file_of_airflow_of_its_logs_or_of_the_lake_holds_a_key(sweep: Sweep)
     names = {str(path.relative_to(sweep.rig.folder)) for path in sweep.rig.folder.rglob("*") if path.is_file()}
     for expected in ("airflow/airflow.db", "airflow/processes.json", "airflow/process-logs/scheduler.log"):
         assert expected in names
-    for folder in ("lake/processed/", "lake/raw/", "logs/dag_id=spy_second_bars/", "logs/dag_id=probe/"):
+    logs = ("logs/dag_id=spy_second_bars/", "logs/dag_id=probe/", "logs/dag_id=files/")
+    for folder in ("lake/processed/", "lake/raw/", *logs):
         assert any(name.startswith(folder) for name in names), folder
     assert SEARCH.in_folder(sweep.rig.folder) == {}
 
@@ -318,14 +373,21 @@ def test_no_value_of_the_database_holds_a_key(sweep: Sweep) -> None:
 
 def test_the_connection_lies_encrypted_in_the_database(sweep: Sweep) -> None:
     with closing(sqlite3.connect(sweep.rig.home / "airflow.db")) as database:
-        query = "select is_encrypted, is_extra_encrypted, password like 'gAAAA%', extra like 'gAAAA%' from connection"
-        assert database.execute(query).fetchall() == [(1, 1, 1, 1)]
+        query = "select is_encrypted, password like 'gAAAA%', extra like 'gAAAA%' from connection order by conn_id"
+        assert database.execute(query).fetchall() == [(1, 1, 1), (1, 1, None)]
     assert (sweep.rig.home / "airflow.cfg").stat().st_mode & 0o077 == 0
 
 
 def test_no_answer_of_the_api_and_no_page_of_the_ui_holds_a_key(sweep: Sweep) -> None:
     good = {name for name in sweep.visited if name.startswith("200 ")}
-    for part in ("/connections/polygon_default", "/logs/1", "/xcomEntries/return_value", "/eventLogs ", "/ui/config"):
+    for part in (
+        "/connections/polygon_default",
+        "/connections/polygon_flat_files",
+        "/logs/1",
+        "/xcomEntries/return_value",
+        "/eventLogs ",
+        "/ui/config",
+    ):
         assert any(part in name for name in good), part
     assert any(name.startswith("403 /api/v2/config ") for name in sweep.visited)
     showing = {name: found for name, body in sweep.visited.items() if (found := SEARCH.in_bytes(body))}
@@ -348,15 +410,29 @@ def test_no_process_was_called_with_a_key(sweep: Sweep) -> None:
 
 
 def test_the_vendor_has_seen_the_keys_in_the_authorization_header_alone(sweep: Sweep) -> None:
-    asked = list(sweep.rig.simulator.requests)
+    asked = [entry for entry in sweep.rig.simulator.requests if not entry["path"].startswith("/flatfiles/")]
     headers = {entry["authorization"] for entry in asked}
     assert headers == {f"Bearer {key}" for key in (OF_ENVIRONMENT, OF_CONNECTION, OF_VARIABLE, WRONG)}
     assert SEARCH.in_text(*(str({**entry, "authorization": ""}) for entry in asked)) == set()
 
 
+def test_the_flat_files_have_seen_the_access_keys_and_no_secret(sweep: Sweep) -> None:
+    asked = [entry for entry in sweep.rig.simulator.requests if entry["path"].startswith("/flatfiles/")]
+    named = {entry["authorization"].partition("Credential=")[2].partition("/")[0] for entry in asked}
+    assert named == {S3_ACCESS, S3_LOGIN}
+    assert SEARCH.in_text(*map(str, asked)) == {"the S3 access key of the environment"}
+
+
+def test_the_login_of_a_connection_stands_in_no_log(sweep: Sweep) -> None:
+    search = SecretSearch({"the S3 access key of the connection": S3_LOGIN})
+    assert search.in_folder(sweep.rig.folder / "logs") == {}
+    assert search.in_folder(sweep.rig.home / "process-logs") == {}
+    assert search.in_text(*sweep.printed) == set()
+
+
 def test_the_logs_that_were_searched_are_those_that_show_the_last_four(sweep: Sweep) -> None:
     logs = "".join(path.read_text() for path in (sweep.rig.folder / "logs").rglob("*.log"))
-    for key in (OF_ENVIRONMENT, OF_CONNECTION):
+    for key in (OF_ENVIRONMENT, OF_CONNECTION, S3_ACCESS, S3_LOGIN):
         assert f"****{key[-4:]}" in logs
     assert '"level":"debug"' in logs
     assert "urllib3.connectionpool" in logs

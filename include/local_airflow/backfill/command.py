@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from local_airflow import client_of_tasks
+from local_airflow.backfill.options import options_ahead
 from local_airflow.backfill.range import Range, backfill_range, estimate_line, probe_ends, require_lake
 from local_airflow.backfill.run import BackfillRun
 from local_airflow.backfill.verdict import verdict
@@ -17,23 +18,26 @@ from local_airflow.server.scheduler_log import SchedulerLog
 from local_airflow.server.stack import Stack, scheduled_dag_ids, stack
 from marketlake import settings
 from marketlake.console import INTERRUPTED, say
-from marketlake.coverage.coverage import Coverage
-from marketlake.dataset_names import dag_id
-from marketlake.datasets import dataset_named
-from marketlake.datasets.dataset import ListedDataset
+from marketlake.coverage.joint import JointCoverage
+from marketlake.dataset_names import OPTION_NAMES, OPTIONS, dag_id
+from marketlake.datasets import DATASETS, dataset_named
 from marketlake.errors import SettingsError
+from marketlake.ingest.collected import coverage_of
 from marketlake.lake import Lake, system_clock
+from marketlake.polygon.client import PolygonClient
 
 
 def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
-    """Backfill a range of every ticker of a dataset, one after the other. Without a name: of the first that is on."""
+    """Backfill a range of every ticker of a dataset, or of options, one after the other. Without a name: of what is on
+    first.
+    """
     configured = settings.load()
-    dataset = _chosen(configured, dataset_name)
-    tickers = configured.datasets.tickers_of(dataset.spec.name)
+    name = _chosen(configured, dataset_name)
+    tickers = configured.tickers_of(name)
     lake = Lake(configured, now=system_clock)
-    wanted = backfill_range(lake, first, last, say, dataset.spec.name)
+    wanted = backfill_range(lake, first, last, say, name)
     for ticker in tickers:
-        require_lake(lake, dataset, ticker, wanted, refetch=refetch)
+        require_lake(lake, ticker, wanted, refetch=refetch)
     home = Home.of(configured)
     with home.starting():
         if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
@@ -41,32 +45,53 @@ def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
     client = client_of_tasks.client(home, configured)
     say(f"asking {client}")
     for ticker in tickers:
-        for line in probe_ends(lake, dataset, client, ticker, wanted):
+        for line in _ahead(home, lake, client, ticker, wanted, refetch=refetch):
             say(line)
-        say(estimate_line(lake, dataset, ticker, wanted, refetch=refetch))
     with stack(home, scheduled_dag_ids(configured), say) as airflow:
         codes = []
         for ticker in tickers:
-            codes.append(_backfill(home, airflow, Coverage(lake, dataset.spec, ticker), wanted, refetch=refetch))
+            codes.append(_backfill(home, airflow, coverage_of(lake, name, ticker), wanted, refetch=refetch))
             if codes[-1] == INTERRUPTED:
                 break
     return max(codes)
 
 
-def _chosen(configured: settings.Settings, name: str) -> ListedDataset:
-    """The dataset to fetch. Raises SettingsError for one that there is none of, or that is off."""
-    dataset = dataset_named(name or configured.datasets.on[0])
-    if not configured.datasets.tickers_of(dataset.spec.name):
+def _chosen(configured: settings.Settings, given: str) -> str:
+    """What to fetch. Raises SettingsError for what there is none of, is fetched with others, or is off."""
+    name = given or configured.on[0]
+    if name in OPTION_NAMES:
+        raise SettingsError(
+            f"DATASET={name} is a part of a session of options, which is fetched whole: DATASET=options."
+        )
+    if name == OPTIONS and not configured.tickers_of(OPTIONS):
+        raise SettingsError(
+            "DATASET=options is off: set options.enabled: true, such as MARKETLAKE__OPTIONS__ENABLED=true, and the"
+            f" underlyings in options.tickers. On: {', '.join(configured.on)}."
+        )
+    if name != OPTIONS and not configured.tickers_of(dataset_named(name).spec.name):
         raise SettingsError(
             f"DATASET={name} is off: name a ticker in datasets.{name}.tickers, such as"
-            f" MARKETLAKE__DATASETS__{name.upper()}__TICKERS='[\"SPY\"]'. On: {', '.join(configured.datasets.on)}."
+            f" MARKETLAKE__DATASETS__{name.upper()}__TICKERS='[\"SPY\"]'. On: {', '.join(configured.on)}."
         )
-    return dataset
+    return name
 
 
-def _backfill(home: Home, airflow: Stack, coverage: Coverage, wanted: Range, *, refetch: bool) -> int:
+def _ahead(
+    home: Home, lake: Lake, client: PolygonClient, ticker: str, wanted: Range, *, refetch: bool
+) -> Iterator[str]:
+    """What is found out before anything is created: what cannot be had, and what the rest takes."""
+    if wanted.dataset == OPTIONS:
+        source = client_of_tasks.source(home, lake.settings, client)
+        yield from options_ahead(lake, client, source, ticker, wanted, refetch=refetch)
+        return
+    dataset = DATASETS[wanted.dataset]
+    yield from probe_ends(lake, dataset, client, ticker, wanted)
+    yield estimate_line(lake, dataset, ticker, wanted, refetch=refetch)
+
+
+def _backfill(home: Home, airflow: Stack, coverage: JointCoverage, wanted: Range, *, refetch: bool) -> int:
     """One ticker's backfill, from creation to the verdict. Its exit code."""
-    dag = dag_id(coverage.spec.name, coverage.ticker)
+    dag = dag_id(coverage.name, coverage.ticker)
     if airflow.ours:
         for left in airflow.api.unfinished_runs(dag):
             say(f"also going on with {left}, which was under way when Airflow ended last")

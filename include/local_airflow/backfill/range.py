@@ -7,11 +7,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from marketlake.coverage.coverage import Coverage
-from marketlake.dataset_names import UNNAMED
+from marketlake.coverage.joint import JointCoverage
+from marketlake.dataset_names import OPTIONS, UNNAMED
+from marketlake.datasets import DATASETS, parts_of
 from marketlake.datasets.dataset import ListedDataset
 from marketlake.errors import SettingsError
 from marketlake.ingest import preflight
+from marketlake.ingest.collected import coverage_of
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake.sessions import final_from
@@ -75,10 +77,15 @@ def _date(name: str, value: str) -> dt.date:
         raise SettingsError(f"{name}={value!r} is no date: write it as YYYY-MM-DD.") from None
 
 
-def require_lake(lake: Lake, dataset: ListedDataset, ticker: str, wanted: Range, *, refetch: bool) -> None:
-    """Raise StorageError if the lake cannot take what is to be fetched."""
-    fetched = to_fetch(Coverage(lake, dataset.spec, ticker), wanted, refetch=refetch)
-    preflight.require_lake(lake, dataset, len(fetched))
+def require_lake(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> None:
+    """Raise StorageError if the lake cannot take what is to be fetched; of options, if it can take nothing: how much
+    that is has to be asked for.
+    """
+    if wanted.dataset == OPTIONS:
+        preflight.require_place(lake, parts_of(OPTIONS, lake.settings))
+        return
+    fetched = to_fetch(coverage_of(lake, wanted.dataset, ticker), wanted, refetch=refetch)
+    preflight.require_lake(lake, DATASETS[wanted.dataset], len(fetched))
 
 
 def probe_ends(lake: Lake, dataset: ListedDataset, client: PolygonClient, ticker: str, wanted: Range) -> list[str]:
@@ -92,13 +99,20 @@ def probe_ends(lake: Lake, dataset: ListedDataset, client: PolygonClient, ticker
 
 def estimate_line(lake: Lake, dataset: ListedDataset, ticker: str, wanted: Range, *, refetch: bool) -> str:
     """Sessions, requests, size and time of what is to be fetched."""
-    coverage = Coverage(lake, dataset.spec, ticker)
+    coverage = coverage_of(lake, dataset.spec.name, ticker)
     fetched = len(to_fetch(coverage, wanted, refetch=refetch))
     cost = preflight.estimate(lake, dataset, fetched)
     return (
-        f"{coverage.title}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
-        f" {fetched} {'to fetch' if refetch else 'not here yet'}: about {cost.requests} requests,"
+        f"{span_of(coverage, wanted, fetched, refetch=refetch)}: about {cost.requests} requests,"
         f" {math.ceil(cost.bytes / 1e6):,} MB, {_time(lake, cost)}"
+    )
+
+
+def span_of(coverage: JointCoverage, wanted: Range, fetched: int, *, refetch: bool) -> str:
+    """Which sessions a backfill is of, and how many of them are to be fetched."""
+    return (
+        f"{coverage.title}: {len(wanted.sessions)} sessions from {wanted.sessions[0]} to {wanted.sessions[-1]},"
+        f" {fetched} {'to fetch' if refetch else 'not here yet'}"
     )
 
 
@@ -114,6 +128,6 @@ def _minutes(minutes: float) -> str:
     return f"{minutes / 60:.0f} h" if minutes >= _HOURS_FROM_MIN else f"{max(1, round(minutes))} min"
 
 
-def to_fetch(coverage: Coverage, wanted: Range, *, refetch: bool) -> list[dt.date]:
+def to_fetch(coverage: JointCoverage, wanted: Range, *, refetch: bool) -> list[dt.date]:
     """The sessions of a range that a backfill fetches."""
     return wanted.sessions if refetch else coverage.unfinished(wanted.sessions)

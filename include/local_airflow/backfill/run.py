@@ -54,7 +54,8 @@ class BackfillRun:
             "to_date": f"{self._wanted.last}T00:00:00Z",
             "reprocess_behavior": "completed" if refetch else "failed",
             "max_active_runs": _MAX_ACTIVE_RUNS,
-            "dag_run_conf": {},  # or a run that was triggered by hand before would keep its own dates
+            # Never none, or a run that was triggered by hand before would keep its own dates.
+            "dag_run_conf": {"refetch": True} if refetch else {},
         }
         existing = len(self._runs_of_sessions())
         attempted = self._api.dry_run(body)
@@ -96,7 +97,7 @@ class BackfillRun:
         Bounded by the tasks' own bounds, by ``keep_alive``, which raises if processes end too often, and,
         if Airflow is not ours, by the backfill being unpaused and the scheduler alive. Raises AirflowTrouble.
         """
-        shown, looked = "", time.monotonic()
+        shown, looked = (-1, -1), time.monotonic()
         while True:
             if keep_alive is not None:
                 keep_alive()
@@ -104,11 +105,10 @@ class BackfillRun:
                 self._require_moving()
                 looked = time.monotonic()
             left = self._runs_left(self._wanted.first, self._wanted.last)  # first: what has ended stays ended
-            counts = {state: self._count(state) for state in ("queued", "running", "failed", "success")}
-            line = ", ".join(f"{count} {state}" for state, count in reversed(counts.items()))
-            if line != shown:
-                self._say(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z  of {len(self._wanted.sessions)} sessions: {line}")
-                shown = line
+            queued = self._count("queued")
+            if (left, queued) != shown:
+                self._say_counts(left, queued)
+                shown = (left, queued)
             if left == 0:
                 return
             time.sleep(_POLL_S)
@@ -185,6 +185,12 @@ class BackfillRun:
                     " work, and its log may say why. Then call again."
                 )
             time.sleep(_POLL_S)
+
+    def _say_counts(self, left: int, queued: int) -> None:
+        """How far it is. Of those that are left, who is not queued runs: a further question would cost as much."""
+        success, failed, running = self._count("success"), self._count("failed"), max(0, left - queued)
+        line = f"{success} success, {failed} failed, {running} running, {queued} queued"
+        self._say(f"{dt.datetime.now(dt.UTC):%H:%M:%S}Z  of {len(self._wanted.sessions)} sessions: {line}")
 
     def _count(self, state: str) -> int:
         return self._api.count_runs(self._dag_id, self._wanted.first, self._wanted.last, state)

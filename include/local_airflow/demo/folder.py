@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +104,9 @@ class DemoFolder:
                 f"{exc.filename} of the last demo cannot be removed ({exc.strerror}): remove {self.path} by hand."
             ) from exc
 
-    def use_demo_environment(self, dataset: str) -> None:
+    def use_demo_environment(self, collected: Mapping[str, str]) -> None:
         """Give this process, and all it starts, the demo's environment: no key, setting, proxy or Airflow of
-        the user's, and one dataset alone.
+        the user's, and the variables that say what is ``collected``.
         """
         defaults = self.path / "settings.yaml"
         defaults.write_text("{}\n")
@@ -121,12 +121,12 @@ class DemoFolder:
             "MARKETLAKE__STORAGE__ROOT": str(self.path / "data"),
             "MARKETLAKE__LOGGING__FOLDER": str(self.path / "logs"),
             "MARKETLAKE__TASKS__RETRIES": "0",
-            **{_tickers_of(name): '["SPY"]' if name == dataset else "[]" for name in NAMES},
+            **collected,
         }
 
-    def start_simulator(self, faults: dict[str, list[dict[str, Any]]]) -> str:
+    def start_simulator(self, faults: dict[str, list[dict[str, Any]]], contracts: str = "full") -> str:
         """Start the simulator on a port that it finds free, and configure its address, which is returned."""
-        command = [sys.executable, "-m", "polygon_simulator", "--faults", json.dumps(faults)]
+        command = [sys.executable, "-m", "polygon_simulator", "--faults", json.dumps(faults), "--contracts", contracts]
         python_path = os.pathsep.join([str(settings.project_folder() / "include"), os.environ.get("PYTHONPATH", "")])
         # Not as an argument: those are seen by every user of the machine.
         environment = {**os.environ, "PYTHONPATH": python_path, "POLYGON_API_KEY": _KEY}
@@ -153,5 +153,9 @@ class DemoFolder:
                 ) from exc
 
 
-def _tickers_of(dataset: str) -> str:
-    return f"{settings.ENV_PREFIX}DATASETS__{dataset.upper()}__TICKERS"
+def tickers_of(dataset: str) -> dict[str, str]:
+    """The variables with which one dataset alone is collected, of SPY."""
+    return {
+        f"{settings.ENV_PREFIX}DATASETS__{name.upper()}__TICKERS": '["SPY"]' if name == dataset else "[]"
+        for name in NAMES
+    }

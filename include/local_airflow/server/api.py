@@ -14,6 +14,7 @@ from local_airflow.server.home import AirflowTrouble
 from marketlake.sessions import date_meant
 
 _PAGE = 100
+_BEYOND_ANY = 1_000_000
 _TIMEOUT_S = 600
 _LOCKED_TRIES = 10
 _SILENCE_S = 120
@@ -97,7 +98,8 @@ class AirflowApi:
 
     def count_runs(self, dag_id: str, first: dt.date, last: dt.date, *states: str) -> int:
         """How many runs of backfills over the dates are in any of the states, at one moment."""
-        params = {**_range(first, last), "limit": 1, "state": states, "run_type": "backfill"}
+        # Not one of the runs themselves: each would be answered with the versions of all its tasks.
+        params = {**_range(first, last), "limit": 1, "offset": _BEYOND_ANY, "state": states, "run_type": "backfill"}
         return int((self._send("GET", f"dags/{dag_id}/dagRuns", params=params) or {})["total_entries"])
 
     def unfinished_runs(self, dag_id: str) -> list[str]:

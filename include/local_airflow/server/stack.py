@@ -24,7 +24,7 @@ from local_airflow.server.home import AirflowTrouble, Home
 from local_airflow.server.ports import free_port
 from local_airflow.server.process_tree import foreign_scheduler
 from local_airflow.server.processes import Processes, variables_of_the_lake
-from marketlake.dataset_names import audit_dag_id, dag_id
+from marketlake.dataset_names import OPTION_SNAPSHOTS, audit_dag_id, dag_id
 from marketlake.redaction import redacted_url
 from marketlake.settings import Settings
 
@@ -44,10 +44,12 @@ class Stack:
 
 
 def scheduled_dag_ids(configured: Settings) -> list[str]:
-    """Every DAG that has a schedule: of each ticker of each dataset its rows and, unless switched off, their audit."""
-    subjects = configured.datasets.each
+    """Every DAG that has a schedule: of each ticker of each dataset, and of options, its rows and, unless switched off,
+    their audit; and what collects snapshots.
+    """
+    subjects, snapshots = configured.each, [(OPTION_SNAPSHOTS, ticker) for ticker in configured.snapshot_tickers]
     audits = subjects if configured.audit.enabled else ()
-    return [*(dag_id(*subject) for subject in subjects), *(audit_dag_id(*subject) for subject in audits)]
+    return [*(dag_id(*subject) for subject in (*subjects, *snapshots)), *(audit_dag_id(*subject) for subject in audits)]
 
 
 @contextmanager

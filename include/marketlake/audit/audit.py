@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from marketlake.audit.due import AuditReason, reason_for, sessions_due
 from marketlake.audit.visits import Visit, Visits
-from marketlake.coverage.coverage import Coverage
-from marketlake.dataset_names import SECOND_BARS
+from marketlake.coverage.joint import state_of, suspect_because
+from marketlake.dataset_names import SECOND_BARS, title
+from marketlake.datasets import foremost_of
 from marketlake.datasets.dataset import ListedDataset
 from marketlake.errors import MarketLakeError, StorageError
+from marketlake.ingest.collected import coverage_of
+from marketlake.ingest.report import Report
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
 from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.partitions.layout import audit_path
 from marketlake.polygon.client import PolygonClient
-from marketlake.rows.spec import DatasetSpec, PartitionKey
+from marketlake.rows.spec import PartitionKey
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +47,19 @@ class Audit(msgspec.Struct, frozen=True):
 
 def audit_session(lake: Lake, dataset: ListedDataset, key: PartitionKey, client: PolygonClient) -> Visit:
     """Fetch a session again, publish what differs, and note the visit, or that it failed. Raises as ``ingest`` does."""
-    store = lake.store(dataset.spec)
-    reason = reason_for(lake, dataset.spec, key)
+    return look_again(lake, dataset.spec.name, key, lambda _reason: (ingest(lake, dataset, key, client), ""))
+
+
+def look_again(lake: Lake, name: str, key: PartitionKey, fetch: Callable[[AuditReason], tuple[Report, str]]) -> Visit:
+    """Have a session fetched again, and note the visit, or that it failed. Raises as ``fetch`` does.
+
+    ``name``: what it is a session of, a dataset or options; ``key``: of its foremost part. ``fetch`` gives what came of
+    it, and the edition of what it was fetched from.
+    """
+    store = lake.store(foremost_of(name).spec)
+    reason = reason_for(lake, name, key.ticker, key.session)
     try:
-        report = ingest(lake, dataset, key, client)
+        report, edition = fetch(reason)
     except MarketLakeError:
         _note_failure(lake, store, key, reason)
         raise
@@ -60,6 +72,7 @@ def audit_session(lake: Lake, dataset: ListedDataset, key: PartitionKey, client:
         int(lake.now().timestamp() * 1000),
         report.changes,
         report.suspect_because,
+        edition=edition,
     )
     _note(store, key, visit)
     return visit
@@ -80,28 +93,25 @@ def _note(store: DatasetStore, key: PartitionKey, visit: Visit) -> None:
         Visits(store.storage).note(writer, key.ticker, visit)
 
 
-def summarise(lake: Lake, spec: DatasetSpec, ticker: str, planned: Sequence[str], visits: Sequence[Visit]) -> Audit:
+def summarise(lake: Lake, name: str, ticker: str, planned: Sequence[str], visits: Sequence[Visit]) -> Audit:
     """Write ``audit.json`` and tell the same as a table in the log. A planned session without a visit failed."""
     seen = {str(visit.session) for visit in visits}
-    held = Coverage(lake, spec, ticker).certificates()
+    held = coverage_of(lake, name, ticker).certificates()
+    states = {session: state_of(parts) for session, parts in held.items()}
     audit = Audit(
         ticker,
         int(lake.now().timestamp() * 1000),
         tuple(planned),
         tuple(sorted(day for day in planned if day not in seen)),
         tuple(sorted(visits, key=lambda visit: visit.session)),
-        len({str(due.session) for due in sessions_due(lake, spec, ticker)} - set(planned)),
-        dict(Counter(certificate.state.value if certificate else "unproven" for certificate in held.values())),
-        {
-            str(day): certificate.suspect_because
-            for day, certificate in sorted(held.items())
-            if certificate and certificate.state is State.SUSPECT
-        },
-        spec.name,
+        len({str(due.session) for due in sessions_due(lake, name, ticker)} - set(planned)),
+        dict(Counter(state.value if state else "unproven" for state in states.values())),
+        {str(day): suspect_because(held[day]) for day, state in states.items() if state is State.SUSPECT},
+        name,
     )
-    with lake.store(spec).writer(f"audit-{ticker.lower()}") as writer:
+    with lake.store(foremost_of(name).spec).writer(f"audit-{ticker.lower()}") as writer:
         writer.put(audit_path(ticker), msgspec.json.encode(audit))
-    _log_audit(audit, spec.title(ticker))
+    _log_audit(audit, title(name, ticker))
     return audit
 
 

@@ -14,7 +14,8 @@ class Visit(msgspec.Struct, frozen=True):
     """What one audit of a session did. It spares a fetch, and proves nothing: only a certificate does.
 
     ``changes`` says in words what a revision changed, ``visited_at_ms`` is Unix ms UTC; 0 of a session that no
-    audit has fetched yet. ``failed_at_ms``: the last one that could not, which leaves the rest as it was.
+    audit has fetched yet. ``failed_at_ms``: the last one that could not, which leaves the rest as it was. ``edition``:
+    of what it was fetched from, if the source says one: whatever has it still need not be fetched again.
     """
 
     session: dt.date
@@ -26,6 +27,7 @@ class Visit(msgspec.Struct, frozen=True):
     changes: str = ""
     suspect_because: tuple[str, ...] = ()
     failed_at_ms: int = 0
+    edition: str = ""
 
 
 class Visits:

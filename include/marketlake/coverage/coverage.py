@@ -43,6 +43,11 @@ class Coverage:
         """Where the dataset lies, for people."""
         return self._store.storage.where
 
+    @property
+    def lake_where(self) -> str:
+        """Where the whole lake lies, for people."""
+        return self._root.where
+
     @cached_property
     def present(self) -> frozenset[dt.date]:
         """The sessions that have a partition file. Raises StorageError if they cannot be listed."""
@@ -81,10 +86,18 @@ class Coverage:
         """Those of ``sessions`` without a partition, or with one that is provisional, proves nothing, or is of
         another source than the lake's. In their order.
         """
-        certificates, source = self.certificates(sessions), self._source
-        return [session for session in sessions if not _is_finished(certificates.get(session), source)]
+        certificates = self.certificates(sessions)
+        return [session for session in sessions if not self.is_finished(certificates.get(session))]
 
-    @property
+    def is_finished(self, certificate: Certificate | None) -> bool:
+        """Whether what a certificate is of need not be fetched any more."""
+        return (
+            certificate is not None
+            and certificate.state is not State.PROVISIONAL
+            and source_kind(certificate.source_host) == self._source
+        )
+
+    @cached_property
     def _source(self) -> str | None:
         """Whose rows the lake holds; of one of an earlier version, those of the ticker's last session."""
         recorded = recorded_kind(self._root)
@@ -92,11 +105,3 @@ class Coverage:
             return recorded.source
         newest = self._partitions.newest_of(self.ticker, self.present)
         return source_kind(newest.source_host) if newest else None
-
-
-def _is_finished(certificate: Certificate | None, source: str | None) -> bool:
-    return (
-        certificate is not None
-        and certificate.state is not State.PROVISIONAL
-        and source_kind(certificate.source_host) == source
-    )

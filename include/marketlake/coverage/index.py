@@ -24,6 +24,7 @@ from marketlake.storage.storage import Stamp
 
 _VERSION = 1
 _WORTH_WRITING = 32  # so many footers are read in a few milliseconds; while a lake is filled, each look finds some
+_HASH_DIGITS = 16  # enough to tell one from another, of thousands of sessions
 _UNSEEN = Stamp(0, "")
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ class HeldFacts(msgspec.Struct, frozen=True, array_like=True):
 
     ``state`` is None if nothing in the file can be believed, for the reason in ``reasons``; which else says why the
     session is suspect. ``volume``: shares, exact. ``reconciled``: the share of the minute bars' volume that is in the
-    bars, else of the day bar's; None if they were never compared. ``certified_at_ms``: Unix ms UTC.
+    bars, else of the day bar's; None if they were never compared. ``certified_at_ms``: Unix ms UTC. ``content``: the
+    beginning of the rows' hash; ``inputs``: the beginnings of those that the rows were made of, by name.
     """
 
     version: str
@@ -45,6 +47,8 @@ class HeldFacts(msgspec.Struct, frozen=True, array_like=True):
     revision: int = 0
     certified_at_ms: int = 0
     reasons: tuple[str, ...] = ()
+    content: str = ""
+    inputs: dict[str, str] = {}
 
     @classmethod
     def of(cls, stamp: Stamp, certificate: Certificate | None) -> HeldFacts:
@@ -61,6 +65,8 @@ class HeldFacts(msgspec.Struct, frozen=True, array_like=True):
             certificate.revision,
             certificate.certified_at_ms or certificate.published_at_ms,
             certificate.suspect_because,
+            certificate.content_hash[:_HASH_DIGITS],
+            {name: digest[:_HASH_DIGITS] for name, digest in certificate.inputs.items()},
         )
 
 

@@ -10,10 +10,12 @@ import msgspec
 from marketlake import commands
 from marketlake.coverage.index import HeldFacts
 from marketlake.coverage_page.attempts import FAILED, RUNNING, Attempt, Attempts, Run
+from marketlake.coverage_page.options import PartlyHeld
+from marketlake.coverage_page.subjects import Shown
 from marketlake.dataset_names import dag_id, run_title
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
-from marketlake.research.selection import MISSING, Subject
+from marketlake.research.selection import MISSING
 
 
 class SessionCell(msgspec.Struct, frozen=True):
@@ -57,22 +59,28 @@ class Summary(msgspec.Struct, frozen=True):
 class Action(msgspec.Struct, frozen=True):
     """Whether whoever looks may fetch sessions, which, and what one takes.
 
-    ``first``, ``last``: a run refuses what lies outside; None if it refuses everything. ``seconds_a_session``: None if
-    none was fetched.
+    ``first``, ``last``: a run refuses what lies outside; None if it refuses everything. ``requests_a_session``,
+    ``bytes_a_session``, ``seconds_a_session``: None if that is not known before one was fetched. ``most_requests``: a
+    run is refused if its sessions could take more, each ``most_a_session``; None: without that bound.
     """
 
     may_trigger: bool
-    requests_a_session: int
-    bytes_a_session: int
+    requests_a_session: int | None
+    bytes_a_session: int | None
     requests_per_minute: int | None
     sessions_in_flight: int
     seconds_a_session: float | None = None
     first: dt.date | None = None
     last: dt.date | None = None
+    most_a_session: int | None = None
+    most_requests: int | None = None
 
 
 class CoverageCalendar(msgspec.Struct, frozen=True):
-    """One ticker of one dataset, both ends included. ``what_first``: what to do if nothing is held, else None."""
+    """One ticker of one dataset, or of options, both ends included.
+
+    ``what_first``: what to do if nothing is held, else None.
+    """
 
     dataset: str
     ticker: str
@@ -89,7 +97,7 @@ class CoverageCalendar(msgspec.Struct, frozen=True):
 
 
 def calendar_of(
-    subject: Subject, held: Mapping[dt.date, HeldFacts], attempts: Attempts, action: Action | None = None
+    subject: Shown, held: Mapping[dt.date, HeldFacts], attempts: Attempts, action: Action | None = None
 ) -> CoverageCalendar:
     """From the first to the last session of settings or lake, as the lake has it and as it is being fetched."""
     calendar = subject.lake.calendar
@@ -98,10 +106,10 @@ def calendar_of(
              for day in sessions]  # fmt: skip
     first, last = (sessions[0], sessions[-1]) if sessions else (calendar.last, calendar.last)
     return CoverageCalendar(
-        subject.spec.name,
+        subject.name,
         subject.ticker,
-        dag_id(subject.spec.name, subject.ticker),
-        run_title(subject.spec.name, subject.ticker),
+        dag_id(subject.name, subject.ticker),
+        run_title(subject.name, subject.ticker),
         first,
         last,
         _summary(cells, held),
@@ -113,7 +121,7 @@ def calendar_of(
     )
 
 
-def sessions_shown(subject: Subject, held: Iterable[dt.date]) -> list[dt.date]:
+def sessions_shown(subject: Shown, held: Iterable[dt.date]) -> list[dt.date]:
     """The sessions that can be fetched, and whatever lies between them and what is held."""
     calendar = subject.lake.calendar
     bounds = [*(day for day in held if calendar.is_session(day)), *(fetchable(subject.lake) or ())]
@@ -130,7 +138,7 @@ def fetchable(lake: Lake) -> tuple[dt.date, dt.date] | None:
 def cell(day: dt.date, held: HeldFacts | None, attempt: Attempt | None, *, early_close: bool = False) -> SessionCell:
     """What is known of one session. An attempt that failed does not take from what is held: it is said beside it."""
     believed = held is not None and held.state is not None
-    state: str = held.state if held is not None and held.state is not None else FAILED if held else MISSING
+    state: str = held.state if held is not None and held.state is not None else _without_state(held)
     reasons = held.reasons if held is not None else ()
     run = None
     if attempt is not None and not _is_past(attempt, held):
@@ -142,6 +150,11 @@ def cell(day: dt.date, held: HeldFacts | None, attempt: Attempt | None, *, early
     return SessionCell(
         day, state, early_close, held.rows, held.volume, held.reconciled, held.revision, held.bytes, reasons, run
     )
+
+
+def _without_state(held: HeldFacts | None) -> str:
+    """What a session is of which nothing is held, or a part, or what cannot be believed."""
+    return MISSING if held is None or isinstance(held, PartlyHeld) else FAILED
 
 
 def _is_past(attempt: Attempt, held: HeldFacts | None) -> bool:
@@ -175,10 +188,10 @@ def _summary(cells: Iterable[SessionCell], held: Mapping[dt.date, HeldFacts]) ->
     )
 
 
-def _what_first(subject: Subject, sessions: list[dt.date]) -> str:
+def _what_first(subject: Shown, sessions: list[dt.date]) -> str:
     if not sessions:
         return "Nothing is held, and the settings' history has no session that is final yet: see history in them."
-    configured = subject.lake.settings.datasets.tickers_of(subject.spec.name)
+    configured = subject.lake.settings.tickers_of(subject.name)
     last = sessions[-5:]
-    command = commands.fetching(subject.spec.name, subject.ticker, last[0], last[-1], tickers=configured, again=False)
+    command = commands.fetching(subject.name, subject.ticker, last[0], last[-1], tickers=configured, again=False)
     return f"Nothing is held yet. Put a key into .env, then fetch the first sessions:  {command}"

@@ -11,6 +11,7 @@ import pyarrow as pa
 from marketlake.coverage.index import CoverageIndex
 from marketlake.coverage_page.attempts import Attempt, TaskLine
 from marketlake.coverage_page.calendar import SessionCell, cell
+from marketlake.coverage_page.subjects import Shown
 from marketlake.coverage_page.words import (
     CheckLine,
     Comparison,
@@ -78,8 +79,26 @@ class ShortMinuteMark(msgspec.Struct, frozen=True):
         return cls(minute.start_ms, minute.trades)
 
 
+class DayPart(msgspec.Struct, frozen=True):
+    """What is said of one of several datasets that a session is made of; as in ``Day``."""
+
+    dataset: str
+    state: str
+    readable: bool
+    reasons: tuple[str, ...] = ()
+    words: list[str] = []
+    checks: list[CheckLine] = []
+    compared: list[Comparison] = []
+    revisions: list[RevisionLine] = []
+    pages: list[PageLine] = []
+    task: TaskLine | None = None
+
+
 class Day(msgspec.Struct, frozen=True):
-    """Everything that is said of one session but its bars. ``readable``: its rows are those that are certified."""
+    """Everything that is said of one session but its bars. ``readable``: its rows are those that are certified.
+
+    ``parts``: of options, each of the datasets that the session is made of; else none.
+    """
 
     dataset: str
     ticker: str
@@ -101,6 +120,7 @@ class Day(msgspec.Struct, frozen=True):
     revisions: list[RevisionLine] = []
     pages: list[PageLine] = []
     task: TaskLine | None = None
+    parts: list[DayPart] = []
 
 
 def day_of(
@@ -114,10 +134,10 @@ def day_of(
     index.look()
     held = subject.store.partitions.inspect(subject.key(session))
     if held is not None and held.certificate is None and held.footer_certificate is not None:
-        index.doubt(session, _DAMAGED)
+        index.doubt(session, DAMAGED)
     shown = cell(session, index.look().get(session), attempt, early_close=hours.early_close)
     certificate = held.certificate if held else None
-    bare = _bare(subject, shown, hours, readable=certificate is not None)
+    bare = bare_day(subject, shown, hours, readable=certificate is not None, bar_s=subject.spec.bar_ms // 1000)
     return _with_evidence(msgspec.structs.replace(bare, task=task), subject, certificate)
 
 
@@ -126,26 +146,29 @@ def bars_of(subject: Subject, session: dt.date, revision: int | None = None) -> 
     hours_of(subject, session)
     if revision is not None:
         return subject.store.revisions.read_revision(subject.ticker, session, revision)
-    return subject.store.partitions.rows_of(_proven(subject, session)[0])
+    return subject.store.partitions.rows_of(proven(subject, session, _inspected(subject, session))[0])
 
 
 def certificate_of(subject: Subject, session: dt.date) -> Certificate:
     """The certificate of a session, if the rows are those that it is of. Raises as ``bars_of``."""
     hours_of(subject, session)
-    return _proven(subject, session)[1]
+    return proven(subject, session, _inspected(subject, session))[1]
 
 
-def _proven(subject: Subject, session: dt.date) -> tuple[HeldPartition, Certificate]:
-    """The partition of a session. Raises NoSuchRevision if nothing is held, DamagedPartition if it proves nothing."""
-    held = subject.store.partitions.inspect(subject.key(session))
+def proven(subject: Subject, session: dt.date, held: HeldPartition | None) -> tuple[HeldPartition, Certificate]:
+    """What is held of a session, if it counts. Raises NoSuchRevision if nothing is held, else DamagedPartition."""
     if held is None:
         raise NoSuchRevision(f"{subject.key(session)}: the lake holds nothing of it. Fetch it first.")
     if held.certificate is None:
-        raise DamagedPartition(f"{subject.key(session)}: {_DAMAGED}.")
+        raise DamagedPartition(f"{subject.key(session)}: {DAMAGED}.")
     return held, held.certificate
 
 
-def hours_of(subject: Subject, session: dt.date) -> SessionHours:
+def _inspected(subject: Subject, session: dt.date) -> HeldPartition | None:
+    return subject.store.partitions.inspect(subject.key(session))
+
+
+def hours_of(subject: Shown, session: dt.date) -> SessionHours:
     """The hours of a session. Raises NotASession for any other date, with what it is."""
     calendar = subject.lake.calendar
     if calendar.is_session(session):
@@ -160,16 +183,17 @@ def revisions_of(subject: Subject, session: dt.date) -> list[RevisionLine]:
     """Every revision that is kept, and the newest, ascending."""
     hours_of(subject, session)
     listed = subject.store.revisions.list_revisions(subject.ticker, session)
-    return [_revision_line(revision) for revision in listed]
+    return [revision_line(revision) for revision in listed]
 
 
-_DAMAGED = (
+DAMAGED = (
     "what lies in its file is not what was certified: bytes have changed since it was written. Fetch it again, or take"
     " the file from a backup"
 )
 
 
-def _bare(subject: Subject, shown: SessionCell, hours: SessionHours, *, readable: bool) -> Day:
+def bare_day(subject: Shown, shown: SessionCell, hours: SessionHours, *, readable: bool, bar_s: int) -> Day:
+    """A session without its evidence."""
     calendar, session = subject.lake.calendar, hours.session
     week = dt.timedelta(days=10)  # no two sessions are farther apart
     before = calendar.sessions(session - week, session - dt.timedelta(days=1))
@@ -177,7 +201,7 @@ def _bare(subject: Subject, shown: SessionCell, hours: SessionHours, *, readable
     final = calendar.last_final(subject.lake.now())
     extended = hours.window_ms(EXTENDED_HOURS)
     return Day(
-        dataset=subject.spec.name,
+        dataset=subject.name,
         ticker=subject.ticker,
         date=session,
         title=f"{session:%A, %-d %B %Y}",
@@ -187,7 +211,7 @@ def _bare(subject: Subject, shown: SessionCell, hours: SessionHours, *, readable
         previous=before[-1] if before else None,
         next=after[0] if after and final is not None and after[0] <= final else None,
         hours=Hours(hours.day_start_ms, hours.day_end_ms, *extended, hours.regular_start_ms, hours.regular_end_ms),
-        bar_s=subject.spec.bar_ms // 1000,
+        bar_s=bar_s,
         readable=readable,
     )
 
@@ -205,11 +229,12 @@ def _with_evidence(day: Day, subject: Subject, certificate: Certificate | None) 
         missing_minutes_ms=minutes.missing_starts_ms if minutes else (),
         short_minutes=[ShortMinuteMark.of(minute) for minute in minutes.short_minutes] if minutes else [],
         revisions=revisions,
-        pages=list(_pages(subject, certificate, [line.revision for line in revisions])),
+        pages=list(pages_of(subject, certificate, [line.revision for line in revisions])),
     )
 
 
-def _revision_line(revision: Revision) -> RevisionLine:
+def revision_line(revision: Revision) -> RevisionLine:
+    """One revision as it is told."""
     certificate = revision.certificate
     if certificate is None:
         return RevisionLine(revision.number, revision.newest)
@@ -223,7 +248,7 @@ def _revision_line(revision: Revision) -> RevisionLine:
     )
 
 
-def _pages(subject: Subject, certificate: Certificate, revisions: Iterable[int]) -> Iterator[PageLine]:
+def pages_of(subject: Subject, certificate: Certificate, revisions: Iterable[int]) -> Iterator[PageLine]:
     """The pages of every revision, as far as they are kept, the newest first."""
     for number in sorted(revisions, reverse=True):
         try:

@@ -15,12 +15,16 @@ SHOWN = 500
 
 
 class ChangedRow(msgspec.Struct, frozen=True):
-    """One bar that is not the same in both. ``change``: ``added``, ``removed`` or ``changed``."""
+    """One row that is not the same in both. ``change``: ``added``, ``removed`` or ``changed``.
 
-    time_ms: int
+    ``time_ms``, ``contract``: which row it is, as far as rows of its kind have them.
+    """
+
+    time_ms: int | None
     change: str
     old: dict[str, Any] | None
     new: dict[str, Any] | None
+    contract: str | None = None
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -40,24 +44,32 @@ def difference(subject: Subject, session: dt.date, old: int, new: int) -> Differ
     """Compare the rows of two revisions. Raises NoSuchRevision, or DamagedPartition."""
     before, after = (subject.store.revisions.read_revision(subject.ticker, session, number) for number in (old, new))
     counted = changes(before, after, old, subject.spec.rows)
-    was, now = (_by_time(rows) for rows in changed_rows(before, after, subject.spec.rows))
-    times = sorted({*was, *now})
+    was, now = (_by_key(rows, subject) for rows in changed_rows(before, after, subject.spec.rows))
+    keys = sorted({*was, *now})
     return Difference(
         old,
         new,
         counted.added,
         counted.removed,
         counted.changed,
-        str(counted) if times else f"the rows of revisions {old} and {new} are the same",
-        [ChangedRow(time, _change(time in was, time in now), was.get(time), now.get(time)) for time in times[:SHOWN]],
-        max(0, len(times) - SHOWN),
+        str(counted) if keys else f"the rows of revisions {old} and {new} are the same",
+        [_changed(subject, key, was.get(key), now.get(key)) for key in keys[:SHOWN]],
+        max(0, len(keys) - SHOWN),
     )
 
 
-def _change(was_there: bool, is_there: bool) -> str:
-    return "changed" if was_there and is_there else "removed" if was_there else "added"
+_Key = tuple[Any, ...]
 
 
-def _by_time(rows: pa.Table) -> dict[int, dict[str, Any]]:
-    listed = rows.drop(["ticker"]).to_pylist()
-    return {row.pop("timestamp"): row for row in listed}
+def _changed(subject: Subject, key: _Key, old: dict[str, Any] | None, new: dict[str, Any] | None) -> ChangedRow:
+    named = dict(zip(subject.spec.rows.key, key, strict=True))
+    change = "changed" if old and new else "removed" if old else "added"
+    return ChangedRow(named.get("timestamp"), change, old, new, named.get("contract"))
+
+
+def _by_key(rows: pa.Table, subject: Subject) -> dict[_Key, dict[str, Any]]:
+    """Each row's values by its key, without the column that is the same in all."""
+    row_format = subject.spec.rows
+    values = [name for name in row_format.schema.names if name not in {*row_format.key, row_format.subject}]
+    keys = zip(*(rows.column(name).to_pylist() for name in row_format.key), strict=True)
+    return dict(zip(keys, rows.select(values).to_pylist(), strict=True))

@@ -7,42 +7,19 @@ from collections.abc import Iterator
 
 import msgspec
 
+from marketlake.coverage_page.check_words import OF_CHECKS
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.quality.checks import Check
 from marketlake.quality.comparison import Day, Minutes
 from marketlake.sessions import NEW_YORK
 
-_OF_STATES = {
+OF_STATES = {
     State.COMPLETE: "Complete: every page arrived, no check was broken, and nothing that the bars were held against"
     " contradicts them.",
     State.SUSPECT: "Suspect: published, with the doubts that stand above.",
     State.PROVISIONAL: "Provisional: fetched before the session was final. The audit fetches it again.",
     State.EMPTY: "Empty: the source has no bar of this session.",
 }
-
-_OF_CHECKS = {
-    "outside_day": "every bar lies in the New York day",
-    "off_second": "every bar begins on a whole second",
-    "off_minute": "every bar begins on a whole minute",
-    "duplicate_second": "no second has two bars",
-    "duplicate_minute": "no minute has two bars",
-    "descending": "bars ascend by time",
-    "infinite_number": "every number is finite",
-    "price_not_positive": "every price is positive",
-    "negative_number": "no number is negative",
-    "low_above_open": "no low is above its open",
-    "low_above_close": "no low is above its close",
-    "high_below_open": "no high is below its open",
-    "high_below_close": "no high is below its close",
-    "long_silence": "regular hours were never silent for too long",
-    "quiet_regular_seconds": "seconds of regular hours without a trade",
-    "quiet_regular_minutes": "minutes of regular hours without a trade",
-    "vwap_outside_range": "bars whose vwap lies outside of low to high",
-    "vwap_missing": "bars without a vwap",
-    "transactions_missing": "bars that do not count their trades",
-    "fractional_volume": "bars with a fraction of a share",
-}
-"""Of a blocking check, what holds if it is passed; of the others, what is counted."""
 
 
 class CheckLine(msgspec.Struct, frozen=True):
@@ -68,7 +45,7 @@ class Comparison(msgspec.Struct, frozen=True, rename={"against": "with"}):
 
 def in_words(certificate: Certificate) -> list[str]:
     """A sentence a fact."""
-    return [*_of_rows(certificate), _OF_STATES[certificate.state], *_of_origin(certificate)]
+    return [*_of_rows(certificate), OF_STATES[certificate.state], *of_origin(certificate)]
 
 
 def checks_in_words(certificate: Certificate) -> list[CheckLine]:
@@ -111,9 +88,11 @@ def _of_rows(certificate: Certificate) -> Iterator[str]:
     yield f"{certificate.volume:,.12g} shares in {certificate.transactions:,} trades."
 
 
-def _of_origin(certificate: Certificate) -> Iterator[str]:
-    pages = f"{certificate.pages} page{'s' if certificate.pages != 1 else ''}"
-    yield f"Fetched from {certificate.source_host} in {pages} at {new_york(certificate.fetched_at_ms)} New York."
+def of_origin(certificate: Certificate) -> Iterator[str]:
+    """From where and when the rows came, and what they are."""
+    pages = f"{certificate.pages:,} page{'s' if certificate.pages != 1 else ''}"
+    if certificate.pages:
+        yield f"Fetched from {certificate.source_host} in {pages} at {new_york(certificate.fetched_at_ms)} New York."
     yield f"Revision {certificate.revision}, published at {new_york(certificate.published_at_ms)} New York."
     if certificate.certified_at_ms > certificate.published_at_ms:
         yield f"Certified anew at {new_york(certificate.certified_at_ms)} New York: same rows, more evidence."
@@ -123,7 +102,7 @@ def _of_origin(certificate: Certificate) -> Iterator[str]:
 
 
 def _check_line(check: Check) -> CheckLine:
-    words = _OF_CHECKS.get(check.name, check.name.replace("_", " "))
+    words = OF_CHECKS.get(check.name, check.name.replace("_", " "))
     if not check.blocking:
         says = f"{words}: {check.count:,}{f' {check.detail}' if check.detail else ''}"
     elif check.ok:

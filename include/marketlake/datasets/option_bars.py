@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +18,7 @@ from marketlake.options.selection import OPEN_0930, SELECTED
 from marketlake.partitions.certificate import Certificate
 from marketlake.polygon import aggregates, flat_files
 from marketlake.polygon.fetch import Fetch, Listing
+from marketlake.polygon.flat_files import FileFacts
 from marketlake.polygon.request import BarRequest, Timespan
 from marketlake.quality.checks import Check
 from marketlake.quality.option_checks import check_option_bars, empty_share, too_many_empties
@@ -63,7 +65,8 @@ class OptionBars:
         asked = Asked.of(fetch)
         if (asked.frozen.underlying, asked.frozen.session) != (key.ticker, key.session):
             raise RawPagesUnusable(f"{key}: these answers are of {asked.frozen.underlying} {asked.frozen.session}.")
-        return Decoded(_bars(fetch, asked, lake.calendar.hours(key.session)), ())  # the selection has each one's id
+        ids = (_facts(fetch).etag,) if asked.basis.source == FLAT_FILE else ()  # the selection has those of pages
+        return Decoded(_bars(fetch, asked, lake.calendar.hours(key.session)), ids)
 
     def check(self, rows: pa.Table, hours: SessionHours, max_silence_s: float | None) -> list[Check]:  # noqa: ARG002
         """Every check of the bars."""
@@ -131,6 +134,10 @@ def _of_file(fetch: Fetch, asked: Asked) -> Iterator[pa.Table]:
     yield rows.filter(pc.is_in(rows.column("contract"), pa.array(asked.selected, pa.string()))).sort_by(
         [("contract", "ascending"), ("timestamp", "ascending")]
     )
+
+
+def _facts(fetch: Fetch) -> FileFacts:
+    return msgspec.json.decode(fetch.of(FILE).bodies[0], type=FileFacts)
 
 
 def _shares_before(lake: Lake, key: PartitionKey) -> list[float]:

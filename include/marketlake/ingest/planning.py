@@ -8,10 +8,9 @@ import logging
 from collections.abc import Sequence
 
 from marketlake import commands
-from marketlake.coverage.coverage import Coverage
+from marketlake.coverage.joint import JointCoverage
 from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.lake import Lake
-from marketlake.rows.spec import DatasetSpec
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
 
 _log = logging.getLogger(__name__)
@@ -24,22 +23,21 @@ class Source(enum.StrEnum):
     RAW = "raw"
 
 
-def scheduled_plan(lake: Lake, spec: DatasetSpec, ticker: str, own: dt.date) -> list[dt.date]:
+def scheduled_plan(lake: Lake, coverage: JointCoverage, own: dt.date) -> list[dt.date]:
     """The run's own session and what is missing or provisional among the last ones before it, newest first.
 
     Older gaps are only counted, with the command that fills them: filling years is a backfill's work.
     """
     known = _known(lake, own)
     window = catch_up_window(lake, own)
-    coverage = Coverage(lake, spec, ticker)
     older = coverage.missing(day for day in known if day < window[0])
     recent = coverage.unfinished(window)
     if older:
-        configured = lake.settings.datasets.tickers_of(spec.name)
+        configured = lake.settings.tickers_of(coverage.name)
         _log.warning(
             "%s: %d sessions before the catch-up window have no partition; fill them with  %s",
-            spec.title(ticker), len(older),
-            commands.fetching(spec.name, ticker, older[0], older[-1], tickers=configured, again=False),
+            coverage.title, len(older),
+            commands.fetching(coverage.name, coverage.ticker, older[0], older[-1], tickers=configured, again=False),
         )  # fmt: skip
     return sorted({*recent, *({own} & set(known))}, reverse=True)
 
@@ -65,8 +63,7 @@ def backfill_plan(lake: Lake, own: dt.date) -> list[dt.date]:
 
 def manual_plan(
     lake: Lake,
-    spec: DatasetSpec,
-    ticker: str,
+    coverage: JointCoverage,
     *,
     start: dt.date | None,
     end: dt.date | None,
@@ -87,10 +84,10 @@ def manual_plan(
         span = f"{len(asked)} that were named"
     else:
         first, last = _date_range(lake, start, end, logical_date, allow_provisional)
-        asked = _within(lake, spec.title(ticker), first, last, allow_provisional)
+        asked = _within(lake, coverage.title, first, last, allow_provisional)
         span = f"{len(asked)} sessions from {first} to {last}"
-    wanted = asked if refetch or source is Source.RAW else Coverage(lake, spec, ticker).unfinished(asked)
-    _log.info("%s: %d of %s are to be fetched", spec.title(ticker), len(wanted), span)
+    wanted = asked if refetch or source is Source.RAW else coverage.unfinished(asked)
+    _log.info("%s: %d of %s are to be fetched", coverage.title, len(wanted), span)
     return wanted
 
 

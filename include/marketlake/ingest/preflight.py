@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from marketlake.datasets.dataset import ListedDataset
+from marketlake.datasets.dataset import Dataset, ListedDataset
 from marketlake.errors import StorageError
 from marketlake.ingest.one_kind import require_same_kind
 from marketlake.lake import Lake
@@ -28,18 +28,31 @@ class Estimate:
 
 def estimate(lake: Lake, dataset: ListedDataset, sessions: int) -> Estimate:
     """The cost of fetching that many dense sessions."""
-    cost, a_minute = dataset.cost(lake.settings), lake.settings.api.requests_per_minute
+    cost = dataset.cost(lake.settings)
     requests = sessions * cost.requests
-    least_min = requests / a_minute * (MINUTE_S + MARGIN_S) / 60 if a_minute else None
-    return Estimate(sessions, requests, sessions * cost.bytes, least_min)
+    return Estimate(sessions, requests, sessions * cost.bytes, minutes_of_calls(lake, requests))
+
+
+def minutes_of_calls(lake: Lake, requests: int) -> float | None:
+    """How long so many calls take at ``api.requests_per_minute``; None without a limit."""
+    a_minute = lake.settings.api.requests_per_minute
+    return requests / a_minute * (MINUTE_S + MARGIN_S) / 60 if a_minute else None
 
 
 def require_lake(lake: Lake, dataset: ListedDataset, sessions: int = 0) -> None:
     """Raise StorageError if the lake cannot be written, lacks room, or holds the other adjustment."""
-    lake.store(dataset.spec).storage.require_writable()
+    require_place(lake, [dataset], sessions, estimate(lake, dataset, sessions).bytes)
+
+
+def require_place(lake: Lake, datasets: Iterable[Dataset], sessions: int = 0, more_bytes: int = 0) -> None:
+    """Raise StorageError if the lake cannot be written, lacks room for so many bytes more, or holds the other
+    adjustment.
+    """
+    for dataset in datasets:
+        lake.store(dataset.spec).storage.require_writable()
     free = lake.storage.free_bytes()
     floor = lake.settings.storage.min_free_bytes
-    needed = floor + estimate(lake, dataset, sessions).bytes
+    needed = floor + more_bytes
     if free is not None and free < needed:
         raise StorageError(
             f"storage.root {lake.storage.where} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed"

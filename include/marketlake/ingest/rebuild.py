@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from marketlake.datasets.dataset import FetchedDataset
+from marketlake.datasets.finality import settled_ms
 from marketlake.errors import RawPagesUnusable
 from marketlake.ingest.certify import certify, judge, with_revision
 from marketlake.ingest.one_kind import record_kind, require_same_kind
@@ -17,7 +18,6 @@ from marketlake.partitions.raw_pages import FETCH_INSTEAD, StoredPages
 from marketlake.partitions.store import HeldPartition
 from marketlake.polygon.fetch import raw_digest
 from marketlake.rows.spec import PartitionKey
-from marketlake.sessions import final_from
 from marketlake.storage.storage import Writer
 
 
@@ -44,7 +44,7 @@ def _rebuild(lake: Lake, dataset: FetchedDataset, writer: Writer, key: Partition
     stored = _pages_of(dataset, store.raw_pages.pages_of(key, _revision(store, key, held)), footer)
     _require_usable(lake, dataset, key, stored, proven)
     fetch = stored.fetch
-    final = fetch.fetched_at_ms >= final_from(key.session).timestamp() * 1000
+    final = fetch.fetched_at_ms >= settled_ms(dataset.spec, lake.calendar.hours(key.session))
     judged = judge(lake, dataset, key, fetch, dataset.decode(lake, fetch, key), final=final)
     certified = certify(lake, dataset, judged, fetch)
     if proven is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 from marketlake.dataset_names import SECOND_BARS, title
 from marketlake.partitions.certificate import Certificate, State
@@ -64,6 +65,18 @@ class Report:
             changes=str(certificate.changes or "") if outcome is Outcome.REVISED else "",
             dataset=certificate.dataset,
         )
+
+    @classmethod
+    def joined(cls, steps: Sequence[Report]) -> Report:
+        """Of the steps of one session, the last one's, with the most that any of them did, and what each has to say."""
+        most = max(steps, key=lambda step: _LEAST_FIRST.index(step.outcome))
+        said = {f"{step.dataset} is suspect" for step in steps}
+        doubts = dict.fromkeys(doubt for step in steps for doubt in step.suspect_because if doubt not in said)
+        changes = "; ".join(f"{step.dataset}: {step.changes}" for step in steps if step.changes)
+        return replace(steps[-1], outcome=most.outcome, suspect_because=tuple(doubts), changes=changes)
+
+
+_LEAST_FIRST = (Outcome.UNCHANGED, Outcome.RENEWED, Outcome.REVISED, Outcome.CREATED)
 
 
 def log_report(report: Report, compared: Reconciliation | None) -> None:

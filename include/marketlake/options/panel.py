@@ -152,7 +152,7 @@ def _table(rows: _Rows, *, after_close: Mask) -> pa.Table:
         "stale_underlying": ~(rows.age_s <= STALE_S),
         "estimated_dividend": rows.dividends.estimated,
         "near_ex_dividend": rows.dividends.near_ex_date,
-        "below_intrinsic": pc.fill_null(pc.equal(model["no_iv"], BELOW_INTRINSIC), False),
+        "below_intrinsic": pc.fill_null(pc.equal(model["no_iv"], BELOW_INTRINSIC), False).to_numpy(),
         "after_close": after_close,
         "adjusted_contract": ~rows.standard,
     }

@@ -1,7 +1,8 @@
 """Exponentials and logarithms, number by number, by the C library.
 
-numpy's own take a thirtieth of the time and differ in the last digit from processor to processor (with and without
-AVX-512, say), so that a panel that is made anew on another machine would be another one, of the same inputs.
+numpy's own are a hundred times as fast, which is a tenth of a second of a panel, and differ in the last digit from
+processor to processor (with and without AVX-512, say): made anew on another machine of the same inputs, every tenth row
+would be another one.
 """
 
 from __future__ import annotations

@@ -106,6 +106,12 @@ class RawPages:
         names = self._storage.folders(pages_folder(RAW, key))
         return max((int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)), default=0)
 
+    def archive_bytes(self, key: PartitionKey, revision: int) -> int:
+        """How large the archives of a revision's pages are together; 0 without any. None is opened."""
+        folder = _folder(key, revision)
+        names = [name for name in self._storage.files(folder) if _ARCHIVE.fullmatch(name)]
+        return sum(self._storage.size_bytes(f"{folder}/{name}") for name in names)
+
     def pages_of(self, key: PartitionKey, revision: int) -> list[StoredPages]:
         """The pages of every fetch of a revision, the oldest first; at least one.
 

@@ -47,7 +47,7 @@ class FlatFileBucket:
 
         Raises NotPublished, NotEntitled, KeyRefused and the like.
         """
-        return self._trying(self._look, session)
+        return self._trying(self._look, session, _name(session))
 
     def fetch(self, session: dt.date, underlying: str) -> tuple[FileFacts, bytes]:
         """The facts of a session's file, and its lines of an underlying's contracts, header included.
@@ -61,14 +61,16 @@ class FlatFileBucket:
             _log.warning("%s", exc)
             return self._edition(session, underlying)
 
-    def _look(self, session: dt.date) -> ObjectFacts:
-        with self._bucket.part(key_of(session), _of(session), last=0) as part:
+    def _look(self, session: dt.date, about: str) -> ObjectFacts:
+        with self._bucket.part(key_of(session), about, last=0) as part:
             next(part.pieces, None)  # an answer that was read leaves its connection to the next one
             return part.facts
 
     def _edition(self, session: dt.date, underlying: str) -> tuple[FileFacts, bytes]:
         started_s = time.monotonic()
-        download = Download(self._bucket, session, self.announced(session), Sieve(underlying))
+        about = _name(session, underlying)
+        announced = self._trying(self._look, session, about)
+        download = Download(self._bucket, key_of(session), about, announced, Sieve(underlying))
         self._trying(download.go_on)
         facts, lines = download.facts, download.lines()
         _log.info(
@@ -81,34 +83,40 @@ class FlatFileBucket:
 
 @dataclass
 class Download:
-    """One edition of a file, as far as it has come. ``received_bytes``: packed, as they were sent."""
+    """One edition of a file, as far as it has come.
+
+    ``about``: ticker and session, for messages; ``received_bytes``: packed, as they were sent.
+    """
 
     bucket: S3Bucket
-    session: dt.date
+    key: str
+    about: str
     announced: ObjectFacts
     sieve: Sieve
     received_bytes: int = 0
 
     def __str__(self) -> str:
-        return f"{_of(self.session)} ({self.bucket.where(key_of(self.session))}, ETag {self.announced.etag})"
+        return f"{self.about} ({self.bucket.where(self.key)}, ETag {self.announced.etag})"
 
     def go_on(self) -> None:
         """Read from where it stands to the end. Raises Retryable if it breaks off: what was read by then is kept."""
-        if self.received_bytes:
-            _log.info("%s: it goes on at byte %d", self, self.received_bytes)
         first, etag = self.received_bytes, self.announced.etag
-        with self.bucket.part(key_of(self.session), _of(self.session), first=first, etag=etag) as part:
+        if first == self._size:  # it broke off behind the last byte
+            return
+        if first:
+            _log.info("%s: it goes on at byte %d", self, first)
+        with self.bucket.part(self.key, self.about, first=first, etag=etag) as part:
             self._require_same(part)
             for piece in part.pieces:
                 self._take(piece)
         if self.received_bytes < self.announced.size_bytes:
-            raise TransportTrouble(f"{self}: the answer ended at byte {self.received_bytes} of {self._size}.")
+            raise TransportTrouble(f"{self}: the answer ended behind byte {self.received_bytes} of {self._size}.")
 
     @property
     def facts(self) -> FileFacts:
         """What is known of the file by now."""
         about = self.announced
-        return FileFacts(key_of(self.session), about.etag, about.modified_ms, about.size_bytes, max(0, self.sieve.rows))
+        return FileFacts(self.key, about.etag, about.modified_ms, about.size_bytes, max(0, self.sieve.rows))
 
     def lines(self) -> bytes:
         """What was asked for, once all has come. Raises MalformedPage for a file that is not whole."""
@@ -151,5 +159,5 @@ class Download:
         )
 
 
-def _of(session: dt.date) -> str:
-    return f"flat file of {session}"
+def _name(session: dt.date, underlying: str = "") -> str:
+    return f"{underlying} {session} flat file".lstrip()

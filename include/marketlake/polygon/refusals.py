@@ -6,6 +6,7 @@ HTTP one, since errors have come with HTTP 200.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -26,14 +27,39 @@ from marketlake.redaction import without_secret, without_url_secrets
 _GAVE_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
 
 
+_STOCKS = (
+    "these bars: per-second bars need Stocks Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask"
+    " for later dates, or for minute bars (datasets.minute_bars.tickers), which every plan has: Basic those of 2 years,"
+    " 5 calls a minute (api.requests_per_minute = 5)."
+)
+_OPTIONS = (
+    "these bars: those of options need a plan of options beside that of stocks, Options Basic (2 years, 5 calls a"
+    " minute), Starter (2 years), Developer (4 years) or Advanced (from 2014-06-02). Subscribe to one, or ask for later"
+    " dates."
+)
+_OPTION_SECONDS = (
+    "these bars: the vendor does not say which of its plans have per-second bars of options, as Options Developer (4"
+    " years) and Advanced (from 2014-06-02) may. Set options.bar_size: 1 minute, which every plan of options has, ask"
+    " for later dates, or upgrade."
+)
+_LISTS = "this list, which every plan of the vendor has: ask the vendor, with the request id."
+_PLANS = (
+    (re.compile(r"/v2/aggs/ticker/O:[^/]+/range/\d+/second/"), _OPTION_SECONDS),
+    (re.compile(r"/v2/aggs/ticker/O:"), _OPTIONS),
+    (re.compile(r"/v3/reference/|/stocks/v1/|/fed/v1/"), _LISTS),
+)
+"""By the path that was asked for: what a plan lacks, and what helps."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """HTTP code, the body's status and message, and the Retry-After header as it came."""
+    """HTTP code, the body's status and message, the Retry-After header as it came, and the path that was asked for."""
 
     code: int
     status: str
     message: str
     retry_after: str = ""
+    path: str = ""
 
 
 def error_for(answer: Answer, about: str, key: ApiKey, now_s: float) -> MarketLakeError:
@@ -65,12 +91,7 @@ def _lasting_error(answer: Answer, trouble: str, key: ApiKey) -> MarketLakeError
     if answer.code == HTTPStatus.UNAUTHORIZED or "API Key" in answer.message:
         return KeyRefused(f"{trouble}. The key {key} is not accepted: compare it with the vendor's dashboard.")
     if answer.status == "NOT_AUTHORIZED" or (answer.code == HTTPStatus.FORBIDDEN and answer.status):
-        return NotEntitled(
-            f"{trouble}. The key {key} works, but its plan does not include these bars: per-second bars need Stocks"
-            " Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask for later dates, or for minute"
-            " bars (datasets.minute_bars.tickers), which every plan has: Basic those of 2 years, 5 calls a minute"
-            " (api.requests_per_minute = 5)."
-        )
+        return NotEntitled(f"{trouble}. The key {key} works, but its plan does not include {_plan_for(answer.path)}")
     if HTTPStatus.MULTIPLE_CHOICES <= answer.code < HTTPStatus.BAD_REQUEST:
         return BadRequest(f"{trouble}. A redirect is not followed; set api.base_url to the API itself.")
     if answer.code >= HTTPStatus.BAD_REQUEST:
@@ -79,6 +100,10 @@ def _lasting_error(answer: Answer, trouble: str, key: ApiKey) -> MarketLakeError
         f"{trouble}. This status is not documented; it is not taken for data. Clear the task later; if it stays, ask"
         " the vendor."
     )
+
+
+def _plan_for(path: str) -> str:
+    return next((words for asked, words in _PLANS if asked.match(path)), _STOCKS)
 
 
 def retry_after_s(header: str, now_s: float) -> float | None:

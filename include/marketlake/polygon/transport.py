@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -145,7 +145,8 @@ class Transport:
         return without_secret(response.headers.get("X-Request-Id", "none"), self._key.value)
 
     def _error(self, response: requests.Response, status: str, message: str, about: str) -> MarketLakeError:
-        answer = Answer(response.status_code, status, message, response.headers.get("Retry-After", ""))
+        retry_after, path = response.headers.get("Retry-After", ""), unquote(urlsplit(response.url).path)
+        answer = Answer(response.status_code, status, message, retry_after, path)
         return error_for(answer, about, self._key, self.now_s())
 
 

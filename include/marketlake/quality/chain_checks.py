@@ -16,7 +16,7 @@ from marketlake.quality.checks import Check, flag, observed
 _SHRINKING = 0.8
 """A chain of less than this share of the previous session's has lost something, or the list was cut off."""
 _SHOWN = 5
-_LOST = 0.05
+LOST = 0.05
 """Strikes without open interest are taken off the list now and then; a page of a thousand is more than that."""
 _WEEKLIES_FROM, _DAYS_TO_WEEKLY, _DAYS_TO_MONTHLY = dt.date(2016, 9, 1), 7, 45
 """Since then SPY has had an expiry each Monday, Wednesday and Friday at least; before, at least one a month."""
@@ -31,12 +31,12 @@ def check_chain(chain: pa.Table, session: dt.date) -> list[Check]:
         "strike_not_positive": pc.invert(pc.greater(chain.column("strike_price"), 0.0)),
         "shares_not_positive": pc.less_equal(chain.column("shares_per_contract"), 0),
         "no_near_expiry": _all_far(chain, session),
-        "duplicate_contract": _compared(contract, pc.equal),
-        "descending": _compared(contract, pc.less),
+        "duplicate_contract": compared(contract, pc.equal),
+        "descending": compared(contract, pc.less),
     } if chain.num_rows else {}  # fmt: skip
     return [
         *(flag(chain, name, np.asarray(mask)) for name, mask in masks.items()),
-        _agreement(chain),
+        agreement(chain),
         *_reports(chain),
     ]
 
@@ -52,7 +52,7 @@ def require_continuity(listed: pa.Table, before: AbstractSet[str], session: dt.d
     if not gone:
         return
     expiries = {parse(name).expiration for name in due} - set(listed.column("expiration_date").unique().to_pylist())
-    if not expiries and len(gone) <= _LOST * len(due):
+    if not expiries and len(gone) <= LOST * len(due):
         return
     whole = f", among them all that expire on {min(expiries)}" if expiries else ""
     raise MalformedPage(
@@ -65,7 +65,7 @@ def require_continuity(listed: pa.Table, before: AbstractSet[str], session: dt.d
 def doubts(chain: pa.Table, before: AbstractSet[str] | None) -> list[str]:
     """What makes a chain suspect, a line each. ``before``: the contracts of the previous session; None: not known."""
     found = []
-    lopsided = _lopsided(chain)
+    lopsided = unequal_expiries(chain.filter(chain.column("standard")))
     if lopsided:
         more = f" and {len(lopsided) - _SHOWN} more" if len(lopsided) > _SHOWN else ""
         found.append(f"as many calls as puts are listed of every expiry but {', '.join(lopsided[:_SHOWN])}{more}")
@@ -82,7 +82,7 @@ def _all_far(chain: pa.Table, session: dt.date) -> np.ndarray:
     return np.full(chain.num_rows, nearest > session + dt.timedelta(days=days))
 
 
-def _compared(contract: pa.ChunkedArray, compare: object) -> np.ndarray:
+def compared(contract: pa.ChunkedArray, compare: object) -> np.ndarray:
     """A mask of the rows that compare so with the one before."""
     names = contract.combine_chunks()
     mask = np.zeros(len(names), np.bool_)
@@ -90,7 +90,7 @@ def _compared(contract: pa.ChunkedArray, compare: object) -> np.ndarray:
     return mask
 
 
-def _agreement(chain: pa.Table) -> Check:
+def agreement(chain: pa.Table) -> Check:
     """Whether each ticker says what the other fields say."""
     found = first_disagreement(chain, chain.column("underlying")[0].as_py()) if chain.num_rows else None
     return Check("ticker_disagrees", ok=found is None, blocking=True, count=int(found is not None), detail=found or "")
@@ -107,11 +107,10 @@ def _reports(chain: pa.Table) -> list[Check]:
     ]
 
 
-def _lopsided(chain: pa.Table) -> list[str]:
-    """The expiries of which standard calls and puts are not as many."""
-    standard = chain.filter(chain.column("standard"))
-    side = pc.if_else(pc.equal(standard.column("contract_type"), CALL), 1, -1)
-    sums = pa.table({"expiry": standard.column("expiration_date"), "side": side}).group_by("expiry").aggregate(
+def unequal_expiries(contracts: pa.Table) -> list[str]:
+    """The expiries of which calls and puts are not as many, ascending."""
+    side = pc.if_else(pc.equal(contracts.column("contract_type"), CALL), 1, -1)
+    sums = pa.table({"expiry": contracts.column("expiration_date"), "side": side}).group_by("expiry").aggregate(
         [("side", "sum")]
     )  # fmt: skip
     unequal = sums.filter(pc.not_equal(sums.column("side_sum"), 0))

@@ -72,6 +72,11 @@ class Subject:
         self.store = lake.store(dataset.spec)
 
     @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.spec.name
+
+    @property
     def title(self) -> str:
         """What it is, in words."""
         return self.spec.title(self.ticker)

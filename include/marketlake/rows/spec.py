@@ -25,13 +25,15 @@ class PartitionKey:
 class DatasetSpec:
     """One kind of table. ``prefix``: the folder of all that is kept of it, below the lake's root; empty: the root.
 
-    ``bar_ms``: how long the bar of a row is; 0 of rows that are no bars.
+    ``bar_ms``: how long the bar of a row is; 0 of rows that are no bars. ``live``: rows are what was shown on the
+    session itself, which nobody can ask for later.
     """
 
     name: str
     prefix: str
     rows: RowFormat
     bar_ms: int
+    live: bool = False
 
     def key(self, ticker: str, session: dt.date) -> PartitionKey:
         """The key of one partition of this dataset."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from marketlake.settings.values import Section, Tickers, checked_base_url
+from marketlake.settings.values import ReadyTime, Section, Tickers, checked_base_url
 
 ContractType = Literal["call", "put"]
 
@@ -77,6 +78,8 @@ class Snapshots(Section):
 
     enabled: bool = False
     """collected once a session, as the vendor shows it then"""
+    time: ReadyTime = dt.time(16, 45)
+    """in quotes: New York, on the day of the session; best when its trading in options has ended, at 16:15"""
 
 
 class Options(Section):
@@ -112,6 +115,11 @@ class Options(Section):
         if self.enabled and not self.tickers:
             raise ValueError("enabled, but tickers is empty: name an underlying, such as SPY")
         return self
+
+    @property
+    def timespan(self) -> str:
+        """How long a bar is, in the vendor's word."""
+        return self.bar_size.removeprefix("1 ")
 
     @property
     def underlyings(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
-from marketlake.dataset_names import OPTION_NAMES, OPTIONS
+from marketlake.dataset_names import OPTIONS, made_as
 from marketlake.errors import SettingsError
 from marketlake.settings.explanation import explained, without_keys
 from marketlake.settings.option_sections import Options
@@ -50,6 +50,7 @@ from marketlake.settings.variables import (
 )
 
 _PLAIN_VARIABLES = (ENV_FILE_VARIABLE, SETTINGS_FILE_VARIABLE, "MARKETLAKE_DEMO_FOLDER", "MARKETLAKE_WEBHOOK_URL")
+_OPTION_SESSIONS_AT_A_TIME, _FILES_AT_A_TIME = 4, 2
 
 
 class _Variables(EnvSettingsSource):
@@ -125,10 +126,36 @@ class Settings(BaseSettings):
         """The folder of the task logs, absolute."""
         return project_folder() / self.logging.folder
 
-    def tickers_of(self, dataset: str) -> tuple[str, ...]:
-        """The tickers of a dataset, of those of options the underlyings; none if it is off."""
-        is_of_options = dataset in {*OPTION_NAMES, OPTIONS}
-        return self.options.underlyings if is_of_options else self.datasets.tickers_of(dataset)
+    def tickers_of(self, name: str) -> tuple[str, ...]:
+        """The tickers of a dataset, or of options; none if they are off."""
+        return self.options.underlyings if made_as(name) == OPTIONS else self.datasets.tickers_of(name)
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """What is collected: the names of datasets that have a ticker, and options. The first is what commands take."""
+        return (*self.datasets.on, *((OPTIONS,) if self.options.underlyings else ()))
+
+    @property
+    def snapshot_tickers(self) -> tuple[str, ...]:
+        """The underlyings whose snapshots are collected; none if they, or options, are off."""
+        return self.options.underlyings if self.options.snapshots.enabled else ()
+
+    @property
+    def each(self) -> tuple[tuple[str, str], ...]:
+        """Everything that is collected and its tickers, in the order in which commands go through them."""
+        return tuple((name, ticker) for name in self.on for ticker in self.tickers_of(name))
+
+    @property
+    def option_sessions_in_flight(self) -> int:
+        """Sessions of one underlying at the same time, at most ``api.sessions_in_flight``.
+
+        By REST a session asks for several contracts at once, for a quarter of its time, and waits for the rest of it
+        to ask again for those that were empty; where calls are counted by the minute, more sessions would only wait for
+        each other. A flat file takes a core and half a GB.
+        """
+        if self.options.source == "flat_file":
+            return min(self.api.sessions_in_flight, _FILES_AT_A_TIME)
+        return 1 if self.api.requests_per_minute else min(self.api.sessions_in_flight, _OPTION_SESSIONS_AT_A_TIME)
 
     def waivers(self, ticker: str, session: dt.date) -> tuple[str, ...]:
         """The checks that a person has accepted as failing for one session."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketlake.datasets.dataset import Dataset, EmptyRule
+from marketlake.datasets.finality import settled_ms
 from marketlake.errors import DamagedPartition
 from marketlake.partitions.certificate import Certificate, Hours, State
 from marketlake.partitions.parquet_file import certificate_in, table_in
@@ -19,7 +20,7 @@ from marketlake.polygon.hosts import source_kind
 from marketlake.quality.checks import WAIVABLE, Check, max_silence_in
 from marketlake.rows.format import RowFormat
 from marketlake.rows.spec import PartitionKey
-from marketlake.sessions import SessionHours, final_from
+from marketlake.sessions import SessionHours
 from marketlake.verify.findings import Finding, Kind
 
 Problem = tuple[Kind, str]
@@ -157,14 +158,18 @@ def _shown(untrue: list[tuple[str, object, object]]) -> str:
 
 def _checks(certificate: Certificate, table: pa.Table, dataset: Dataset) -> list[str]:
     """The checks, repeated with the hours and the bound on silence that the certificate names."""
-    hours = certificate.hours
-    bounds = (hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms)
-    repeated = dataset.check(table, SessionHours(certificate.session, *bounds), _max_silence_s(certificate))
+    repeated = dataset.check(table, _hours(certificate), _max_silence_s(certificate))
     claimed = {check.name: check for check in certificate.checks}
     actual = {check.name: check for check in repeated}
     names = [name for name in {**claimed, **actual} if claimed.get(name) != actual.get(name)]
     differing = [f"the certificate's outcome of {', '.join(names)} is not that of its rows"] if names else []
     return [*differing, *_waivers(certificate, repeated)]
+
+
+def _hours(certificate: Certificate) -> SessionHours:
+    hours = certificate.hours
+    bounds = (hours.day_start_ms, hours.day_end_ms, hours.regular_start_ms, hours.regular_end_ms)
+    return SessionHours(certificate.session, *bounds)
 
 
 def _max_silence_s(certificate: Certificate) -> float | None:
@@ -194,7 +199,7 @@ def _state(certificate: Certificate, dataset: Dataset) -> list[str]:
     reasons = certificate.suspect_because
     wrong = {
         f"{state.value}, but it was fetched before the session's bars were final": (
-            certificate.fetched_at_ms < final_from(certificate.session).timestamp() * 1000
+            certificate.fetched_at_ms < settled_ms(dataset.spec, _hours(certificate))
         ),
         f"{state.value}, but it holds {certificate.rows} rows": (state is State.EMPTY) is not (certificate.rows == 0),
         f"{state.value} without a reason to be": state is State.SUSPECT and not reasons,

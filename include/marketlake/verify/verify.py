@@ -158,7 +158,9 @@ def _within_history(lake: Lake, session: dt.date) -> bool:
 
 
 def _gaps(lake: Lake, coverage: Coverage, dates: DateRange) -> Iterator[Finding]:
-    """The sessions without a partition, a finding for each run of them."""
+    """The sessions without a partition, a finding for each run of them; none of what nobody can fetch any more."""
+    if coverage.spec.live:
+        return
     sound = [day for day in coverage.present if _within_history(lake, day) and lake.calendar.is_session(day)]
     start, end = dates.first or min(sound, default=None), dates.last or max(sound, default=None)
     history, last_final = lake.settings.history, lake.calendar.last_final(lake.now())

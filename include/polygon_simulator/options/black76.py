@@ -24,6 +24,28 @@ def price(*, call: bool, forward: Floats, strike: float, years: Floats, rate: Fl
     return np.asarray(np.where(lasting, np.exp(-rate * years) * worth, intrinsic), dtype=np.float64)
 
 
+def greeks(*, call: bool, spot: float, strike: float, years: float, rate: float, vol: float) -> dict[str, float]:
+    """Delta, gamma, theta in USD a calendar day and vega in USD a vol point; without a time to live, not numbers.
+
+    ``spot`` is without the present value of the dividends that the option holds.
+    """
+    root = math.sqrt(years) if years > 0 else math.nan
+    d1 = (math.log(spot / strike) + (rate + vol * vol / 2) * years) / (vol * root)
+    density, sign = math.exp(-d1 * d1 / 2) / math.sqrt(2 * math.pi), 1 if call else -1
+    below, d2 = strike * math.exp(-rate * years), d1 - vol * root
+    decay = spot * density * vol / (2 * root) + sign * rate * below * _share(sign * d2)
+    return {
+        "delta": sign * _share(sign * d1),
+        "gamma": density / (spot * vol * root),
+        "theta": -decay / 365,
+        "vega": spot * density * root / 100,
+    }
+
+
+def _share(value: float) -> float:
+    return (1 + math.erf(value / math.sqrt(2))) / 2
+
+
 def _normal(values: Floats) -> Floats:
     """The cumulative normal distribution."""
     halves = (math.erf(value) for value in (values / math.sqrt(2)).ravel().tolist())

@@ -49,10 +49,19 @@ class OptionMarket:
         if before_ms is not None:
             length_ms = _LENGTHS_MS.get(timespan, _LENGTHS_MS["minute"])
             over = made.t + length_ms <= before_ms
-            made = made if over.all() else Trades(**{key: column[over] for key, column in vars(made).items()})
+            made = made if over.all() else made.only(over)
         if timespan == "day" and made.t.size:
             made = made.folded(np.full(made.t.size, sessions().hours(day).day_start_ms))
         return made.bars()
+
+    def trades(self, contract: Contract, day: dt.date, before_ms: int | None = None) -> Trades | None:
+        """A contract's second bars of a day, without those that end after ``before_ms``; None if it did not trade."""
+        if not self.chain.has(contract, day):
+            return None
+        made = self._traded(contract, day)
+        if before_ms is not None:
+            made = made.only(made.t + _LENGTHS_MS["second"] <= before_ms)
+        return made if made.t.size else None
 
     def simulated_iv(self, ticker: str, at_ms: int) -> float | None:
         """The vol that a contract is priced with at a moment, a fraction a year; None when it has expired.

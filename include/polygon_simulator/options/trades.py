@@ -65,6 +65,10 @@ class Trades:
         columns = (getattr(self, key).tolist() for key in _KEYS)
         return [dict(zip(_KEYS, row, strict=True)) for row in zip(*columns, strict=True)]
 
+    def only(self, wanted: NDArray[np.bool_]) -> Trades:
+        """Those of the bars."""
+        return Trades(**{key: column[wanted] for key, column in vars(self).items()})
+
     def folded(self, starts: Times) -> Trades:
         """One bar for each of the ascending starts, of which every bar here has one."""
         first = np.flatnonzero(np.diff(starts, prepend=-1))

@@ -19,10 +19,17 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from marketlake.coverage_page.attempts import FAILED, RUNNING, Attempt, Run, TaskLine
+from marketlake.dataset_names import OPTION_BARS, OPTION_CHAIN, OPTION_PANEL, OPTION_SELECTION
 from marketlake.sessions import date_meant
 from marketlake_airflow.failure_reason import REASON_KEY
 
 PLAN, INGEST = "plan_sessions", "ingest_session"
+CHAIN, BARS, PANEL = "session.fetch_chain", "session.fetch_bars", "session.build_panel"
+_OF_SESSIONS = (INGEST, CHAIN, BARS, PANEL)
+"""The tasks that are of one session each, in the order in which a DAG that has several of them runs them."""
+_ORDER = {task: number for number, task in enumerate((PLAN, *_OF_SESSIONS))}
+_MAKES = {OPTION_CHAIN: CHAIN, OPTION_SELECTION: BARS, OPTION_BARS: BARS, OPTION_PANEL: PANEL}
+"""Which task makes which dataset of options; every other one is made by INGEST."""
 _FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 _OVER = (TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED, TaskInstanceState.REMOVED)
 _UNDER_WAY = (DagRunState.QUEUED, DagRunState.RUNNING)
@@ -31,35 +38,44 @@ _MEASURED = 50
 
 @dataclass(frozen=True)
 class _Found:
-    """A task instance that did not succeed, and the dates that it is of."""
+    """An instance of a task that did not succeed, and the dates that it is of."""
 
+    task_id: str
     sessions: Sequence[dt.date]
     attempt: Attempt
     queued_ms: int
 
 
 def attempts_of(database: Session, dag_id: str) -> dict[dt.date, Attempt]:
-    """Of each session that is under way, or whose last attempt failed: that attempt."""
+    """Of each session that is under way, or whose last attempt failed: that attempt.
+
+    Of the tasks of a session in one run it is the first that did not succeed: the others wait for it, or for nothing.
+    """
     last: dict[dt.date, _Found] = {}
-    for found in sorted(_unsuccessful(database, dag_id), key=lambda one: one.queued_ms):
+    for found in sorted(_unsuccessful(database, dag_id), key=lambda one: (one.queued_ms, -_ORDER[one.task_id])):
         last.update(dict.fromkeys(found.sessions, found))
-    attempts = {session: found.attempt for session, found in last.items()}
-    if not any(attempt.run.state == FAILED for attempt in attempts.values()):
-        return attempts
+    if not any(found.attempt.run.state == FAILED for found in last.values()):
+        return {session: found.attempt for session, found in last.items()}
     succeeded = _last_successes(database, dag_id)
     return {
-        session: attempt
-        for session, attempt in attempts.items()
-        if attempt.run.state == RUNNING or attempt.ended_ms > succeeded.get(session, 0)
+        session: found.attempt
+        for session, found in last.items()
+        if found.attempt.run.state == RUNNING or found.attempt.ended_ms > succeeded.get((found.task_id, session), 0)
     }
 
 
-def last_task(database: Session, dag_id: str, session: dt.date) -> TaskLine | None:
-    """The task that last fetched a session, whatever came of it; None if none ever began."""
+def last_tasks(database: Session, dag_id: str, session: dt.date, datasets: Iterable[str]) -> dict[str, TaskLine]:
+    """By dataset, the task that last made its session, whatever came of it; none of those that none ever made."""
+    made_by = {name: _MAKES.get(name, INGEST) for name in datasets}
+    lines = {task: _last_task(database, dag_id, session, task) for task in dict.fromkeys(made_by.values())}
+    return {name: line for name, task in made_by.items() if (line := lines[task]) is not None}
+
+
+def _last_task(database: Session, dag_id: str, session: dt.date, task_id: str) -> TaskLine | None:
     query = (
         select(TaskInstance.run_id, TaskInstance.map_index, TaskInstance.state, TaskInstance.try_number,
                TaskInstance.end_date)
-        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == INGEST)
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == task_id)
         .where(TaskInstance._rendered_map_index == str(session))  # the label as it is stored, without its fallback
         .order_by(TaskInstance.start_date.desc())
         .limit(1)
@@ -67,26 +83,28 @@ def last_task(database: Session, dag_id: str, session: dt.date) -> TaskLine | No
     row = database.execute(query).first()
     if row is None:
         return None
-    path = _path(dag_id, row.run_id, INGEST, row.map_index)
+    path = _path(dag_id, row.run_id, task_id, row.map_index)
     return TaskLine(str(row.state or "none"), row.try_number, path, _ms(row.end_date) or None)
 
 
 def seconds_a_session(database: Session, dag_id: str) -> float | None:
-    """How long the task of one session took lately, in the middle of fifty; None if none has succeeded."""
+    """How long the tasks of one session took lately, each in the middle of fifty; None if none has succeeded."""
     query = (
-        select(TaskInstance.duration)
-        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == INGEST)
+        select(TaskInstance.task_id, TaskInstance.duration)
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id.in_(_OF_SESSIONS))
         .where(TaskInstance.state == TaskInstanceState.SUCCESS, TaskInstance.duration.is_not(None))
         .order_by(TaskInstance.end_date.desc())
-        .limit(_MEASURED)
+        .limit(_MEASURED * len(_OF_SESSIONS))
     )
-    durations = [float(duration) for duration in database.scalars(query) if duration is not None]
-    return statistics.median(durations) if durations else None
+    durations: dict[str, list[float]] = {}
+    for task_id, duration in database.execute(query):
+        durations.setdefault(task_id, []).append(float(duration))
+    return sum(statistics.median(of_task[:_MEASURED]) for of_task in durations.values()) if durations else None
 
 
 def _unsuccessful(database: Session, dag_id: str) -> Iterator[_Found]:
     rows = database.execute(_instances(dag_id)).all()
-    plans = _plans(database, dag_id, {row.run_id for row in rows if row.task_id == INGEST and not row.label})
+    plans = _plans(database, dag_id, {row.run_id for row in rows if row.task_id != PLAN and not row.label})
     reasons = _reasons(database, dag_id, {row.run_id for row in rows if row.state in _FAILED})
     for row in rows:
         state = _state(row)
@@ -94,7 +112,7 @@ def _unsuccessful(database: Session, dag_id: str) -> Iterator[_Found]:
         if state and sessions:
             run = Run(state, row.run_id, _path(dag_id, row.run_id, row.task_id, row.map_index))
             attempt = Attempt(run, _ms(row.end_date), _reason(row, reasons))
-            yield _Found(sessions, attempt, _ms(row.queued_at))
+            yield _Found(row.task_id, sessions, attempt, _ms(row.queued_at))
 
 
 def _instances(dag_id: str) -> Select[Any]:
@@ -106,7 +124,7 @@ def _instances(dag_id: str) -> Select[Any]:
             DagRun.state.label("run_state"), DagRun.run_type, DagRun.conf, DagRun.logical_date, DagRun.queued_at,
         )
         .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
-        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id.in_((PLAN, INGEST)))
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id.in_(tuple(_ORDER)))
         .where(TaskInstance.state.is_(None) | TaskInstance.state.not_in(_OVER))
     )  # fmt: skip
 
@@ -124,7 +142,7 @@ def _state(row: Row[Any]) -> str | None:
 
 def _sessions(row: Row[Any], plans: Mapping[str, Sequence[str]]) -> list[dt.date]:
     """The dates of an instance: of one session its label or its place in the plan; of a plan what the run is of."""
-    if row.task_id == INGEST:
+    if row.task_id != PLAN:
         plan = plans.get(row.run_id, ())
         # Between the end of its plan and the scheduler's next look a run has one instance, which is of all its dates.
         own = plan if row.map_index < 0 else plan[row.map_index : row.map_index + 1]
@@ -144,7 +162,7 @@ def _reasons(database: Session, dag_id: str, run_ids: set[str]) -> dict[tuple[st
     """What failed instances left behind, by run, task and map index."""
     return {
         (run_id, task_id, map_index): str(value)
-        for task in (PLAN, INGEST)
+        for task in _ORDER
         for run_id, task_id, map_index, value in _xcoms(database, dag_id, task, REASON_KEY, run_ids)
     }
 
@@ -165,15 +183,17 @@ def _xcoms(database: Session, dag_id: str, task_id: str, key: str, run_ids: Iter
     ).all()
 
 
-def _last_successes(database: Session, dag_id: str) -> dict[dt.date, int]:
-    """When each session was last fetched with success, Unix ms UTC."""
+def _last_successes(database: Session, dag_id: str) -> dict[tuple[str, dt.date], int]:
+    """When each task last succeeded for each session, Unix ms UTC."""
+    label = TaskInstance._rendered_map_index
     query = (
-        select(TaskInstance._rendered_map_index.label("label"), func.max(TaskInstance.end_date).label("ended"))
-        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == INGEST)
+        select(TaskInstance.task_id, label.label("label"), func.max(TaskInstance.end_date).label("ended"))
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.task_id.in_(_OF_SESSIONS))
         .where(TaskInstance.state == TaskInstanceState.SUCCESS)
-        .group_by(TaskInstance._rendered_map_index)
+        .group_by(TaskInstance.task_id, label)
     )
-    return {dt.date.fromisoformat(row.label): _ms(row.ended) for row in database.execute(query) if row.label}
+    return {(row.task_id, dt.date.fromisoformat(row.label)): _ms(row.ended)
+            for row in database.execute(query) if row.label}  # fmt: skip
 
 
 def _path(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:

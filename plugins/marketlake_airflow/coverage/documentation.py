@@ -10,12 +10,14 @@ from fastapi.openapi.utils import get_openapi
 
 from marketlake.coverage_page.calendar import CoverageCalendar
 from marketlake.coverage_page.candles import Candles
+from marketlake.coverage_page.chain_map import ChainMap
+from marketlake.coverage_page.contract import ContractView
 from marketlake.coverage_page.day import Day, RevisionList
 from marketlake.coverage_page.difference import Difference
 from marketlake.coverage_page.subjects import SubjectList
 from marketlake.partitions.certificate import Certificate
 
-_SENT = (SubjectList, CoverageCalendar, Day, Candles, RevisionList, Difference, Certificate)
+_SENT = (SubjectList, CoverageCalendar, Day, Candles, ChainMap, ContractView, RevisionList, Difference, Certificate)
 # Names are msgspec's: of two structs of one name, which there are, each is named in full.
 _REFERENCES, _SCHEMAS = msgspec.json.schema_components(_SENT, ref_template="#/components/schemas/{name}")
 _ERRORS = {

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from threading import Lock
+from typing import overload
 
 from marketlake.coverage.index import CoverageIndex
+from marketlake.coverage_page.options import OptionIndex, Options
+from marketlake.coverage_page.subjects import Shown, index_for
 from marketlake.research.selection import Subject
 
-_indexes: dict[tuple[str, str, str], CoverageIndex] = {}
+_Key = tuple[str, str, str, tuple[str, ...]]
+_indexes: dict[_Key, CoverageIndex | OptionIndex] = {}
 _making = Lock()
 
 
-def index_of(subject: Subject) -> CoverageIndex:
-    """The index of a subject, for every request."""
-    key = (subject.store.storage.where, subject.spec.name, subject.ticker)
+@overload
+def index_of(subject: Subject) -> CoverageIndex: ...
+@overload
+def index_of(subject: Options) -> OptionIndex: ...
+@overload
+def index_of(subject: Shown) -> CoverageIndex | OptionIndex: ...
+def index_of(subject: Shown) -> CoverageIndex | OptionIndex:
+    """The index of what is shown, for every request."""
+    needed = subject.needed if isinstance(subject, Options) else ()
+    key = (subject.lake.storage.where, subject.name, subject.ticker, needed)
     with _making:
         if key not in _indexes:
-            _indexes[key] = CoverageIndex(subject.lake, subject.spec, subject.ticker, keep=True)
+            _indexes[key] = index_for(subject, keep=True)
         return _indexes[key]

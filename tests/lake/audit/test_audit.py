@@ -97,7 +97,7 @@ def test_the_summary_names_what_failed_what_changed_and_every_suspect_session(
         ingest(lake, SECOND_BARS, spy(day), a_client(lake, waits))
     simulator.faults.set(str(DAY), [{"fault": MINUTE, "times": 0}])
     visit = audit_session(later(lake), SECOND_BARS, spy(DAY), a_client(lake, waits))
-    audit = summarise(later(lake), SECONDS, "SPY", [str(OTHER), str(DAY)], [visit])
+    audit = summarise(later(lake), SECONDS.name, "SPY", [str(OTHER), str(DAY)], [visit])
     reason = "minutes that traded without one second: 1, at 09:35 New York (reconcile.missing_minutes = 0)"
     assert audit.failed == ("2024-11-27",)
     assert audit.states == {"suspect": 1, "complete": 1}
@@ -112,6 +112,6 @@ def test_the_summary_names_what_failed_what_changed_and_every_suspect_session(
 
 def test_a_run_with_nothing_to_do_says_so(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    audit = summarise(lake, SECONDS, "SPY", [], [])
+    audit = summarise(lake, SECONDS.name, "SPY", [], [])
     assert (audit.planned, audit.failed, audit.states) == ((), (), {})
     assert "SPY: 0 of 0 looked at; the lake holds no partition; 0 more are due" in caplog.text

@@ -95,19 +95,19 @@ def test_a_session_is_due_by_age_state_and_last_look(
 ) -> None:
     session = sessions_back(lake, age)
     hold(lake, session, waits, final_from(session) + after, **says)
-    found = sessions_due(lake, SECONDS, "SPY")
+    found = sessions_due(lake, SECONDS.name, "SPY")
     assert [(one.session, one.reason) for one in found] == ([(session, expected)] if expected else [])
-    assert reason_for(lake, SECONDS, spy(session)) == (expected or AuditReason.ASKED)
+    assert reason_for(lake, SECONDS.name, "SPY", session) == (expected or AuditReason.ASKED)
 
 
 def test_a_visit_counts_as_a_look_and_a_note_that_cannot_be_read_does_not(lake: Lake, waits: list[float]) -> None:
     session = sessions_back(lake, 7)
     hold(lake, session, waits, final_from(session) + HOUR)
-    assert [one.reason for one in sessions_due(lake, SECONDS, "SPY")] == [AuditReason.REVISIT]
+    assert [one.reason for one in sessions_due(lake, SECONDS.name, "SPY")] == [AuditReason.REVISIT]
     visited(lake, session, NOW - HOUR)
-    assert sessions_due(lake, SECONDS, "SPY") == []
+    assert sessions_due(lake, SECONDS.name, "SPY") == []
     (lake.storage.root / f"audit/spy/date={session}.json").write_text("{not json")
-    assert [one.reason for one in sessions_due(lake, SECONDS, "SPY")] == [AuditReason.REVISIT]
+    assert [one.reason for one in sessions_due(lake, SECONDS.name, "SPY")] == [AuditReason.REVISIT]
 
 
 def test_a_file_that_proves_nothing_is_due_first(lake: Lake, waits: list[float]) -> None:
@@ -115,7 +115,7 @@ def test_a_file_that_proves_nothing_is_due_first(lake: Lake, waits: list[float])
         hold(lake, sessions_back(lake, age), waits, final_from(sessions_back(lake, age)))
     broken = sessions_back(lake, 1)
     (lake.storage.root / kept_by(lake).partitions.path(spy(broken))).write_bytes(b"PAR1 no more")
-    assert [(one.session, one.reason) for one in sessions_due(lake, SECONDS, "SPY")] == [
+    assert [(one.session, one.reason) for one in sessions_due(lake, SECONDS.name, "SPY")] == [
         (broken, AuditReason.UNPROVEN),
         (sessions_back(lake, 2), AuditReason.REVISIT),
     ]
@@ -127,7 +127,7 @@ def test_urgent_ones_go_first_and_then_the_longest_unseen(lake: Lake, waits: lis
         session = sessions_back(lake, age)
         fetched_at = NOW - HOUR if age == 5 else final_from(session) + HOUR
         hold(lake, session, waits, fetched_at, **says)
-    assert [one.session for one in sessions_due(lake, SECONDS, "SPY")] == [
+    assert [one.session for one in sessions_due(lake, SECONDS.name, "SPY")] == [
         sessions_back(lake, age) for age in (9, 8, 7, 5)
     ]
 
@@ -143,7 +143,7 @@ def test_what_failed_last_comes_behind_everything_else_and_takes_turns(lake: Lak
             Visits(lake.storage).note(
                 writer, "SPY", Visit(session, "revisit", "failed", "", 0, 0, failed_at_ms=failed_at_ms)
             )
-    assert [one.session for one in sessions_due(lake, SECONDS, "SPY")] == [third, second, first]
+    assert [one.session for one in sessions_due(lake, SECONDS.name, "SPY")] == [third, second, first]
 
 
 def test_a_run_takes_its_share_and_says_what_is_left(
@@ -154,7 +154,7 @@ def test_a_run_takes_its_share_and_says_what_is_left(
     for age in (2, 3, 4):
         session = sessions_back(lake, age)
         hold(lake, session, waits, final_from(session))
-    assert audit_plan(modest, SECONDS, "SPY", None, None) == [sessions_back(lake, 4), sessions_back(lake, 3)]
+    assert audit_plan(modest, SECONDS.name, "SPY", None, None) == [sessions_back(lake, 4), sessions_back(lake, 3)]
     assert "SPY: 3 sessions are due; 2 are looked at now" in caplog.text
 
 
@@ -162,13 +162,13 @@ def test_a_range_takes_every_session_that_is_held_in_it(lake: Lake, waits: list[
     for age in (0, 1, 2):
         hold(lake, sessions_back(lake, age), waits, NOW)
     first, last = sessions_back(lake, 3), sessions_back(lake, 1)
-    assert audit_plan(lake, SECONDS, "SPY", first, last) == [sessions_back(lake, 2), last]
-    assert audit_plan(lake, SECONDS, "SPY", None, last) == [sessions_back(lake, 2), last]
-    assert audit_plan(lake, SECONDS, "SPY", last, None) == [last, LAST]
+    assert audit_plan(lake, SECONDS.name, "SPY", first, last) == [sessions_back(lake, 2), last]
+    assert audit_plan(lake, SECONDS.name, "SPY", None, last) == [sessions_back(lake, 2), last]
+    assert audit_plan(lake, SECONDS.name, "SPY", last, None) == [last, LAST]
 
 
 def test_without_partitions_nothing_is_due(lake: Lake) -> None:
-    assert sessions_due(lake, SECONDS, "SPY") == []
+    assert sessions_due(lake, SECONDS.name, "SPY") == []
 
 
 def test_sessions_outside_the_lakes_history_are_left_alone(
@@ -177,7 +177,7 @@ def test_sessions_outside_the_lakes_history_are_left_alone(
     session = sessions_back(lake, 7)
     hold(lake, session, waits, final_from(session))
     monkeypatch.setenv("MARKETLAKE__HISTORY__START_DATE", str(LAST))
-    assert sessions_due(Lake(settings.load(), now=lambda: NOW), SECONDS, "SPY") == []
+    assert sessions_due(Lake(settings.load(), now=lambda: NOW), SECONDS.name, "SPY") == []
 
 
 def test_where_nothing_is_compared_nothing_waits_for_it(
@@ -185,4 +185,4 @@ def test_where_nothing_is_compared_nothing_waits_for_it(
 ) -> None:
     hold(lake, LAST, waits, NOW, reconciliation=None)
     monkeypatch.setenv("MARKETLAKE__RECONCILE__ENABLED", "false")
-    assert sessions_due(Lake(settings.load(), now=lambda: NOW), SECONDS, "SPY") == []
+    assert sessions_due(Lake(settings.load(), now=lambda: NOW), SECONDS.name, "SPY") == []

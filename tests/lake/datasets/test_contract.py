@@ -31,6 +31,7 @@ from marketlake.dataset_names import NAMES, UNNAMED, audit_dag_id, dag_id
 from marketlake.datasets import DATASETS, dataset_named
 from marketlake.datasets.dataset import Dataset
 from marketlake.errors import LakeBusy, RefusedData, SettingsError
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.planning import Source, manual_plan, scheduled_plan
 from marketlake.ingest.preflight import sessions_without_rows
 from marketlake.ingest.rebuild import rebuild
@@ -244,11 +245,11 @@ def test_planner_coverage_and_backfill_know_what_is_held_of_it(
 
     def planned() -> tuple[list[dt.date], list[dt.date]]:
         by_hand = manual_plan(
-            short, dataset.spec, "SPY",
+            short, coverage_of(short, dataset.spec.name, "SPY"),
             start=DAY, end=DAY, sessions=(), logical_date=None,
             refetch=False, source=Source.API, allow_provisional=False,
         )  # fmt: skip
-        return by_hand, scheduled_plan(short, dataset.spec, "SPY", NEXT_DAY)
+        return by_hand, scheduled_plan(short, coverage_of(short, dataset.spec.name, "SPY"), NEXT_DAY)
 
     assert planned() == ([DAY], [NEXT_DAY, DAY])
     assert Coverage(lake, dataset.spec, "SPY").unfinished([DAY]) == [DAY]
@@ -275,7 +276,7 @@ def test_nothing_of_one_dataset_counts_for_another(
             coverage = Coverage(lake, other.spec, "SPY")
             assert (coverage.present, coverage.unfinished([DAY])) == (frozenset(), [DAY])
             assert judged_by_a_backfill(lake, other, other.spec.key("SPY", DAY))[0] == INCOMPLETE
-            assert sessions_due(lake, other.spec, "SPY") == []
+            assert sessions_due(lake, other.spec.name, "SPY") == []
             with pytest.raises(SettingsError, match="nothing to verify under"):
                 verify(lake, other)
 
@@ -286,11 +287,13 @@ def test_an_audit_looks_again_at_its_revisit_age_and_notes_it_below_its_place(
     then = dt.datetime(2024, 11, 27, 17, tzinfo=dt.UTC)
     client.transport.now_s = then.timestamp
     ingest(Lake(lake.settings, now=lambda: then), dataset, key, client)
-    assert [(one.session, one.reason.value) for one in sessions_due(lake, dataset.spec, "SPY")] == [(DAY, "revisit")]
+    assert [(one.session, one.reason.value) for one in sessions_due(lake, dataset.spec.name, "SPY")] == [
+        (DAY, "revisit")
+    ]
     client.transport.now_s = NOW.timestamp
     visit = audit_session(lake, dataset, key, client)
     assert (visit.because, visit.outcome, visit.state) == ("revisit", "unchanged", "complete")
-    assert sessions_due(lake, dataset.spec, "SPY") == []
+    assert sessions_due(lake, dataset.spec.name, "SPY") == []
     assert (place_of(lake, dataset) / "audit/spy/date=2024-11-26.json").is_file()
 
 

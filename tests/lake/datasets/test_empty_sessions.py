@@ -27,6 +27,7 @@ from marketlake.datasets import DATASETS
 from marketlake.datasets.dataset import Dataset, EmptyRule
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS, StockBars
 from marketlake.errors import ComparisonLost, InvalidBars
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.planning import Source, manual_plan
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
@@ -251,7 +252,7 @@ def test_an_empty_session_is_finished_for_coverage_planner_and_backfill(
     assert (coverage.present, coverage.unfinished([DAY])) == ({DAY}, [])
     assert (
         manual_plan(
-            empty, dataset.spec, "SPY",
+            empty, coverage_of(empty, dataset.spec.name, "SPY"),
             start=DAY, end=DAY, sessions=(), logical_date=None,
             refetch=False, source=Source.API, allow_provisional=False,
         )
@@ -288,7 +289,7 @@ def test_an_empty_session_is_looked_at_again_daily_while_it_is_young_and_then_no
     with store.exclusive(key) as writer:
         aged = msgspec.structs.replace(certificate, fetched_at_ms=int(fetched.timestamp() * 1000))
         store.partitions.publish(writer, rows, aged, store.partitions.inspect(aged.key))
-    assert [one.reason.value for one in sessions_due(lake, dataset.spec, "SPY")] == because
+    assert [one.reason.value for one in sessions_due(lake, dataset.spec.name, "SPY")] == because
 
 
 # --- its proof --------------------------------------------------------------------------------------------------------

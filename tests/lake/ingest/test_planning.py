@@ -12,9 +12,11 @@ import pytest
 
 from conftest import KEY, NOW, RecordedElseSparse, a_client
 from marketlake import commands, settings
+from marketlake.coverage.joint import JointCoverage
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import NotASession, NotFinal, SettingsError
 from marketlake.ingest import planning
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.planning import Source
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -53,6 +55,10 @@ def hold(lake: Lake, *days: dt.date, of: dt.date | None = None) -> None:
         path.write_bytes(KNOWN[str(of or day)])
 
 
+def seconds(lake: Lake) -> JointCoverage:
+    return coverage_of(lake, SECONDS.name, "SPY")
+
+
 def configured(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Lake:
     for name, value in variables.items():
         monkeypatch.setenv(f"MARKETLAKE__{name}", value)
@@ -64,7 +70,7 @@ def test_a_scheduled_run_takes_its_own_session_and_recent_gaps_newest_first(
 ) -> None:
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="4")
     hold(lake, D(2013, 10, 4), D(2013, 10, 8))
-    assert planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9)) == [
+    assert planning.scheduled_plan(lake, seconds(lake), D(2013, 10, 9)) == [
         D(2013, 10, 9),
         D(2013, 10, 7),
         D(2013, 10, 3),
@@ -76,13 +82,13 @@ def test_a_scheduled_run_fetches_its_own_session_though_it_is_there(
 ) -> None:
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="0")
     hold(lake, D(2013, 10, 9))
-    assert planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9)) == [D(2013, 10, 9)]
+    assert planning.scheduled_plan(lake, seconds(lake), D(2013, 10, 9)) == [D(2013, 10, 9)]
 
 
 def test_a_provisional_partition_is_fetched_again_by_the_next_runs(lake: Lake) -> None:
     later = Lake(lake.settings, now=lambda: NOW + dt.timedelta(days=5))
     hold(later, D(2026, 11, 20))
-    assert D(2026, 11, 20) in planning.scheduled_plan(later, SECONDS, "SPY", D(2026, 11, 24))
+    assert D(2026, 11, 20) in planning.scheduled_plan(later, seconds(later), D(2026, 11, 24))
     assert manual(later, start=D(2026, 11, 20), end=D(2026, 11, 20)) == [D(2026, 11, 20)]
 
 
@@ -100,7 +106,7 @@ def test_older_gaps_are_counted_with_the_command_that_fills_them(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="1", HISTORY__START_DATE="2013-10-01")
-    planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9))
+    planning.scheduled_plan(lake, seconds(lake), D(2013, 10, 9))
     assert "5 sessions before the catch-up window" in caplog.text
     assert "make backfill FROM=2013-10-01 TO=2013-10-07" in caplog.text
 
@@ -110,7 +116,7 @@ def test_in_a_container_older_gaps_are_filled_by_airflows_own_command(
 ) -> None:
     monkeypatch.setattr(commands, "checkout", lambda: tmp_path)
     lake = configured(monkeypatch, SCHEDULE__CATCH_UP_SESSIONS="1", HISTORY__START_DATE="2013-10-01")
-    planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9))
+    planning.scheduled_plan(lake, seconds(lake), D(2013, 10, 9))
     assert caplog.messages[-1] == (
         "SPY: 5 sessions before the catch-up window have no partition; fill them with  airflow backfill create"
         " --dag-id spy_second_bars --from-date 2013-10-01 --to-date 2013-10-07 --reprocess-behavior failed"
@@ -119,7 +125,7 @@ def test_in_a_container_older_gaps_are_filled_by_airflows_own_command(
 
 def test_no_plan_reaches_outside_the_history(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
     lake = configured(monkeypatch, HISTORY__START_DATE="2013-10-08", HISTORY__END_DATE="2013-10-09")
-    assert planning.scheduled_plan(lake, SECONDS, "SPY", D(2013, 10, 9)) == [D(2013, 10, 9), D(2013, 10, 8)]
+    assert planning.scheduled_plan(lake, seconds(lake), D(2013, 10, 9)) == [D(2013, 10, 9), D(2013, 10, 8)]
     with pytest.raises(SettingsError, match=r"2013-10-07 is outside the lake's history \(.*2013-10-08 to 2013-10-09"):
         planning.backfill_plan(lake, D(2013, 10, 7))
 
@@ -147,7 +153,7 @@ def manual(lake: Lake, **given: Any) -> list[dt.date]:
         "source": Source.API,
         "allow_provisional": False,
     }
-    return planning.manual_plan(lake, SECONDS, "SPY", **(asked | given))
+    return planning.manual_plan(lake, seconds(lake), **(asked | given))
 
 
 WEEK = {"start": D(2013, 10, 5), "end": D(2013, 10, 9)}

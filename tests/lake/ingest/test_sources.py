@@ -22,6 +22,7 @@ from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
 from marketlake.errors import InvalidBars, SettingsError, StorageError
 from marketlake.ingest import preflight
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -130,7 +131,7 @@ def test_a_copied_partition_of_another_source_is_unfinished_refused_and_fails_th
         ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     said: list[str] = []
     wanted = backfill_range(lake, "2024-11-25", "2024-11-26", said.append)
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == INCOMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append) == INCOMPLETE
     assert said[0] == (
         f"SPY 2024-11-25  FAILED  beside bars of the vendor, its own are from {client.host}: remove that partition"
     )
@@ -226,7 +227,7 @@ def test_the_log_and_the_verdict_name_a_host_that_is_not_the_vendors(
     assert f"from {client.host} (NOT THE VENDOR)" in caplog.text
     said: list[str] = []
     wanted = backfill_range(lake, "2024-11-25", "2024-11-25", said.append)
-    assert verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append) == COMPLETE
+    assert verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append) == COMPLETE
     assert said[-1] == f"SPY: NOT THE VENDOR'S: bars of this range were served by {client.host}"
 
 
@@ -234,7 +235,7 @@ def test_the_verdict_says_nothing_of_the_vendors_own_bars(lake: Lake, of_vendor:
     ingest(lake, SECOND_BARS, spy(MONDAY), of_vendor)
     said: list[str] = []
     wanted = backfill_range(lake, "2024-11-25", "2024-11-25", said.append)
-    verdict(Coverage(lake, SECONDS, "SPY"), wanted, {}, said.append)
+    verdict(coverage_of(lake, SECONDS.name, "SPY"), wanted, {}, said.append)
     assert said == [f"SPY: 1 of 1 sessions have their partition under {lake.storage.root}"]
 
 

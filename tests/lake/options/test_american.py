@@ -6,18 +6,25 @@ of strikes. The table says, in vol points, the largest error at each time to exp
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import numpy as np
 import pytest
 import QuantLib
 
+from marketlake.options.dividends import Expected
 from marketlake.options.forward import Quotes, parity, theory
 from marketlake.options.pricing import Options, valued
+from marketlake.options.rates import ConstantRate
+from panels import MINUTE_MS, SECOND_MS, panel_of
 
 SPOT, RATE, DIVIDEND, EX_DAYS = 680.0, 0.039, 1.99, 18
 MONEYNESS = (-0.05, -0.03, -0.01, 0.01, 0.03, 0.05)
 QUOTED_USD = 0.3
+SESSION = dt.date(2025, 6, 2)
+CLOSE_MS = 1_748_894_400_000
+"""16:00 New York on SESSION."""
 
 
 def smile(strike: float) -> float:
@@ -117,3 +124,71 @@ def test_parity_is_a_check_of_the_forward_and_no_source(days: int, bias: float) 
         )
     )
     assert (implied - forward).tolist() == pytest.approx([bias, bias], abs=0.15)
+
+
+class InEighteenDays:
+    """The dividend that the options are priced with."""
+
+    source = "a test"
+
+    def ahead(self, session: dt.date, last: dt.date) -> tuple[Expected, ...]:
+        ex_date = session + dt.timedelta(days=EX_DAYS)
+        return (Expected(ex_date, DIVIDEND, estimated=False),) if ex_date <= last else ()
+
+
+def panel_at(days: int) -> list[dict]:
+    """Rows of options of the last minute before the close, so that whole days are left; each with its error."""
+    expiration = SESSION + dt.timedelta(days=days)
+    made = {}
+    for share in MONEYNESS:
+        strike = float(round(SPOT * (1 + share)))
+        for letter in "CP":
+            ticker = f"O:SPY{expiration:%y%m%d}{letter}{round(strike * 1000):08}"
+            made[ticker] = (f"{letter}{share * 100:+.0f}", smile(strike), american(letter == "C", strike, days))
+    bars = [(ticker, CLOSE_MS - MINUTE_MS, price) for ticker, (_, _, price) in made.items()]
+    seconds = [(CLOSE_MS - SECOND_MS, SPOT)]
+    panel = panel_of(bars, seconds, SESSION, rates=ConstantRate(RATE), dividends=InEighteenDays())
+    rows = [row | dict(zip(("what", "true"), made[row["contract"]], strict=False)) for row in panel.to_pylist()]
+    return [row | {"error": (row["iv"] - row["true"]) * 100} for row in rows if row["close"] >= QUOTED_USD]
+
+
+OUT_OF_THE_MONEY = {
+    2: {"P-1": 0.01, "C+1": 0.0},
+    7: {"P-3": 0.01, "P-1": 0.04, "C+1": 0.0, "C+3": 0.0},
+    14: {"P-5": 0.02, "P-3": 0.03, "P-1": 0.07, "C+1": 0.0, "C+3": 0.0},
+    18: {"P-5": 0.05, "P-3": 0.05, "P-1": 0.05, "C+1": 1.34, "C+3": 0.9},  # the expiry is the ex-date
+    21: {"P-5": 0.07, "P-3": 0.08, "P-1": 0.11, "C+1": 0.67, "C+3": 0.36, "C+5": 0.18},
+    28: {"P-5": 0.08, "P-3": 0.1, "P-1": 0.16, "C+1": 0.17, "C+3": 0.07, "C+5": 0.03},
+    30: {"P-5": 0.08, "P-3": 0.11, "P-1": 0.17, "C+1": 0.11, "C+3": 0.05, "C+5": 0.03},
+    45: {"P-5": 0.1, "P-3": 0.14, "P-1": 0.23, "C+1": 0.02, "C+3": 0.02, "C+5": 0.01},
+}
+IN_THE_MONEY = {
+    2: {"C-5": 2.7, "C-3": 0.1, "C-1": 0.0, "P+1": 0.2, "P+3": 8.2, "P+5": 21.1},
+    7: {"C-5": 0.0, "C-3": 0.0, "C-1": 0.0, "P+1": 0.2, "P+3": 2.0, "P+5": 10.1},
+    14: {"C-5": 0.0, "C-3": 0.0, "C-1": 0.0, "P+1": 0.2, "P+3": 1.1, "P+5": 6.2},
+    18: {"C-5": 5.6, "C-3": 3.4, "C-1": 2.2, "P+1": 0.0, "P+3": 0.0, "P+5": 0.0},
+    21: {"C-5": 3.9, "C-3": 2.2, "C-1": 1.3, "P+1": 0.2, "P+3": 0.4, "P+5": 1.2},
+    28: {"C-5": 1.6, "C-3": 0.8, "C-1": 0.4, "P+1": 0.3, "P+3": 0.7, "P+5": 2.0},
+    30: {"C-5": 1.2, "C-3": 0.6, "C-1": 0.3, "P+1": 0.3, "P+3": 0.7, "P+5": 2.0},
+    45: {"C-5": 0.0, "C-3": 0.0, "C-1": 0.0, "P+1": 0.4, "P+3": 0.9, "P+5": 2.2},
+}
+"""By days to expiry and moneyness in per cent: how many vol points the panel's iv of an American price is too high."""
+
+
+@pytest.mark.parametrize("days", sorted(OUT_OF_THE_MONEY))
+def test_a_panel_of_american_prices(days: int) -> None:
+    rows = panel_at(days)
+    out = {row["what"]: row["error"] for row in rows if not row["itm"]}
+    within = {row["what"]: row["error"] for row in rows if row["itm"]}
+    print(days, {name: round(error, 2) for name, error in (out | within).items()})
+    assert out == {name: pytest.approx(error, abs=0.03) for name, error in OUT_OF_THE_MONEY[days].items()}
+    assert within == {name: pytest.approx(error, abs=0.1) for name, error in IN_THE_MONEY[days].items()}
+    assert {row["near_ex_dividend"] for row in rows} == {EX_DAYS <= days <= EX_DAYS + 10}
+
+
+def test_what_no_flag_warns_of_is_off_by_a_quarter_of_a_point_at_most() -> None:
+    plain = [
+        row for days in OUT_OF_THE_MONEY for row in panel_at(days) if not row["itm"] and not row["near_ex_dividend"]
+    ]
+    assert len(plain) == 23
+    assert max(abs(row["error"]) for row in plain) < 0.25

@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 import QuantLib
+from hypothesis import given
+from hypothesis import strategies as st
 
 from marketlake.errors import BadArgument, NotASession
 from marketlake.options.dividends import ConstantDividends
@@ -317,4 +319,37 @@ def test_iv_and_greeks_have_seven_digits() -> None:
     """The others would double the file, and be of rounding alone."""
     for row in by_hand():
         for name in SOLVED:
-            assert row[name] == np.float32(row[name])
+            assert row[name] == float(np.float32(row[name]))
+
+
+PRICES = st.one_of(st.integers(1, 70_000).map(lambda cents: cents / 100), st.sampled_from([0.01, 598.5, 1e-9, 1e6]))
+ODD = "O:SPY241220C00650000"
+
+
+@given(
+    st.dictionaries(
+        st.tuples(
+            st.sampled_from([TODAY_CALL, TODAY_PUT, DECEMBER_CALL, DECEMBER_PUT, LOW_PUT, ODD]), st.integers(-60, 380)
+        ),
+        PRICES,
+        max_size=12,
+    ),
+    st.dictionaries(st.integers(-3_600, 23_000), st.floats(1.0, 2_000.0), max_size=6),
+)
+def test_whatever_is_traded_no_figure_is_nan_and_none_that_is_not_known_is_0(
+    prices: dict[tuple[str, int], float], seconds: dict[int, float]
+) -> None:
+    bars = [(name, TEN_MS + minute * MINUTES, price) for (name, minute), price in prices.items()]
+    chain = chain_of([*(name for name, *_ in bars), ODD], SPY241220C00650000={"standard": False})
+    ticks = [(TEN_MS + second * SECOND_MS, price) for second, price in seconds.items()]
+    rows = rows_of(bars, ticks, DAY, chain=chain, dividends=DIVIDENDS)
+    assert len(rows) == len(bars)
+    for row in rows:
+        figures = [value for value in row.values() if isinstance(value, float)]
+        assert not any(math.isnan(value) or math.isinf(value) for value in figures)
+        assert (row["iv"] is None) == (row["no_iv"] is not None)
+        assert row["iv"] is None or row["iv"] > 0
+        known = [start for start, _ in ticks if start + SECOND_MS <= row["timestamp"] + MINUTE_MS]
+        assert (row["underlying"] is None) == (not known)
+        if not known:
+            assert [row[name] for name in ("underlying_age_s", "forward", "forward_parity", *SOLVED)] == [None] * 8

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketlake.errors import BadArgument
-from marketlake.options.symbol import Contract, first_disagreement, parse, strike_milli, strikes_milli, terms
+from marketlake.options.symbol import (
+    Contract,
+    adjusted_roots,
+    first_disagreement,
+    parse,
+    strike_milli,
+    strikes_milli,
+    terms,
+)
 
 JANUARY = dt.date(2024, 1, 19)
 
@@ -209,3 +217,9 @@ def test_a_table_says_of_a_ticker_what_the_contract_says(expiration: dt.date, ki
     contract = Contract("SPY", expiration, kind, milli)
     (row,) = terms(pa.array([contract.ticker])).to_pylist()
     assert tuple(row.values()) == (contract.expiration, contract.type, contract.strike)
+
+
+def test_adjusted_roots_of_many_tickers_are_those_of_each() -> None:
+    names = ["O:SPY240119C00480000", "O:SPY1240119C00480000", "O:F1240119P00000500", "O:GOOGL240119C33333333"]
+    assert adjusted_roots(pa.chunked_array([names])).to_pylist() == [False, True, True, False]
+    assert [parse(name).adjusted for name in names] == [False, True, True, False]

@@ -166,5 +166,7 @@ def test_make_passes_the_name_on_and_tells_one_that_there_is_none_of(both: Lake)
     assert re.fullmatch(r"SPY minute bars: 1 partitions under \S+/lake/minute_bars, .* 0 findings; \S+ s\n", told)
     code, told = made("DATASET=minutes")
     assert code == 2
-    known = "second_bars, minute_bars, option_chain, option_selection, option_bars, option_panel, options"
+    known = (
+        "second_bars, minute_bars, option_chain, option_selection, option_bars, option_panel, option_snapshots, options"
+    )
     assert told.splitlines()[0] == f"SettingsError: there is no dataset 'minutes': those are {known}."

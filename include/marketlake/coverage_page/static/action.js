@@ -28,7 +28,9 @@ export class Action {
     const { action } = coverage;
     if (!action || chosen.length === 0) return;
     const sessions = chosen.filter(({ date }) => action.first && action.last && date >= action.first && date <= action.last);
-    const refused = sessions.length === 0 || sessions.length > MOST_SESSIONS;
+    const most = sessions.length * (action.most_a_session ?? 0);
+    const too_many = action.most_requests !== null && most > action.most_requests;
+    const refused = sessions.length === 0 || sessions.length > MOST_SESSIONS || too_many;
     const close = button(refused ? "Close" : "Cancel", () => this.dialog.close(), { class: "secondary" });
     const answer = element("p", { class: "answer", role: "status" });
     const buttons = element("div", { class: "buttons" }, close);
@@ -45,7 +47,8 @@ export class Action {
     if (!refused) buttons.append(fetch);
     this.dialog.replaceChildren(
       element("h2", { id: "action-title" }, `Fetch ${what}`),
-      refused ? refusal(sessions.length) : costs(sessions, chosen.length - sessions.length, action),
+      too_many ? beyondBudget(sessions.length, most, action)
+        : refused ? refusal(sessions.length) : costs(sessions, chosen.length - sessions.length, action),
       answer, buttons);
     this.dialog.showModal();
   }
@@ -89,27 +92,37 @@ function refusal(count) {
     element("code", {}, "make backfill FROM=… TO=…"), ", or from the DAG's page under Trigger, Backfill.");
 }
 
+/** @param {number} count @param {number} most @param {ActionCosts} action */
+function beyondBudget(count, most, { most_requests }) {
+  return element("p", {}, `${sessionsWords(count)} could take ${countWords(most)} requests, and a run is refused beyond `
+    + `${countWords(Number(most_requests))}. Choose fewer, or raise `, element("code", {}, "options.max_requests_per_run"),
+    " in the settings.");
+}
+
+const NOT_KNOWN = "not known before a first session was fetched";
+
 /** @param {Session[]} sessions @param {number} left_out @param {ActionCosts} action */
 function costs(sessions, left_out, action) {
   const count = sessions.length;
   const held = sessions.filter(isHeld).length;
-  const requests = count * action.requests_a_session;
-  const limited_s = action.requests_per_minute ? (requests / action.requests_per_minute) * 60 : 0;
+  const requests = action.requests_a_session === null ? null : count * action.requests_a_session;
+  const limited_s = action.requests_per_minute ? (Number(requests) / action.requests_per_minute) * 60 : 0;
   const fetching_s = count * (action.seconds_a_session ?? 0);
   const time = action.seconds_a_session === null && !limited_s
-    ? "not known before a first session was fetched"
+    ? NOT_KNOWN
     : `about ${durationWords(BEGINNING_S + Math.max(limited_s, fetching_s))}`;
   const first = sessions[0]?.date;
   const last = sessions.at(-1)?.date;
   const limit = action.requests_per_minute
     ? `at most ${countWords(action.requests_per_minute)} a minute`
     : "no limit of requests is set";
+  const budget = action.most_requests === null ? limit : `${limit}; a run that could take more than ${countWords(action.most_requests)} is refused`;
   return element("dl", { class: "costs" },
     ...row("Sessions", countWords(count), count === 1 ? String(first) : `${first} to ${last}`),
     ...(left_out ? row("Left out", countWords(left_out), OUTSIDE) : []),
     ...row("Held already", countWords(held), held ? "will be fetched again; their revisions are kept" : ""),
-    ...row("Requests", `about ${countWords(requests)}`, limit),
-    ...row("Transfer", `about ${bytesWords(count * action.bytes_a_session)}`, ""),
+    ...row("Requests", requests === null ? NOT_KNOWN : `about ${countWords(requests)}`, budget),
+    ...row("Transfer", action.bytes_a_session === null ? NOT_KNOWN : `about ${bytesWords(count * action.bytes_a_session)}`, ""),
     ...row("Time", time, `${countWords(action.sessions_in_flight)} sessions at a time`));
 }
 

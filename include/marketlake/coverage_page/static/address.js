@@ -9,6 +9,7 @@ export function readAddress() {
     ticker: query.get("ticker") || null,
     dag_id: query.get("dag_id") || null,
     date: query.get("date") || null,
+    contract: query.get("contract") || null,
     by: measureNamed(query.get("by")),
   };
 }
@@ -25,5 +26,6 @@ export function addressOf(address) {
     const value = address[name];
     if (value) query.set(name, value);
   }
+  if (address.date && address.dataset === "options" && address.contract) query.set("contract", address.contract);
   return `?${query}`;
 }

@@ -1,4 +1,5 @@
-/** @import { Bars, Coverage, Day, Difference, Subjects } from "./types" */
+/** @import { Chain, ContractOfDay } from "./option_types" */
+/** @import { Bars, Coverage, Day, DayAsked, Difference, Subjects } from "./types" */
 
 /** A refusal of the server in its words; `status` 0 if it could not be reached. */
 export class ApiError extends Error {
@@ -62,9 +63,26 @@ export async function getCoverage(dataset, ticker, tag) {
   return { tag: response.headers.get("ETag"), coverage: await response.json() };
 }
 
-/** @param {{ dataset: string, ticker: string, date: string }} which @returns {Promise<Day>} */
-export async function getDay(which) {
-  return (await request(pathOf("day", which), { cache: "no-store" })).json();
+/** @param {DayAsked} which @returns {Promise<Day>} */
+export async function getDay({ dataset, ticker, date }) {
+  return (await request(pathOf("day", { dataset, ticker, date }), { cache: "no-store" })).json();
+}
+
+/** @param {DayAsked} which @returns {Promise<Chain>} */
+export async function getChain({ dataset, ticker, date }) {
+  return (await request(pathOf("chain", { dataset, ticker, date }), { cache: "no-store" })).json();
+}
+
+/**
+ * @param {DayAsked} which
+ * @param {string} contract
+ * @param {{ start_ms?: number, end_ms?: number, most: number }} window without bounds: the hours in which options trade
+ * @param {AbortSignal} signal
+ * @returns {Promise<ContractOfDay>}
+ */
+export async function getContract({ dataset, ticker, date }, contract, window, signal) {
+  const path = pathOf("contract", { dataset, ticker, date, contract, ...window });
+  return (await request(path, { signal, cache: "no-store" })).json();
 }
 
 /**

@@ -6,7 +6,8 @@ import { clipToPlot, colourNamed } from "./chart_marks.js";
 export const VOLUME_SHARE = 0.22;
 
 /**
- * Draws the candles (hollow if the price rose, filled if it fell: never by colour alone) and the volume below them.
+ * Draws the candles (hollow if the price rose, filled if it fell: never by colour alone) and, on a scale of that name,
+ * the volume below them.
  *
  * @param {uPlot} plot
  * @param {Bars} bars
@@ -53,6 +54,7 @@ function drawOnes(plot, bars, { slot, body, line, rising }) {
     wicks.moveTo(centre, bottom);
     wicks.lineTo(centre, y(Number(bars.low[index])));
     bodies.rect(left, top, body, bottom - top);
+    if (!plot.scales.volume) return;
     const volumeTop = plot.valToPos(Number(bars.volume[index]), "volume", true);
     volumes.rect(left, volumeTop, body, floor - volumeTop);
   });

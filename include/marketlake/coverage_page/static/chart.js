@@ -1,12 +1,11 @@
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 import { drawCandles, VOLUME_SHARE } from "./candles.js";
-import { colourNamed, drawMinuteMarks, drawShades } from "./chart_marks.js";
+import { priceAxis, timeAxis, volumeAxis } from "./chart_axes.js";
+import { drawMinuteMarks, drawShades } from "./chart_marks.js";
 import { clampSpan, listenToPointer } from "./chart_window.js";
-import { compactWords, priceWords } from "./words.js";
 /** @import { Bars, Day, Span } from "./types" */
 
 const HEIGHT = 440;
-const PRICE_AXIS_WIDTH = 64;
 
 /** @type {Bars} */
 const NO_BARS = {
@@ -85,7 +84,7 @@ export class Chart {
         volume: { range: (_, __, high) => [0, (high || 1) / VOLUME_SHARE] },
       },
       series: [{}, ...["price", "price", "price", "price", "volume"].map(invisible)],
-      axes: axes(),
+      axes: [timeAxis(), priceAxis(), volumeAxis()],
       cursor: {
         drag: { x: true, y: false, setScale: false },
         points: { show: false },
@@ -117,12 +116,12 @@ export class Chart {
 }
 
 /** The series are for the scales and the cursor; the candles are drawn by hand. @param {string} scale */
-function invisible(scale) {
+export function invisible(scale) {
   return { scale, paths: () => null, points: { show: false } };
 }
 
 /** @param {Bars} bars @returns {uPlot.AlignedData} */
-function dataOf({ times_ms, open, high, low, close, volume }) {
+export function dataOf({ times_ms, open, high, low, close, volume }) {
   return [times_ms, open, high, low, close, volume];
 }
 
@@ -134,44 +133,8 @@ function dataOf({ times_ms, open, high, low, close, volume }) {
  * @param {Bars} bars
  * @returns {[number, number]}
  */
-function priceRange(low, high, bars) {
+export function priceRange(low, high, bars) {
   if (low === null || high === null || bars.times_ms.length === 0) return [0, 1];
   const height = Math.max(high - low, 0.02);
   return [low - (height * (VOLUME_SHARE + 0.06)) / (1 - VOLUME_SHARE - 0.06), high + height * 0.08];
-}
-
-/** @returns {uPlot.Axis[]} */
-function axes() {
-  const stroke = () => colourNamed("--muted");
-  const grid = { stroke: () => colourNamed("--line"), width: 1 };
-  const font = "12px system-ui, sans-serif";
-  return [
-    { stroke, grid, font, size: 28, ticks: { show: false }, space: 70, values: (_, ticks, __, ___, step_ms) =>
-      ticks.map((time_ms) => tickWords(time_ms, step_ms)) },
-    { scale: "price", side: 1, stroke, grid, font, size: PRICE_AXIS_WIDTH, ticks: { show: false },
-      filter: (plot, ticks) => ticks.map((price) => (isAboveVolume(plot, price) ? price : null)),
-      values: (_, ticks) => ticks.map((price) => (price === null ? "" : priceWords(price))) },
-    { scale: "volume", side: 3, stroke, font, size: 52, ticks: { show: false }, grid: { show: false }, space: 30,
-      filter: (plot, ticks) => ticks.map((volume) =>
-        (volume <= Number(plot.scales.volume?.max) * VOLUME_SHARE ? volume : null)),
-      values: (_, ticks) => ticks.map((volume) => (volume === null ? "" : compactWords(volume))) },
-  ];
-}
-
-/** @param {uPlot} plot @param {number} price */
-function isAboveVolume(plot, price) {
-  const { min, max } = plot.scales.price ?? {};
-  return price >= Number(min) + (Number(max) - Number(min)) * VOLUME_SHARE;
-}
-
-const newYorkTick = new Intl.DateTimeFormat("en-GB", {
-  hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "America/New_York",
-});
-const newYorkFineTick = new Intl.DateTimeFormat("en-GB", {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: "America/New_York",
-});
-
-/** @param {number} time_ms @param {number} step_ms */
-function tickWords(time_ms, step_ms) {
-  return (step_ms < 60_000 ? newYorkFineTick : newYorkTick).format(time_ms);
 }

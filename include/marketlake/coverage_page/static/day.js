@@ -2,9 +2,11 @@ import { ApiError, getDay } from "./api.js";
 import { certificateSections } from "./certificate.js";
 import { DayChart } from "./day_chart.js";
 import { button, element } from "./element.js";
+import { reasonBlock } from "./reasons.js";
 import { Revisions } from "./revisions.js";
 import { STATE_WORDS } from "./words.js";
-/** @import { Day } from "./types" */
+/** @import { OptionDay } from "./option_day.js" */
+/** @import { Day, DayAsked } from "./types" */
 
 /** After which a wait is told; most days are there before. */
 const SLOW_MS = 300;
@@ -17,13 +19,14 @@ const SLOW_MS = 300;
  * @property {() => void} back to the calendar
  * @property {((date: string) => void) | null} fetch the session (again); null: this reader may not
  * @property {(day: Day) => void} shown
+ * @property {(contract: string | null) => void} chosen a contract of the day, or none of them any more
  */
 
 /** The view of one day; it replaces the calendar, which stays in the document. */
 export class DayView {
   /** @type {Day | null} */
   #day = null;
-  /** @type {DayChart | null} */
+  /** @type {DayChart | OptionDay | null} */
   #chart = null;
   /** @type {HTMLButtonElement | null} */
   #fetchButton = null;
@@ -39,15 +42,16 @@ export class DayView {
     document.addEventListener("keydown", (event) => this.#pressed(event));
   }
 
-  /** @param {{ dataset: string, ticker: string, date: string }} which */
+  /** @param {DayAsked} which */
   async show(which) {
     this.#turn += 1;
     const turn = this.#turn;
     this.host.hidden = false;
+    if (which.dataset === "options") void optionDay(); // while the server reads the day's files
     const slow = setTimeout(() => { if (turn === this.#turn) this.#drawWaiting(which.date); }, SLOW_MS);
     try {
       const day = await getDay(which).finally(() => clearTimeout(slow));
-      if (turn === this.#turn) await this.#draw(day);
+      if (turn === this.#turn) await this.#draw(day, which.contract ?? null, turn);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (turn === this.#turn) this.#drawFailure(which.date, error);
@@ -82,22 +86,31 @@ export class DayView {
     this.#day = null;
   }
 
-  /** @param {Day} day */
-  async #draw(day) {
+  /** @param {Day} day @param {string | null} contract @param {number} turn */
+  async #draw(day, contract, turn) {
+    const options = day.parts.length ? (await optionDay()).OptionDay : null;
+    if (turn !== this.#turn) return;
     const moved = this.#day?.date !== day.date;
     this.#clear();
     this.#day = day;
+    const main = options ? new options(day, contract, this.handlers.chosen) : null;
+    const [chart, body] = main ? [main, main.element] : this.#stockBody(day);
+    this.#chart = chart;
+    this.host.replaceChildren(this.#head(day), body);
+    if (moved) this.host.querySelector("h2")?.focus({ preventScroll: true });
+    this.handlers.shown(day);
+    await chart.open();
+  }
+
+  /** @param {Day} day @returns {[DayChart, HTMLElement]} */
+  #stockBody(day) {
     const chartPlace = element("div", { class: "chart", id: "chart" });
     const changed = element("div", { class: "changed", id: "difference" });
     const revisions = new Revisions(day, changed);
     const aside = element("aside", { class: "day-aside", "aria-label": "What is known about the session" },
       reasonBlock(day), ...insertAfterChecks(certificateSections(day), revisions.section));
-    this.host.replaceChildren(this.#head(day),
-      element("div", { class: "day-body" }, element("div", { class: "day-main" }, chartPlace, changed), aside));
-    if (moved) this.host.querySelector("h2")?.focus({ preventScroll: true });
-    this.handlers.shown(day);
-    this.#chart = new DayChart(chartPlace, day);
-    await this.#chart.open();
+    const body = element("div", { class: "day-body" }, element("div", { class: "day-main" }, chartPlace, changed), aside);
+    return [new DayChart(chartPlace, day), body];
   }
 
   /** In the place of another day or of nothing; a day that is looked at again stays. @param {string} date */
@@ -155,24 +168,29 @@ export class DayView {
   /** @param {KeyboardEvent} event */
   #pressed(event) {
     if (this.host.hidden || isMeantElsewhere(event)) return;
-    if (event.key === "Escape") this.handlers.back();
+    if (event.key === "Escape") this.#escaped();
     else if (event.key === "ArrowLeft" && this.#day?.previous) this.handlers.go(this.#day.previous);
     else if (event.key === "ArrowRight" && this.#day?.next) this.handlers.go(this.#day.next);
     else return;
     event.preventDefault();
   }
+
+  #escaped() {
+    const chart = this.#chart;
+    if (chart && "escaped" in chart && chart.escaped()) return;
+    this.handlers.back();
+  }
+}
+
+/** What shows a day of options, which is only fetched when the first one is opened. */
+function optionDay() {
+  return import("./option_day.js");
 }
 
 /** Browser shortcuts, and keys for what has a use of its own for them. @param {KeyboardEvent} event */
 function isMeantElsewhere(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return true;
   return event.target instanceof Element && event.target.closest("input, select, textarea, dialog, .scroll") !== null;
-}
-
-/** @param {Day} day */
-function reasonBlock(day) {
-  if (day.reasons.length === 0) return null;
-  return element("div", { class: "notice", id: "day-reasons" }, ...day.reasons.map((line) => element("p", {}, line)));
 }
 
 /** The revisions stand below what was compared. @param {HTMLElement[]} sections @param {HTMLElement | null} revisions */

@@ -1,7 +1,8 @@
 import { ApiError, getBars } from "./api.js";
+import { barAt, foldedBar, summaryOf } from "./bar_words.js";
 import { button, element } from "./element.js";
 import { moveSpan, zoomSpan } from "./chart_window.js";
-import { clockWords, countWords, priceWords, widthWords } from "./words.js";
+import { clockWords, countWords, widthWords } from "./words.js";
 /** @import { Chart } from "./chart.js" */
 /** @import { Bars, Day, Span } from "./types" */
 
@@ -157,36 +158,4 @@ export class DayChart {
       element("li", { class: "hint" }, "Drag to zoom, wheel to zoom around the pointer, Shift and drag to move, "
         + "double click for the whole day. New York time."));
   }
-}
-
-/** @param {Bars} bars */
-function foldedBar(bars) {
-  return {
-    O: priceWords(Number(bars.open[0])),
-    H: priceWords(bars.high.reduce((high, price) => Math.max(high, price))),
-    L: priceWords(bars.low.reduce((low, price) => Math.min(low, price))),
-    C: priceWords(Number(bars.close.at(-1))),
-    V: countWords(bars.volume.reduce((sum, volume) => sum + volume, 0)),
-  };
-}
-
-/** @param {Bars} bars @param {number} index */
-function barAt(bars, index) {
-  return {
-    O: priceWords(Number(bars.open[index])),
-    H: priceWords(Number(bars.high[index])),
-    L: priceWords(Number(bars.low[index])),
-    C: priceWords(Number(bars.close[index])),
-    V: countWords(Number(bars.volume[index])),
-  };
-}
-
-/** The chart for who cannot see it. @param {Bars} bars */
-function summaryOf(bars) {
-  const span = `${clockWords(bars.start_ms)} to ${clockWords(bars.end_ms)} New York`;
-  if (bars.times_ms.length === 0) return `${span}: no bars`;
-  const { O, H, L, C, V } = foldedBar(bars);
-  const gaps = bars.gaps.length === 1 ? "1 gap" : `${bars.gaps.length} gaps`;
-  return `${span}: open ${O}, high ${H}, low ${L}, close ${C}, volume ${V}; `
-    + `${bars.times_ms.length} candles of ${widthWords(bars.width_s)}, ${gaps}`;
 }

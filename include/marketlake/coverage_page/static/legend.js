@@ -1,6 +1,7 @@
 import { element } from "./element.js";
 import { countWords, STATE_WORDS } from "./words.js";
 /** @import { CalendarDay, DayState } from "./types" */
+/** @import { Classes } from "./classes.js" */
 /** @import { Scale } from "./measures.js" */
 
 /** @type {DayState[]} */
@@ -28,12 +29,16 @@ function stateEntries(days) {
 /** @param {CalendarDay[]} days @param {Scale} scale */
 function measureEntries(days, scale) {
   const { words } = scale.measure;
-  const classes = scale.classes.map(({ low, high, count }, index) => {
-    const bounds = words(low) === words(high) ? words(low) : `${words(low)} to ${words(high)}`;
-    return entry(`level-${scale.colour(index)}`, bounds, count, `level-${index}`);
-  });
   const without = days.filter((day) => day.session && scale.level(day) === null).length;
-  return [...classes, entry("level-none", "no value", without, "level-none")];
+  return [...classEntries(scale.classes, words), entry("level-none", "no value", without, "level-none")];
+}
+
+/** @param {Classes} classes @param {(value: number) => string} words */
+export function classEntries(classes, words) {
+  return classes.all.map(({ low, high, count }, index) => {
+    const bounds = words(low) === words(high) ? words(low) : `${words(low)} to ${words(high)}`;
+    return entry(`level-${classes.colour(index)}`, bounds, count, `level-${index}`);
+  });
 }
 
 /** @param {CalendarDay[]} days */
@@ -44,7 +49,7 @@ function marks(days) {
 }
 
 /** @param {string} look @param {string} text @param {number} count @param {string} name */
-function entry(look, text, count, name) {
+export function entry(look, text, count, name) {
   return element("li", { "data-legend": name, class: count === 0 ? "none" : null },
     element("span", { class: `swatch ${look}`, "aria-hidden": "true" }),
     element("span", {}, text),

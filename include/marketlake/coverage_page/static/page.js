@@ -15,6 +15,7 @@ import { Progress } from "./progress.js";
 import { drawProgress } from "./progress_line.js";
 import { Selection } from "./selection.js";
 import { drawSelectionBar } from "./selection_bar.js";
+import { resolved, subjectOf } from "./subjects.js";
 import { drawSummary } from "./summary.js";
 import { followTheme } from "./theme.js";
 import { Tooltip } from "./tooltip.js";
@@ -55,6 +56,10 @@ class Page {
       go: (date) => this.#open(date),
       back: () => this.#go({ ...this.#address, date: null }),
       fetch: null,
+      chosen: (contract) => {
+        this.#address = { ...this.#address, contract };
+        history.replaceState(null, "", addressOf(this.#address));
+      },
       shown: (day) => { document.title = `${day.ticker} ${day.date} ${day.dataset}, coverage`; },
     });
     this.notice = new Notice(byId("notice"));
@@ -76,9 +81,9 @@ class Page {
     if (complete) this.#show(this.#address);
     await this.#loadSubjects();
     if (complete) this.#drawChoosers();
-    else this.#show(this.#resolved(readAddress()));
+    else this.#show(resolved(readAddress(), this.#subjects));
     const { dag_id } = readAddress(); // of the tab that every DAG of this Airflow has, whatever it does
-    if (dag_id && !this.#subjectOf(dag_id)) this.notice.say(`${dag_id} fetches nothing into this lake, which holds:`);
+    if (dag_id && !subjectOf(this.#subjects, dag_id)) this.notice.say(`${dag_id} fetches nothing into this lake, which holds:`);
     history.replaceState(null, "", addressOf(this.#address));
   }
 
@@ -98,7 +103,7 @@ class Page {
 
   #listen() {
     byId("help").textContent = `${KEYBOARD_HELP} ${SELECTION_HELP}`;
-    window.addEventListener("popstate", () => this.#show(this.#resolved(readAddress())));
+    window.addEventListener("popstate", () => this.#show(resolved(readAddress(), this.#subjects)));
     followTheme(() => this.day.redraw());
     document.addEventListener("click", (event) => this.#clicked(event));
     byId("dataset").addEventListener("change", (event) => this.#chosen({ dataset: valueOf(event) }));
@@ -120,20 +125,6 @@ class Page {
     if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     this.#open(String(new URL(link.href).searchParams.get("date")));
-  }
-
-  /** What a DAG fetches, or looks at again. @param {string | null} dag_id */
-  #subjectOf(dag_id) {
-    return this.#subjects.find((subject) => [subject.dag_id, subject.audit_dag_id].includes(dag_id ?? ""));
-  }
-
-  /** Fills in what the address leaves open. @param {Address} address @returns {Address} */
-  #resolved(address) {
-    const of_dag = this.#subjectOf(address.dag_id);
-    const dataset = address.dataset ?? of_dag?.dataset
-      ?? (this.#subjects.find((subject) => subject.dataset === "second_bars") ?? this.#subjects[0])?.dataset ?? null;
-    const ticker = address.ticker ?? of_dag?.ticker ?? this.#subjects.find((subject) => subject.dataset === dataset)?.ticker ?? null;
-    return { ...address, dataset, ticker, dag_id: null };
   }
 
   /** @param {string} date */
@@ -174,7 +165,7 @@ class Page {
     byId("overview").hidden = date !== null || this.#coverage === null;
     if (date) {
       this.#drawnDay = this.#dayNow();
-      void this.day.show({ dataset, ticker, date });
+      void this.day.show({ dataset, ticker, date, contract: address.contract });
       return;
     }
     this.day.hide();

@@ -5,6 +5,9 @@ import { button, element } from "./element.js";
 import { countWords, momentWords } from "./words.js";
 /** @import { Day, Revision } from "./types" */
 
+/** What rows are, if they are no bars. @type {Record<string, string>} */
+const NOUNS = { option_chain: "Contracts", option_selection: "Contracts", option_panel: "Rows" };
+
 /** The day's revisions, and the rows that changed between two of them. */
 export class Revisions {
   /** @param {Day} day @param {HTMLElement} place where the rows that changed are shown */
@@ -20,7 +23,7 @@ export class Revisions {
   /** @param {Revision[]} newest_first */
   #parts(newest_first) {
     const several = newest_first.length > 1;
-    const heads = [...(several ? ["Old", "New"] : []), "Revision", "Bars", "State"];
+    const heads = [...(several ? ["Old", "New"] : []), "Revision", NOUNS[this.day.dataset] ?? "Bars", "State"];
     const table = element("table", { class: "revisions" },
       element("thead", {}, element("tr", {}, ...heads.map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...newest_first.map((revision) => this.#row(revision, several))));

@@ -42,8 +42,9 @@ export interface Session {
 }
 export interface ActionCosts {
   may_trigger: boolean;
-  requests_a_session: number;
-  bytes_a_session: number;
+  /** Null if that is not known before one was fetched; so are bytes and seconds. */
+  requests_a_session: number | null;
+  bytes_a_session: number | null;
   seconds_a_session: number | null;
   requests_per_minute: number | null;
   sessions_in_flight: number;
@@ -51,6 +52,10 @@ export interface ActionCosts {
   first: string | null;
   /** A run refuses sessions after it. */
   last: string | null;
+  /** What a session could take at most. */
+  most_a_session: number | null;
+  /** A run whose sessions could take more is refused; null: without that bound. */
+  most_requests: number | null;
 }
 export interface Coverage {
   dataset: string;
@@ -122,6 +127,19 @@ export interface PagesOfDay {
   revision: number | null;
   note: string;
 }
+/** One of the datasets that a session of options is made of. */
+export interface DayPart {
+  dataset: string;
+  state: SessionState;
+  readable: boolean;
+  reasons: string[];
+  words: string[];
+  checks: Check[];
+  compared: Day["compared"];
+  revisions: Revision[];
+  pages: PagesOfDay[];
+  task: TaskOfDay | null;
+}
 export interface Day {
   dataset: string;
   ticker: string;
@@ -143,6 +161,8 @@ export interface Day {
   pages: PagesOfDay[];
   task: TaskOfDay | null;
   readable: boolean;
+  /** Of options alone. */
+  parts: DayPart[];
 }
 
 export interface Bars {
@@ -159,15 +179,8 @@ export interface Bars {
   gaps: [number, number][];
 }
 
-export interface BarValues {
-  open: number | null;
-  high: number | null;
-  low: number | null;
-  close: number | null;
-  volume: number | null;
-  vwap: number | null;
-  transactions: number | null;
-}
+/** The values of a row beside its key, by column. */
+export type RowValues = Record<string, number | string | boolean | null>;
 export interface Difference {
   old: number;
   new: number;
@@ -175,7 +188,13 @@ export interface Difference {
   removed: number;
   changed: number;
   says: string;
-  rows: { time_ms: number; change: string; old: BarValues | null; new: BarValues | null }[];
+  rows: {
+    time_ms: number | null;
+    contract: string | null;
+    change: string;
+    old: RowValues | null;
+    new: RowValues | null;
+  }[];
   more: number;
 }
 
@@ -185,7 +204,16 @@ export interface Address {
   ticker: string | null;
   dag_id: string | null;
   date: string | null;
+  /** Of the options of a day. */
+  contract: string | null;
   by: MeasureName | null;
+}
+/** A day of what is shown, and a contract of it. */
+export interface DayAsked {
+  dataset: string;
+  ticker: string;
+  date: string;
+  contract?: string | null;
 }
 
 /** A stretch of time on the chart. */

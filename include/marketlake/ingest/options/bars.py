@@ -33,7 +33,6 @@ from marketlake.rows.spec import PartitionKey
 from marketlake.sessions import final_from, is_final
 from marketlake.storage.storage import Writer
 
-_SIZES = {"1 minute": "minute", "1 second": "second"}
 _ANSWERS_KEPT = dt.timedelta(days=7)
 _log = logging.getLogger(__name__)
 
@@ -126,7 +125,7 @@ def _asked(
     rule = frozen(lake, client, key, chain, known)
     basis = Basis(
         rule=rule.canonical,
-        bar_size=_SIZES[lake.settings.options.bar_size],
+        bar_size=lake.settings.options.timespan,
         source=source,
         rates=rates_text(lake, client, key.session),
         dividends=dividends_text(lake, client, key.ticker, key.session),

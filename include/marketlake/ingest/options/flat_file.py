@@ -9,6 +9,7 @@ import msgspec
 from marketlake.datasets.option_answers import FILE, FLAT_FILE, Asked
 from marketlake.errors import SettingsError
 from marketlake.ingest.options.journal import Journal
+from marketlake.partitions.certificate import Certificate
 from marketlake.polygon.flat_file_bucket import FlatFileBucket
 from marketlake.polygon.request import Timespan
 from marketlake.sessions import SessionHours
@@ -44,9 +45,18 @@ class FlatFileSource:
         bodies = (msgspec.json.encode(facts), lines)
         journal.add(FILE, bodies, asked_at_ms, rows=lines.count(b"\n") - 1)
 
-    def current_etag(self, session: dt.date) -> str:
-        """The ETag of a session's file as it is now, by one small call: another one is another edition.
+    def probe(self, contract: str, hours: SessionHours, size: Timespan) -> None:  # noqa: ARG002 (a file has them all)
+        """Ask for a session's file, by its first byte. Raises as ``FlatFileBucket.announced`` does."""
+        self._bucket.announced(hours.session)
+
+    def edition(self, session: dt.date) -> str:
+        """The ETag of a session's file as it is now, by one small call: other than ``etag_of``, it is another edition.
 
         Raises as ``FlatFileBucket.announced`` does.
         """
         return self._bucket.announced(session).etag
+
+
+def etag_of(bars: Certificate) -> str | None:
+    """Which edition of a file the bars of a certificate are from; None if they came by REST."""
+    return bars.request_ids[-1] if bars.basis.get("source") == FLAT_FILE and bars.request_ids else None

@@ -153,7 +153,7 @@ def _close_of_day(client: PolygonClient, ticker: str, hours: SessionHours) -> Re
 
 
 def _fetching(lake: Lake, dataset: str, ticker: str, session: dt.date) -> str:
-    tickers = lake.settings.options.tickers if dataset == OPTIONS else lake.settings.datasets.tickers_of(dataset)
+    tickers = lake.settings.tickers_of(dataset)
     return commands.fetching(dataset, ticker, session, session, tickers=tickers, again=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -53,6 +54,14 @@ class RestSource:
         days = [one for one in empty if day_listing(one.ticker) not in journal.answers]
         self._ask_all(days, lambda request: self._ask_day(request, journal), "day bars of empty contracts")
         self._require_agreement(empty, journal)
+
+    def probe(self, contract: str, hours: SessionHours, size: Timespan) -> None:
+        """Ask for one bar of a contract, whether it has any or not. Raises as ``PolygonClient.fetch``."""
+        self._client.probe(BarRequest(contract, hours, adjusted=False, timespan=size))
+
+    def edition(self, session: dt.date) -> str:  # noqa: ARG002
+        """Unknown: the vendor says nothing of it."""
+        return ""
 
     def _ask(self, request: BarRequest, journal: Journal) -> None:
         """Ask, and keep the answer; an empty one beside the empty one before it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Protocol
 
 from marketlake.datasets.option_answers import Asked
 from marketlake.ingest.options.journal import Journal
+from marketlake.polygon.request import Timespan
 from marketlake.sessions import SessionHours
 
 
@@ -24,3 +26,9 @@ class OptionSource(Protocol):
 
         Each answer is in the journal once it came. Raises Retryable, StopAndTell or RefusedData.
         """
+
+    def probe(self, contract: str, hours: SessionHours, size: Timespan) -> None:
+        """Ask for a little of a session: of that contract, or of the file. Raises NotEntitled and the like."""
+
+    def edition(self, session: dt.date) -> str:
+        """What the source has of a session now, by a name that changes with it; empty if only fetching it tells."""
