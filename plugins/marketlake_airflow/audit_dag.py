@@ -7,7 +7,7 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, get_current_context, task, teardown
 
-from marketlake.dataset_names import audit_dag_id
+from marketlake.dataset_names import OPTIONS, audit_dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.session_dag import asset_of, session_dag
 
@@ -27,6 +27,7 @@ def audit_dags(configured: Settings, doc_md: str | None) -> dict[str, DAG]:
 def audit_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None) -> DAG:
     """The audit DAG of one ticker of one dataset."""
     bars = asset_of(dataset, ticker)
+    at_a_time = configured.option_sessions_in_flight if dataset == OPTIONS else configured.api.sessions_in_flight
     with session_dag(
         audit_dag_id(dataset, ticker),
         ticker,
@@ -46,7 +47,7 @@ def audit_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | Non
             multiple_outputs=False,  # a dict is otherwise pushed key by key as well
             map_index_template="{{ task.op_kwargs['session'] }}",
             outlets=[bars],
-            max_active_tis_per_dag=configured.api.sessions_in_flight,
+            max_active_tis_per_dag=at_a_time,
         )
         def audit_session(session: str) -> dict[str, Any]:
             from marketlake_airflow import tasks

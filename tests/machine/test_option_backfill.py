@@ -70,7 +70,7 @@ def test_it_says_what_it_takes_and_which_panels_will_have_to_wait(options: Lake,
         "SPY options: the lake has no second bars of 2 of 2 sessions, and no panel is made without them. First:  make"
         " backfill FROM=2024-11-26 TO=2024-11-27  or set options.panel.enabled: false",
         "SPY options: 2 sessions from 2024-11-26 to 2024-11-27, 2 not here yet: 198 contracts, 203 to 600 requests,"
-        " 3 MB, 1 min to 5 min",
+        " 4 MB, 1 min to 5 min",
     ]
     assert not list(options.storage.root.rglob("*.parquet"))
 

@@ -180,7 +180,7 @@ def test_a_plan_says_what_it_takes_and_a_backfills_run_leaves_that_to_its_comman
 ) -> None:
     caplog.set_level(logging.INFO)
     option_tasks.plan_sessions("SPY", given(start_date="2024-11-26", end_date=DAY))
-    assert "SPY options: 2 sessions to ask for: 198 contracts, 203 to 600 requests, 3 MB, 1 min" in caplog.text
+    assert "SPY options: 2 sessions to ask for: 198 contracts, 203 to 600 requests, 4 MB, 1 min" in caplog.text
     looked = len(simulator.requests)
     assert looked == 4  # two chains, and the close before each
     option_tasks.plan_sessions("SPY", given("backfill", DATE))

@@ -50,7 +50,7 @@ from marketlake.settings.variables import (
 )
 
 _PLAIN_VARIABLES = (ENV_FILE_VARIABLE, SETTINGS_FILE_VARIABLE, "MARKETLAKE_DEMO_FOLDER", "MARKETLAKE_WEBHOOK_URL")
-_OPTION_SESSIONS_AT_A_TIME, _FILES_AT_A_TIME = 4, 2
+_CALLS_OF_A_WAIT = 500  # a minute: 2,300 contracts in the five minutes until the empty ones are asked for again
 
 
 class _Variables(EnvSettingsSource):
@@ -147,15 +147,16 @@ class Settings(BaseSettings):
 
     @property
     def option_sessions_in_flight(self) -> int:
-        """Sessions of one underlying at the same time, at most ``api.sessions_in_flight``.
-
-        By REST a session asks for several contracts at once, for a quarter of its time, and waits for the rest of it
-        to ask again for those that were empty; where calls are counted by the minute, more sessions would only wait for
-        each other. A flat file takes a core and half a GB.
+        """Sessions of one underlying at the same time, of ``api.sessions_in_flight``: half of them by REST, since each
+        asks for several contracts at once, for some 15 s, and waits for ``options.empty_recheck_s`` to ask again for
+        those that were empty; a quarter by flat file, which takes a core and half a GB. Where so few calls a minute are
+        allowed that they take longer than that wait, more sessions would only wait for each other.
         """
         if self.options.source == "flat_file":
-            return min(self.api.sessions_in_flight, _FILES_AT_A_TIME)
-        return 1 if self.api.requests_per_minute else min(self.api.sessions_in_flight, _OPTION_SESSIONS_AT_A_TIME)
+            return max(1, self.api.sessions_in_flight // 4)
+        most = max(1, self.api.sessions_in_flight // 2)
+        counted = self.api.requests_per_minute
+        return most if counted is None else min(most, 1 + counted // _CALLS_OF_A_WAIT)
 
     def waivers(self, ticker: str, session: dt.date) -> tuple[str, ...]:
         """The checks that a person has accepted as failing for one session."""

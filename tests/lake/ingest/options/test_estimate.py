@@ -189,7 +189,7 @@ def test_what_was_not_looked_at_takes_what_the_two_beside_it_take(lake: Lake) ->
 def test_the_line_says_contracts_requests_bytes_and_minutes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     day = [Look(WEDNESDAY, 2_280, 14)]
     assert str(estimate(lake, "SPY", [WEDNESDAY], day, refetch=False)) == (
-        "2,280 contracts, 2,309 to 6,869 requests, 20 MB, 1 min to 7 min"
+        "2,280 contracts, 2,309 to 6,869 requests, 21 MB, 1 min to 6 min"
     )
     counted = another(lake, monkeypatch, API__REQUESTS_PER_MINUTE="100")
     assert str(estimate(counted, "SPY", [WEDNESDAY], day, refetch=False)).endswith("24 min to 76 min")
