@@ -21,6 +21,7 @@ from benchmark.one_session import Ours
 from benchmark.vendor import TICKER
 from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
+from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.planning import scheduled_plan
 from marketlake.lake import Lake
 from marketlake.partitions.parquet_file import encoded
@@ -99,7 +100,7 @@ def plan(url: str, folder: Path, first: dt.date, last: dt.date, runs: int) -> li
         counting = _Counting(lake.storage)
         lake.storage = counting  # type: ignore[assignment]
         started_s = time.perf_counter()
-        planned = scheduled_plan(lake, SECOND_BARS.spec, TICKER, last)
+        planned = scheduled_plan(lake, coverage_of(lake, SECOND_BARS.spec.name, TICKER), last)
         took_s.append(time.perf_counter() - started_s)
         assert planned == [last], planned
         assert counting.calls["stamps"] == 1

@@ -376,7 +376,7 @@ def test_every_process_that_the_commands_start_is_given_the_list(
 def test_a_demo_goes_by_no_proxy_and_keeps_a_list_that_every_library_reads(tmp_path: Path) -> None:
     told = {"ALL_PROXY": "socks5h://127.0.0.1:1", "http_proxy": CLOSED, "NO_PROXY": "localhost,127.0.0.1,[::1]"}
     with mock.patch.dict(os.environ, told):
-        DemoFolder(tmp_path).use_demo_environment("second_bars")
+        DemoFolder(tmp_path).use_demo_environment({})
         environment = Home.of(settings.load()).environment
     assert {name: value for name, value in environment.items() if name.lower().endswith("_proxy")} == {
         "NO_PROXY": "localhost,127.0.0.1,::1",
