@@ -223,6 +223,6 @@ def test_where_there_is_no_makefile_it_is_airflows_own_command(
     told: Any = commands.fetching("option_panel", "SPY", WEDNESDAY, FRIDAY, tickers=["SPY"], again=True)
     assert told == (
         "airflow backfill create --dag-id spy_options --from-date 2024-11-27 --to-date 2024-11-29"
-        " --reprocess-behavior completed"
+        " --reprocess-behavior completed --dag-run-conf '{\"refetch\": true}'"
     )
     assert commands.fetching_any("option_bars") == "airflow backfill create"
