@@ -159,7 +159,8 @@ def test_files_are_scanned_as_they_lie_also_by_a_manifest(option_ground: OptionG
 def test_snapshots_are_scanned_and_a_view_and_none_that_lacks_can_be_fetched(option_ground: OptionGround) -> None:
     snapshot = {field.name: None for field in SNAPSHOT} | {
         "contract": C600, "underlying": "SPY", "expiration_date": FRIDAY, "contract_type": "call",
-        "strike_price": 600.0, "open_interest": 1_234, "open_interest_date": TUESDAY, "bid": 3.2, "ask": 3.3, "fetched_at": 1_732_743_900_000,
+        "strike_price": 600.0, "open_interest": 1_234, "open_interest_date": TUESDAY,
+        "bid": 3.2, "ask": 3.3, "fetched_at": 1_732_743_900_000,
     }  # fmt: skip
     rows_of_one = pa.Table.from_pylist([snapshot], schema=SNAPSHOT)
     option_ground.publish("option_snapshots", WEDNESDAY, rows_of_one, {}, {})
