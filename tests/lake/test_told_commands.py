@@ -92,8 +92,7 @@ def test_in_a_checkout_sessions_are_fetched_by_make(
         *((name, "SPY", ["SPY"], False, BACKFILL.format("spy_options", "failed")) for name in OF_OPTIONS),
         (
             "option_panel", "SPY", [], True,
-            f'give every container {OPTIONS_ON}=\'["SPY"]\', then '
-            + BACKFILL.format("spy_options", "completed")
+            f'give every container {OPTIONS_ON}=\'["SPY"]\', then ' + BACKFILL.format("spy_options", "completed")
             + " --dag-run-conf '{\"refetch\": true}'",
         ),
     ],

@@ -19,7 +19,7 @@ import pytest
 
 from conftest import NOW
 from marketlake import open_lake, settings
-from marketlake.datasets import OF_OPTIONS
+from marketlake.datasets import EVERY
 from marketlake.ingest.one_kind import record_kind
 from marketlake.lake import Lake
 from marketlake.options.selection import FrozenRule, SelectionRule
@@ -167,7 +167,7 @@ class OptionGround:
         return open_lake(self.root)
 
     def file(self, name: str, session: dt.date) -> Path:
-        spec = OF_OPTIONS[name].spec
+        spec = EVERY[name].spec
         return self.root / spec.prefix / "processed" / "spy" / f"date={session}" / spec.rows.file_name
 
     def fill(
@@ -179,7 +179,7 @@ class OptionGround:
         chain, bars = chain_rows(session), bar_rows(session, rows)
         tables = {"option_chain": chain, "option_bars": bars, "option_selection": selection_rows(session, bars),
                   "option_panel": panel_rows(session, rows)}  # fmt: skip
-        hashes = {name: OF_OPTIONS[name].spec.rows.content_hash(table) for name, table in tables.items()}
+        hashes = {name: EVERY[name].spec.rows.content_hash(table) for name, table in tables.items()}
         rule = FrozenRule(SelectionRule(), "SPY", session, REFERENCES[session], 0, "by hand", hashes["option_chain"])
         basis = {"rule": rule.canonical, "bar_size": bar_size, "source": "rest", "rates": "", "dividends": ""}
         of_bars = {"option_chain": hashes["option_chain"], "frozen_rule": rule.hash}
@@ -199,7 +199,7 @@ class OptionGround:
         basis: Mapping[str, str] | None = None, *, at: dt.datetime = NOW, state: State = State.COMPLETE,
     ) -> Certificate:  # fmt: skip
         """Publish rows over what is held, with a certificate of them: without a word, made of and by the same."""
-        dataset, at_ms = OF_OPTIONS[name], int(at.timestamp() * 1000)
+        dataset, at_ms = EVERY[name], int(at.timestamp() * 1000)
         store, key, hours = self.written.store(dataset.spec), dataset.spec.key("SPY", session), _hours(session)
         held = store.partitions.inspect(key)
         old, facts = held.footer_certificate if held else None, dataset.spec.rows.facts(rows)
@@ -222,7 +222,7 @@ class OptionGround:
 
     def amend(self, name: str, session: dt.date, **changed: Any) -> None:
         """Write another certificate over the same rows, sealed."""
-        store = self.written.store(OF_OPTIONS[name].spec)
+        store = self.written.store(EVERY[name].spec)
         held = store.partitions.inspect(store.spec.key("SPY", session))
         assert held is not None
         assert held.certificate is not None

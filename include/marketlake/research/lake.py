@@ -45,7 +45,7 @@ class ResearchLake(OptionReader):
 
     Dates are sessions (trading days of the XNYS calendar), both ends included: a ``datetime.date``, ``"2024-06-03"``,
     and of a range also a month ``"2024-06"`` or a year ``"2024"``. ``dataset``: ``second_bars`` or ``minute_bars``, and
-    of what gives no bars also ``option_chain``, ``option_selection``, ``option_bars`` or ``option_panel``.
+    of what gives no bars also one of options, such as ``option_panel``.
     A wrong argument raises BadArgument (a ValueError): one line with its name, its value and what is allowed.
     """
 

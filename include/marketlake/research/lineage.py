@@ -5,11 +5,16 @@ from __future__ import annotations
 import datetime as dt
 
 from marketlake.dataset_names import OPTION_BARS
-from marketlake.datasets import OF_OPTIONS
+from marketlake.datasets import DATASETS, EVERY, OF_OPTIONS
 from marketlake.datasets.dataset import Dataset
 from marketlake.datasets.option_lineage import OF_BARS, is_of
 from marketlake.lake import Lake
 from marketlake.research.selection import GONE, NOT_YET, UNNAMED, Found, Subject
+
+
+def readable() -> dict[str, Dataset]:
+    """Every dataset that a lake may hold, by name."""
+    return {**EVERY, **DATASETS}
 
 
 def subject_in(lake: Lake, dataset: Dataset, ticker: str) -> Subject:

@@ -83,7 +83,8 @@ def _remedy(subject: Subject, lacking: Sequence[Found]) -> str:
     absent = [one for one in lacking if one.state in _TO_FETCH]
     if absent:
         again = any(one.state != MISSING for one in absent)
-        words.append(f"Fetch them:  {fetching(subject, absent[0].session, absent[-1].session, again=again)}  .")
+        lead = "What is left" if subject.spec.live else "Fetch them"
+        words.append(f"{lead}:  {fetching(subject, absent[0].session, absent[-1].session, again=again)}  .")
     there = sorted({str(one.state) for one in lacking if one.certificate is not None})
     if there:
         words.append(f"To take what is held: states=(…, {', '.join(map(repr, there))}).")
@@ -93,7 +94,9 @@ def _remedy(subject: Subject, lacking: Sequence[Found]) -> str:
 
 
 def fetching(subject: Subject, first: dt.date, last: dt.date, *, again: bool) -> str:
-    """The command that fetches a subject's sessions into the lake that is read."""
+    """The command that fetches a subject's sessions into the lake that is read; of what is live, where they may be."""
+    if subject.spec.live:
+        return commands.from_a_backup(subject.ticker, first, last)
     here = subject.lake.settings
     tickers = here.tickers_of(subject.spec.name)
     command = commands.fetching(subject.spec.name, subject.ticker, first, last, tickers=tickers, again=again)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from marketlake import commands, settings
-from marketlake.datasets import DATASETS, EVERY, OF_OPTIONS
+from marketlake.datasets import EVERY
 from marketlake.errors import BadArgument, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import State
@@ -13,7 +13,7 @@ from marketlake.partitions.lake_file import LAKE_FILE, recorded_kind
 from marketlake.partitions.layout import PROCESSED
 from marketlake.paths import expanded
 from marketlake.polygon.hosts import source_kind
-from marketlake.research.lineage import subject_in
+from marketlake.research.lineage import readable, subject_in
 from marketlake.research.selection import Subject
 from marketlake.rows.bars import SECONDS
 from marketlake.settings import Settings
@@ -61,7 +61,7 @@ def summary(lake: Lake) -> str:
 
 def subjects(lake: Lake) -> list[Subject]:
     """Every ticker of every dataset that the lake holds a partition of."""
-    every = [subject_in(lake, dataset, ticker) for dataset in (*DATASETS.values(), *OF_OPTIONS.values())
+    every = [subject_in(lake, dataset, ticker) for dataset in readable().values()
              for ticker in lake.store(dataset.spec).partitions.tickers()]  # fmt: skip
     return [subject for subject in every if subject.store.partitions.present(subject.ticker)]
 

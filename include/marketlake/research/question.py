@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from marketlake import commands
-from marketlake.dataset_names import OPTION_BARS, OPTION_CHAIN, OPTION_PANEL, OPTION_SELECTION
+from marketlake.dataset_names import OPTION_BARS, OPTION_CHAIN, OPTION_PANEL, OPTION_SELECTION, OPTION_SNAPSHOTS
 from marketlake.datasets import DATASETS, OF_OPTIONS
 from marketlake.errors import BadArgument
 from marketlake.lake import Lake
@@ -18,7 +18,7 @@ from marketlake.partitions.certificate import State
 from marketlake.research import missing as absence
 from marketlake.research.arguments import days, moment, one_of, some_of
 from marketlake.research.frequency import length_ms
-from marketlake.research.lineage import subject_in
+from marketlake.research.lineage import readable, subject_in
 from marketlake.research.manifest import Manifest, understood
 from marketlake.research.reading import SESSION, Cut
 from marketlake.research.selection import MISSING, NOT_NOTED, Chosen, Found, Subject
@@ -33,18 +33,18 @@ _READ_BY = {
     OPTION_SELECTION: "option_chain",
     OPTION_BARS: "option_bars",
     OPTION_PANEL: "option_panel",
+    OPTION_SNAPSHOTS: "scan",
 }
 """The method that reads a dataset whose rows are no bars of a ticker."""
 
 
 def subject_of(lake: Lake, ticker: str, dataset: str) -> Subject:
     """One ticker of one dataset. Raises BadArgument if there is no such dataset, or the lake holds nothing of it."""
-    name = one_of("dataset", dataset, [*DATASETS, *OF_OPTIONS])
-    chosen = DATASETS.get(name) or OF_OPTIONS[name]
+    chosen = readable()[one_of("dataset", dataset, readable())]
     partitions = lake.store(chosen.spec).partitions
     held = [one for one in partitions.tickers() if partitions.present(one)]
     if not held:
-        fetching = f" Fetch it:  {commands.fetching_any(name)}" if name in OF_OPTIONS else ""
+        fetching = f" Fetch it:  {commands.fetching_any(dataset)}" if dataset in OF_OPTIONS else ""
         raise BadArgument(f"dataset={dataset!r}: the lake at {lake.storage.where} holds nothing of it yet.{fetching}")
     return subject_in(lake, chosen, one_of("ticker", ticker.upper() if isinstance(ticker, str) else ticker, held))
 

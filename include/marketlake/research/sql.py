@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from marketlake.datasets import OF_OPTIONS
+from marketlake.datasets import DATASETS
 from marketlake.lake import Lake
 from marketlake.research import frames
 from marketlake.research.arguments import TAKEN
@@ -61,7 +61,7 @@ def _view(connection: Any, name: str, parts: list[tuple[Subject, list[Found]]]) 
         return
     spec = parts[0][0].spec
     time = ["make_timestamptz(timestamp * 1000) as time"] if spec.bar_ms else []
-    of_options = [_TICKER] if name in OF_OPTIONS else []
+    of_options = [] if name in DATASETS else [_TICKER]
     columns = [*spec.rows.schema.names, *(_OF_CONTRACT if spec.bar_ms and of_options else ())]
     # By the name of the file: a folder above the lake may be called date=... as well.
     session = r"regexp_extract(filename, '.*/date=(\d{4}-\d\d-\d\d)/', 1)::date as session"

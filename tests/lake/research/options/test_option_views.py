@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from conftest import NOW
 from marketlake import open_lake
 from marketlake.errors import BadArgument, SessionsMissing
 from marketlake.research.lake import ResearchLake
+from marketlake.rows.option_snapshot import SNAPSHOT
 from option_tables import (
     ADJUSTED,
     C600,
@@ -152,6 +154,31 @@ def test_files_are_scanned_as_they_lie_also_by_a_manifest(option_ground: OptionG
     assert (len(scanned), scanned["date"].unique().sort().to_list()) == (13, [WEDNESDAY, FRIDAY])
     with pytest.raises(SessionsMissing, match="SPY option selection: 1 of 3 .* missing 2024-11-26"):
         lake.scan(TUESDAY, FRIDAY, dataset="option_selection")
+
+
+def test_snapshots_are_scanned_and_a_view_and_none_that_lacks_can_be_fetched(option_ground: OptionGround) -> None:
+    snapshot = {field.name: None for field in SNAPSHOT} | {
+        "contract": C600, "underlying": "SPY", "expiration_date": FRIDAY, "contract_type": "call",
+        "strike_price": 600.0, "open_interest": 1_234, "open_interest_date": TUESDAY,
+        "bid": 3.2, "ask": 3.3, "fetched_at": 1_732_743_900_000,
+    }  # fmt: skip
+    rows_of_one = pa.Table.from_pylist([snapshot], schema=SNAPSHOT)
+    option_ground.publish("option_snapshots", WEDNESDAY, rows_of_one, {}, {})
+    lake = option_ground.lake
+    assert repr(lake).endswith("; option_snapshots of SPY, 2024-11-27 to 2024-11-27, 1 of 1 sessions complete>")
+    of_view = "select session, ticker, underlying, open_interest, ask - bid from option_snapshots"
+    assert [(*one[:4], round(one[4], 9)) for one in rows(lake, of_view)] == [(WEDNESDAY, "SPY", "SPY", 1_234, 0.1)]
+    assert lake.scan(WEDNESDAY, dataset="option_snapshots").to_table()["open_interest"].to_pylist() == [1_234]
+    assert lake.coverage(WEDNESDAY, dataset="option_snapshots")["rows"].tolist() == [1]
+    with pytest.raises(SessionsMissing) as caught:
+        lake.scan(TUESDAY, WEDNESDAY, dataset="option_snapshots")
+    assert str(caught.value) == (
+        "SPY option snapshots: 1 of 2 sessions cannot be given: missing 2024-11-26. What is left:  take SPY 2024-11-26"
+        " from a backup: what was shown then cannot be fetched again  . missing='skip' gives the others, with this as a"
+        " warning."
+    )
+    with pytest.raises(BadArgument, match=r"dataset='option_snapshots' is of options: lake\.scan\(…\) reads it\."):
+        lake.bars(WEDNESDAY, dataset="option_snapshots")
 
 
 READERS = {"option_chain": "option_chain", "option_selection": "option_chain", "option_bars": "option_bars",
