@@ -13,6 +13,7 @@ from marketlake.errors import KeyMissing
 from marketlake.polygon.flat_file_bucket import FlatFileBucket
 from marketlake.polygon.s3_bucket import S3Bucket
 from marketlake.polygon.s3_keys import S3Keys, keys_from_environment, keys_of
+from marketlake.redaction import forms
 from marketlake.settings import Settings, environment
 from marketlake.settings.option_sections import FlatFiles
 from marketlake_airflow.hook import host_of, mask_extras
@@ -45,7 +46,7 @@ class FlatFilesHook(BaseHook):
             keys = keys_from_environment(environment())
         if keys is None:
             raise KeyMissing(commands.no_s3_keys())
-        for secret in (keys.access_key_id, keys.secret_access_key):
+        for secret in (*forms(keys.access_key_id), *forms(keys.secret_access_key)):
             mask_secret(secret)
         bucket = FlatFileBucket(S3Bucket(keys, files, configured.api), configured.api)
         self.log.info("flat files: %s", bucket)

@@ -1,7 +1,7 @@
 """A lake of options written by hand, row by row: what is read of it can be said beforehand.
 
-Of 2024-11-27 there are 17 contracts, selected by 600 USD, ±5 %; of 2024-11-29, which closes at 13:00, three; of
-2024-11-26 the chain alone.
+Of 2024-11-27 there are 18 contracts, selected by 600 USD, ±5 %, to 45 days; of 2024-11-29, which closes at 13:00,
+three; of 2024-11-26 the chain alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from marketlake.rows.option_selection import SELECTION
 from marketlake.sessions import new_york_ms
 
 TUESDAY, WEDNESDAY, FRIDAY = (dt.date(2024, 11, day) for day in (26, 27, 29))
-DECEMBER = dt.date(2024, 12, 27)
+BETWEEN, DECEMBER, MARCH = dt.date(2024, 12, 13), dt.date(2024, 12, 27), dt.date(2025, 3, 21)
 NAMES = ("option_chain", "option_selection", "option_bars", "option_panel")
 
 
@@ -44,7 +44,8 @@ def ticker(expiry: dt.date, kind: str, strike: float, root: str = "SPY") -> str:
 C600, C606, P590, P600 = (ticker(FRIDAY, kind, strike) for kind, strike in
                           (("C", 600), ("C", 606), ("P", 590), ("P", 600)))  # fmt: skip
 FAR_C600, FAR_C606 = ticker(DECEMBER, "C", 600), ticker(DECEMBER, "C", 606)
-ADJUSTED = ticker(DECEMBER, "C", 600, root="SPY1")
+ADJUSTED = ticker(BETWEEN, "C", 600, root="SPY1")
+TOO_FAR = ticker(MARCH, "C", 600)
 OF_FRIDAY = ticker(FRIDAY, "C", 602)
 
 CONTRACTS: Mapping[dt.date, Sequence[str]] = {
@@ -52,6 +53,7 @@ CONTRACTS: Mapping[dt.date, Sequence[str]] = {
     WEDNESDAY: sorted(
         [
             ADJUSTED,
+            TOO_FAR,
             *(
                 ticker(expiry, kind, strike)
                 for expiry in (FRIDAY, DECEMBER)
@@ -139,9 +141,11 @@ def selection_rows(session: dt.date, bars: pa.Table) -> pa.Table:
     counts = Counter(bars.column("contract").to_pylist())
     rows = []
     for name in CONTRACTS[session]:
-        selected, has = abs(int(name[-8:]) / 1000 / REFERENCES[session] - 1) < 0.06, counts[name]
+        near, has = abs(int(name[-8:]) / 1000 / REFERENCES[session] - 1) < 0.06, counts[name]
+        selected = near and name != TOO_FAR
         rows.append({
-            "contract": name, "selected": selected, "reason": "selected" if selected else "moneyness",
+            "contract": name, "selected": selected,
+            "reason": "selected" if selected else "dte" if near else "moneyness",
             "state": ("bars" if has else "empty") if selected else "not_selected", "bars": has,
             "evidence": ("pages" if has else "asked_twice_and_day_bar") if selected else None,
             "request_id": f"of {name}" if selected else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,13 @@ def test_airflow_masks_both_keys_and_what_extras_hold(monkeypatch: pytest.Monkey
     bucket_for(monkeypatch, connection)
     texts = ("access-key-three-cccc", "secret-of-key-three", "extra-of-somebody")
     assert [redact(f"it is {text}") for text in texts] == ["it is ***"] * 3
+
+
+def test_a_strange_secret_is_masked_as_python_and_json_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = """k+/&?%=<.*>$(x)[^]|{}"'\\-9-Zz9Z"""
+    bucket_for(monkeypatch, a_connection(password=strange))
+    for written in (strange, repr({"secret": strange})[12:-2], json.dumps(strange)[1:-1]):
+        assert redact(f"it is {written}") == "it is ***"
 
 
 def test_what_is_in_the_environment_is_masked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,11 +83,12 @@ def whole(parts: Mapping[str, HeldFacts], needed: Iterable[str]) -> HeldFacts:
 
 
 def disagreements(parts: Mapping[str, HeldFacts]) -> Iterator[str]:
-    """Each dataset that was made of another one than the one that is held, in words."""
-    for name, part in parts.items():
-        for other, digest in part.inputs.items():
-            if other in parts and parts[other].state is not None and parts[other].content != digest:
-                yield f"{name} was made of another {other} than the one that is held: fetch the session again"
+    """Each dataset that others were made of another version of than the one that is held, and those, in words."""
+    for name, held in parts.items():
+        stale = [other for other, part in parts.items() if part.inputs.get(name, held.content) != held.content]
+        if held.state is not None and stale:
+            were = "were" if len(stale) > 1 else "was"
+            yield f"{', '.join(stale)} {were} made of another {name} than the one that is held: fetch the session again"
 
 
 def _damaged(parts: Mapping[str, HeldFacts]) -> Iterator[str]:

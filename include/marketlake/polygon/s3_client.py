@@ -70,12 +70,9 @@ class S3Client:
             retries={"total_max_attempts": 1, "mode": "standard"},
             proxies={urlsplit(self._endpoint_url).scheme: proxy} if proxy else {},
             signature_version="s3v4",
-            s3={"addressing_style": "path", "use_accelerate_endpoint": False},
+            s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            use_dualstack_endpoint=False,
-            use_fips_endpoint=False,
-            ignore_configured_endpoint_urls=True,
         )
 
 

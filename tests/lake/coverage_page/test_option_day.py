@@ -151,8 +151,9 @@ def test_a_selection_that_the_bars_do_not_name_is_not_believed(mine: OptionGroun
     assert {kind.state for kind in shown_map.kinds} == {"unknown"}
     day = shown(mine)
     assert day.state == "failed"
-    assert day.reasons[0] == (
-        "option_selection was made of another option_chain than the one that is held: fetch the session again"
+    assert day.reasons == (
+        "option_selection, option_bars, option_panel were made of another option_chain than the one that is held: fetch"
+        " the session again",
     )
     assert [part.revisions[-1].revision for part in day.parts] == [2, 1, 1, 1]
     fetch_bars(mine.lake, WEDNESDAY)

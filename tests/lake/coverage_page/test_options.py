@@ -108,9 +108,9 @@ def test_damage_in_one_of_them_is_a_failure_of_the_session(name: str) -> None:
 def test_what_was_made_of_another_than_the_one_that_is_held_fails_the_session(name: str, told: list[str]) -> None:
     facts = whole(changed(name, content="another"), EVERY)
     assert facts.state == (None if told else "complete")
-    assert list(facts.reasons) == [
-        f"{one} was made of another {name} than the one that is held: fetch the session again" for one in told
-    ]
+    made = f"made of another {name} than the one that is held: fetch the session again"
+    were = "were" if len(told) > 1 else "was"
+    assert facts.reasons == ((f"{', '.join(told)} {were} {made}",) if told else ())
 
 
 def test_an_attempt_that_failed_makes_a_part_of_a_session_a_failure() -> None:

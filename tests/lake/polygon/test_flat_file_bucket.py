@@ -189,14 +189,14 @@ class Scripted:
     """A bucket whose answers are these: the facts, the first byte, and pieces or errors, one after the other."""
 
     answers: list[tuple[ObjectFacts, int, Sequence[bytes | Exception]]]
-    asked: list[int] = field(default_factory=list)
+    asked: list[tuple[int, str]] = field(default_factory=list)
 
     def where(self, key: str) -> str:
         return f"s3://flatfiles/{key}"
 
     @contextmanager
     def part(self, key: str, about: str, *, first: int = 0, last: int | None = None, etag: str = "") -> Iterator[Part]:
-        self.asked.append(first)
+        self.asked.append((first, etag))
         facts, begins, pieces = self.answers.pop(0)
         yield Part(facts, begins, self._pieces(pieces))
 
@@ -218,7 +218,16 @@ def test_what_broke_off_behind_the_last_byte_is_whole() -> None:
         one.go_on()
     one.go_on()
     assert one.lines().count(b"\n") == 2
-    assert one.bucket.asked == [0]  # type: ignore[attr-defined]
+    assert one.bucket.asked == [(0, "abc")]  # type: ignore[attr-defined]
+
+
+def test_every_part_is_asked_for_by_the_etag_that_was_announced() -> None:
+    one = download((FACTS, 0, [CONTENT[:9], TransportTrouble("cut")]), (FACTS, 9, [CONTENT[9:]]))
+    with pytest.raises(TransportTrouble, match="cut"):
+        one.go_on()
+    one.go_on()
+    assert one.bucket.asked == [(0, "abc"), (9, "abc")]  # type: ignore[attr-defined]
+    assert one.lines().count(b"\n") == 2
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import pytest
 from conftest import KEY, NOW
 from flat_file_lake import SECRET, a_bucket
 from local_airflow.server.ports import free_port
-from marketlake.errors import EngineMissing, ServerTrouble, TransportTrouble
+from marketlake.errors import EngineMissing, MarketLakeError, ServerTrouble, TransportTrouble
 from marketlake.polygon.s3_client import S3Client
 from marketlake.polygon.s3_keys import S3Keys
 from marketlake.settings.sections import Api
@@ -40,25 +40,27 @@ def simulator() -> Iterator[Simulator]:
 
 
 class Recorder(BaseHTTPRequestHandler):
-    """Answers 500 to everybody, and keeps what was asked."""
+    """Answers with a code and a body to everybody, and keeps what was asked."""
 
     asked: list[tuple[str, dict[str, str]]]
+    code, body = 500, b""
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
     def do_GET(self) -> None:
         self.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-        self.send_response(500)
-        self.send_header("Content-Length", "0")
+        self.send_response(self.code)
+        self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
+        self.wfile.write(self.body)
 
     do_PUT = do_HEAD = do_GET  # noqa: N815
 
 
 @contextmanager
-def recorder() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
-    handler = type("Bound", (Recorder,), {"asked": []})
+def recorder(code: int = 500, body: bytes = b"") -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
+    handler = type("Bound", (Recorder,), {"asked": [], "code": code, "body": body})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -102,6 +104,7 @@ OF_THE_MACHINE = {
     "AWS_USE_FIPS_ENDPOINT": "true",
     "AWS_USE_DUALSTACK_ENDPOINT": "true",
     "AWS_S3_USE_ARN_REGION": "true",
+    "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS": "true",
     "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported",
     "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_supported",
     "AWS_EC2_METADATA_DISABLED": "false",
@@ -171,6 +174,24 @@ class Reset(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.request.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [
+        (403, f"<Error><Code>SignatureDoesNotMatch</Code><Message>{SECRET} of {S3_ACCESS_KEY}</Message></Error>"),
+        (400, f"<Error><Code>{SECRET}</Code><Message>?key={SECRET}</Message></Error>"),
+        (403, f"<html>{SECRET}</html>"),
+        (200, f"<html>{SECRET}</html>"),
+        (302, f"<Error><Code>{S3_ACCESS_KEY}</Code>"),
+    ],
+)
+def test_an_answer_is_told_without_the_keys_and_without_its_chain(code: int, body: str) -> None:
+    with recorder(code, body.encode()) as (url, _), pytest.raises(MarketLakeError) as caught:
+        a_bucket(url, Api(attempts=1)).announced(WEDNESDAY)
+    told = "".join(traceback.format_exception(caught.value))
+    for secret in (SECRET, S3_ACCESS_KEY):
+        assert secret not in told
 
 
 @pytest.mark.parametrize("kind", ["nobody", "no_tls", "no_host"])

@@ -214,9 +214,9 @@ export class ChainMap {
     this.tooltip.style.top = `${above >= 8 ? above : host.top + box.y + box.high + 8}px`;
   }
 
-  /** @param {MouseEvent} event */
+  /** @param {MouseEvent} event one without a pointer, as assistive software makes it, is of the current cell */
   #clicked(event) {
-    const place = this.#placeAt(event);
+    const place = event.detail === 0 ? this.#current : this.#placeAt(event);
     const contract = place && this.#grid?.at(place);
     if (!contract) return;
     this.#makeCurrent(place, true);

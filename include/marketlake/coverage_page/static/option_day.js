@@ -117,7 +117,7 @@ export class OptionDay {
     drawChainLegend(this.legend, of_type, classes, chain);
     const traded = of_type.filter(({ bars }) => bars > 0).length;
     const left_out = chain.more ? `, ${countWords(chain.more)} more are not shown` : "";
-    this.counts.textContent = chain.because
+    this.counts.textContent = chain.because.replace(/^./, (first) => first.toUpperCase())
       || `${countWords(of_type.length)} ${this.#type}s, ${countWords(traded)} with bars${left_out}`;
   }
 

@@ -87,7 +87,7 @@ class ContractFilter:
     def near(self, strikes: Floats, prices: Floats) -> Mask:
         """Which strikes lie within the moneyness of a price each (USD); none of those whose price is NaN."""
         low, high = self.moneyness
-        mask = ~np.isnan(prices)
+        mask = np.ones(len(strikes), np.bool_)
         if low is not None:
             mask &= strikes >= prices * (1 + low) - _CLOSE_USD
         if high is not None:

@@ -65,7 +65,7 @@ class OptionReader:
 
         >>> chain = lake.option_chain("2024-11-27", moneyness=(0.0, 0.01), type="call")
         >>> chain
-        <option chain of SPY on 2024-11-27: 5 contracts, selected by 600 USD>
+        <option chain of SPY on 2024-11-27: 6 contracts, selected by 600 USD>
         """
         wanted = ContractFilter.of(expiry=expiry, dte=dte, moneyness=moneyness, type=type, strike=strike,
                                    contract=contract)  # fmt: skip

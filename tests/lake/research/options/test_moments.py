@@ -160,9 +160,9 @@ Expected = tuple[str, float] | None
         ({"dte": 2, "delta": 0.43, "at": "10:01"}, (C606, 0.0)),  # 0.60 is farther than 0.28
         ({"expiry": FRIDAY, "delta": 0.2, "at": "10:01"}, (C606, 0.0)),
         ({"expiry": "2024-12-27", "delta": 0.2, "at": "10:01"}, (FAR_C606, 60.0)),
-        ({"dte": 16, "delta": 0.2, "at": "10:01"}, (C606, 0.0)),  # 2 and 30 are equally near: the earlier
+        ({"dte": 16, "delta": 0.2, "at": "10:01"}, (C606, 0.0)),  # 2 and 30: the earlier; an adjusted one is none
         ({"dte": 17, "delta": 0.2, "at": "10:01"}, (FAR_C606, 60.0)),
-        ({"dte": 400, "delta": 0.2, "at": "10:01"}, (FAR_C606, 60.0)),
+        ({"dte": 400, "delta": 0.2, "at": "10:01"}, (FAR_C606, 60.0)),  # March is listed, and was not asked for
         # What has not traded for a quarter of an hour does not count, unless it is let; no other expiry steps in.
         ({"dte": 2, "delta": 0.2, "at": "10:00"}, None),
         ({"dte": 2, "delta": 0.2, "at": "10:00", "max_age_s": None}, (C606, 1680.0)),
@@ -196,10 +196,11 @@ def test_a_contract_whose_last_row_has_no_iv_is_not_chosen_by_an_older_one(optio
     rows: list[Row] = [*ROWS[WEDNESDAY], (C606, "10:05", 0.01, 1, 590.0, None, None)]
     option_ground.fill(WEDNESDAY, rows, at=LATER)
     chain = option_ground.lake.option_chain(WEDNESDAY)
-    before, after = (chain.nearest(expiry=FRIDAY, delta=0.25, at=at) for at in ("10:05:59", "10:06"))
-    assert before is not None
-    assert after is not None
-    assert (before.contract, after.contract) == (C606, C600)
+    for target in ({"delta": 0.25}, {"moneyness": 0.03, "type": "call"}):
+        before, after = (chain.nearest(expiry=FRIDAY, at=at, **target) for at in ("10:05:59", "10:06"))  # type: ignore[arg-type]
+        assert before is not None
+        assert after is not None
+        assert (before.contract, after.contract) == (C606, C600)
 
 
 def test_of_contracts_that_are_equally_near_the_youngest_row_counts_then_the_first_ticker() -> None:

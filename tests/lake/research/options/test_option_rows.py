@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import io
 import re
 from typing import Any
 
@@ -10,14 +12,18 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import NOW, times_of
 from marketlake.errors import BadArgument, DamagedPartition, SessionsMissing
 from marketlake.partitions.certificate import State
+from marketlake.partitions.parquet_file import certificate_in, encoded
 from marketlake.research.lake import ResearchLake
+from marketlake.rows.option_bars import CONTRACT_BARS
 from option_tables import (
     ADJUSTED,
+    BETWEEN,
     C600,
     C606,
     DECEMBER,
@@ -100,7 +106,7 @@ def test_the_rows_are_those_of_the_files_by_session_contract_and_time(lake: Rese
     ]
     first = bars.iloc[0]
     assert (first["contract"], first["expiry"].date(), first["type"], first["strike"]) == (
-        "O:SPY1241227C00600000", DECEMBER, "call", 600.0,
+        ADJUSTED, BETWEEN, "call", 600.0,
     )  # fmt: skip
     assert plain(bars["transactions"])[8] is None
     assert "delta" in lake.option_panel(WEDNESDAY).columns
@@ -112,7 +118,7 @@ def rows_of(frame: pd.DataFrame) -> list[tuple[str, str]]:
 
 CALLS_OF_FRIDAY = [(C600, "09:30"), (C600, "09:31"), (C600, "10:00"), (C606, "09:31"), (C606, "10:00")]
 PUTS = [(P590, "09:45"), (P600, "09:31"), (P600, "16:00")]
-OF_DECEMBER = [(ADJUSTED, "10:00"), (FAR_C600, "10:00"), (FAR_C606, "09:59")]
+OF_DECEMBER = [(ADJUSTED, "10:00"), (FAR_C600, "10:00"), (FAR_C606, "09:59")]  # the adjusted one of the 13th
 
 FILTERS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "an expiry": ({"expiry": "2024-11-29"}, [*CALLS_OF_FRIDAY, *PUTS]),
@@ -121,8 +127,8 @@ FILTERS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "expiries from one to another": ({"expiry": ("2024-11-28", DECEMBER)}, [*OF_DECEMBER, *CALLS_OF_FRIDAY, *PUTS]),
     "expiries from one on": ({"expiry": ("2024-11-30", None)}, OF_DECEMBER),
     "expiries up to one": ({"expiry": (None, "2024-11")}, [*CALLS_OF_FRIDAY, *PUTS]),
-    "days to the expiry": ({"dte": 30}, OF_DECEMBER),
-    "days within a range": ({"dte": (2, 29)}, [*CALLS_OF_FRIDAY, *PUTS]),
+    "days to the expiry": ({"dte": 30}, OF_DECEMBER[1:]),
+    "days within a range": ({"dte": (2, 29)}, [OF_DECEMBER[0], *CALLS_OF_FRIDAY, *PUTS]),
     "days up to some": ({"dte": [None, 2]}, [*CALLS_OF_FRIDAY, *PUTS]),
     "a type": ({"type": "put"}, PUTS),
     "a strike": ({"strike": 590}, [PUTS[0]]),
@@ -295,6 +301,9 @@ def test_as_of_reads_bars_and_the_panel_of_these_as_they_stood(option_ground: Op
         lake.option_panel(WEDNESDAY, as_of=LATER)  # there were new bars, and a panel of old ones
     with pytest.raises(SessionsMissing, match="not held by then"):
         lake.option_bars(WEDNESDAY, as_of=NOW - hour)
+    (option_ground.root / "option_bars/revisions/spy/date=2024-11-27/rev=1.parquet").unlink()
+    with pytest.raises(SessionsMissing, match="no longer kept 2024-11-27. Take revisions/ from a backup."):
+        lake.option_panel(WEDNESDAY, as_of=second)  # of what bars it was, nobody can tell any more
 
 
 def test_a_manifest_reads_the_rows_that_it_noted_and_is_made_of_what_counts(option_ground: OptionGround) -> None:
@@ -378,6 +387,25 @@ def test_a_superseded_file_is_read_from_where_it_is_kept(
     assert option_ground.lake.option_bars(WEDNESDAY).equals(before)
 
 
+def test_of_contracts_that_are_asked_for_no_other_rows_are_decoded(option_ground: OptionGround) -> None:
+    """The file in groups of three rows, of which one with other contracts is damaged."""
+    path = option_ground.file("option_bars", WEDNESDAY)
+    certificate = certificate_in(path.open("rb"))
+    assert certificate is not None
+    in_groups = dataclasses.replace(CONTRACT_BARS.rows, group_rows=3)
+    data = encoded(bar_rows(WEDNESDAY), certificate, in_groups, "zstd", 3)
+    closes = pq.read_metadata(io.BytesIO(data)).row_group(0).column(5)
+    assert closes.path_in_schema == "close"
+    at = closes.dictionary_page_offset + closes.total_compressed_size - 1
+    path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+    lake = option_ground.lake
+    assert lake.option_bars(WEDNESDAY, expiry=DECEMBER)["close"].tolist() == [9.0, 6.0]
+    assert len(lake.option_bars(WEDNESDAY, columns=["contract", "volume"])) == 11
+    for given in ({}, {"contract": C600}, {"type": "call"}):
+        with pytest.raises(DamagedPartition, match="no table can be read from it"):
+            lake.option_bars(WEDNESDAY, **given)
+
+
 def test_only_the_files_of_the_dataset_are_opened(lake: ResearchLake, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     storage = type(lake._lake.storage)
@@ -395,7 +423,7 @@ def test_a_lake_without_options_says_what_fetches_them(option_ground: OptionGrou
         option_ground.file(name, FRIDAY).unlink()
     with pytest.raises(BadArgument, match=r"holds nothing of it yet. Fetch it:  make backfill DATASET=options FROM="):
         option_ground.lake.option_bars(WEDNESDAY)
-    assert len(option_ground.lake.option_chain(WEDNESDAY)) == 17
+    assert len(option_ground.lake.option_chain(WEDNESDAY)) == 18
 
 
 def test_what_is_read_is_what_was_written() -> None:

@@ -25,6 +25,7 @@ from option_tables import (
     FRIDAY,
     P590,
     ROWS,
+    TOO_FAR,
     TUESDAY,
     WEDNESDAY,
     OptionGround,
@@ -45,8 +46,8 @@ def lake(prepared_options: OptionGround) -> ResearchLake:
 
 def test_a_chain_has_every_contract_and_what_became_of_it(lake: ResearchLake) -> None:
     chain = lake.option_chain("2024-11-27")
-    assert repr(chain) == "<option chain of SPY on 2024-11-27: 17 contracts, selected by 600 USD>"
-    assert (chain.session, chain.ticker, len(chain)) == (WEDNESDAY, "SPY", 17)
+    assert repr(chain) == "<option chain of SPY on 2024-11-27: 18 contracts, selected by 600 USD>"
+    assert (chain.session, chain.ticker, len(chain)) == (WEDNESDAY, "SPY", 18)
     assert isinstance(chain.rule, FrozenRule)
     assert (chain.rule.reference_usd, chain.rule.rule.dte_max) == (600.0, 45)
     frame = chain.contracts
@@ -60,9 +61,10 @@ def test_a_chain_has_every_contract_and_what_became_of_it(lake: ResearchLake) ->
     became = frame.set_index("contract")[["selected", "reason", "state", "bars"]]
     assert became.loc[C600].tolist() == [True, "selected", "bars", 3]
     assert became.loc["O:SPY241129C00590000"].tolist() == [True, "selected", "empty", 0]
+    assert became.loc[TOO_FAR].tolist() == [False, "dte", "not_selected", 0]
     assert became.loc["O:SPY241129C00660000"].tolist() == [False, "moneyness", "not_selected", 0]
     assert frame.set_index("contract").loc[ADJUSTED, "listed_before"] is pd.NA
-    assert frame["state"].value_counts().to_dict() == {"bars": 7, "empty": 6, "not_selected": 4}
+    assert frame["state"].value_counts().to_dict() == {"bars": 7, "empty": 6, "not_selected": 5}
 
 
 def test_engines_have_the_same_contracts(lake: ResearchLake) -> None:
@@ -152,7 +154,7 @@ def no_bars(ground: OptionGround) -> None:
 
 def another_chain(ground: OptionGround) -> None:
     rows = chain_rows(WEDNESDAY)
-    ground.publish("option_chain", WEDNESDAY, rows.slice(0, 16), at=LATER)
+    ground.publish("option_chain", WEDNESDAY, rows.slice(0, 17), at=LATER)
 
 
 def provisional(ground: OptionGround) -> None:
@@ -182,7 +184,7 @@ def test_a_selection_that_does_not_count_is_told_and_not_joined(
     with pytest.warns(UserWarning, match=words) as warned:
         chain = lake.option_chain(WEDNESDAY, missing="skip")
     assert [warning.filename for warning in warned] == [__file__]
-    assert len(chain) == (16 if done is another_chain else 17)
+    assert len(chain) == (17 if done is another_chain else 18)
     assert chain.contracts["state"].isna().all()
     assert (chain.rule is not None) is rule
 
@@ -208,6 +210,13 @@ def test_as_of_all_files_are_as_they_stood(option_ground: OptionGround) -> None:
     assert stood.contracts.equals(before)
     assert stood.at("16:30").equals(panel)
     assert len(lake.option_chain(WEDNESDAY).at("16:30")) == 2
+
+
+def test_as_of_a_chain_that_had_become_another_one_there_was_no_selection_of_it(option_ground: OptionGround) -> None:
+    another_chain(option_ground)
+    with pytest.raises(SessionsMissing, match="selection: 1 of 1 .* not held by then 2024-11-27. missing='skip'"):
+        option_ground.lake.option_chain(WEDNESDAY, as_of=LATER)
+    assert option_ground.lake.option_chain(WEDNESDAY, as_of=NOW).contracts["bars"].sum() == 11
 
 
 def test_a_chain_that_was_given_goes_on_with_the_panel_that_there_was(option_ground: OptionGround) -> None:
@@ -241,4 +250,4 @@ def test_contracts_that_were_filtered_out_are_at_no_moment(lake: ResearchLake) -
 
 
 def test_the_selection_by_hand_says_what_one_would_say() -> None:
-    assert selection_rows(TUESDAY + dt.timedelta(days=1), chain_rows(WEDNESDAY).slice(0, 0)).num_rows == 17
+    assert selection_rows(TUESDAY + dt.timedelta(days=1), chain_rows(WEDNESDAY).slice(0, 0)).num_rows == 18
