@@ -24,7 +24,7 @@ from local_airflow.server.process_tree import stop_strays
 from local_airflow.server.processes import Processes
 from local_airflow.server.stack import end
 from marketlake.datasets import DATASETS
-from marketlake.errors import InvalidBars
+from marketlake.errors import InvalidBars, SettingsError
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
@@ -160,6 +160,41 @@ def test_a_demo_of_minutes_shows_minutes_alone(rig: Rig) -> None:
         " TO=2024-12-02"
     )
     until(lambda: left(rig) == [], timeout_s=15)
+
+
+def test_a_demo_of_options_shows_chains_bars_and_vols_of_three_sessions(rig: Rig) -> None:
+    done = rig.make("demo", "OPTIONS=1")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("a demo on made-up options of SPY: no key is used, and nothing leaves this machine\n")
+    assert re.search(
+        r"^SPY options: 3 sessions .*, 3 not here yet: \d+ contracts, [\d,]+ to [\d,]+ requests,", done.stdout, re.M
+    )
+    assert "SPY options: 3 of 3 sessions have all of their partitions (option chain, option selection," in done.stdout
+    table = re.findall(r"^(2025-\d\d-\d\d) \w{3}" + r" +([\d,]+)" * 6 + r"  complete$", done.stdout, re.MULTILINE)
+    assert [session for session, *_ in table] == ["2025-11-26", "2025-11-28", "2025-12-01"]
+    for _, *figures in table:
+        listed, asked, empty, bars, rows, with_iv = (int(figure.replace(",", "")) for figure in figures)
+        assert listed > asked > empty > 0
+        assert bars == rows > 5_000
+        assert rows > with_iv > 0.9 * rows
+    vols = re.findall(
+        r"^ +(\d+) days  O:SPY25\w+ +[\d.]+ USD at \d\d:\d\d, SPY [\d.]+: ([\d.]+)%$", done.stdout, re.MULTILINE
+    )
+    assert len(vols) > 3
+    assert [int(days) for days, _ in vols] == sorted({int(days) for days, _ in vols})
+    assert all(5 < float(vol) < 60 for _, vol in vols)
+    for line in re.findall(r"^  \.venv/bin/python (-c .*)$", done.stdout, re.MULTILINE):
+        subprocess.run([sys.executable, *shlex.split(line)], cwd=PROJECT, capture_output=True, check=True)
+    assert done.stdout.splitlines()[-1] == (
+        "  MARKETLAKE__OPTIONS__ENABLED=true MARKETLAKE__OPTIONS__TICKERS='[\"SPY\"]' make backfill DATASET=options"
+        " FROM=2024-11-25 TO=2024-11-25"
+    )
+    until(lambda: left(rig) == [], timeout_s=15)
+
+
+def test_the_demo_of_options_has_a_name_of_its_own() -> None:
+    with pytest.raises(SettingsError, match="make demo OPTIONS=1"):
+        command.run(keep=False, dataset="options")
 
 
 def test_a_demo_of_a_dataset_that_there_is_none_of_is_told_in_one_line(rig: Rig) -> None:

@@ -28,27 +28,22 @@ _GAVE_UP = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
 
 
 _STOCKS = (
-    "these bars: per-second bars need Stocks Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask"
+    "per-second bars need Stocks Starter (5 years), Developer (10 years) or Advanced (all). Upgrade, or ask"
     " for later dates, or for minute bars (datasets.minute_bars.tickers), which every plan has: Basic those of 2 years,"
     " 5 calls a minute (api.requests_per_minute = 5)."
 )
 _OPTIONS = (
-    "these bars: those of options need a plan of options beside that of stocks, Options Basic (2 years, 5 calls a"
+    "those of options need a plan of options beside that of stocks, Options Basic (2 years, 5 calls a"
     " minute), Starter (2 years), Developer (4 years) or Advanced (from 2014-06-02). Subscribe to one, or ask for later"
     " dates."
 )
 _OPTION_SECONDS = (
-    "these bars: the vendor does not say which of its plans have per-second bars of options, as Options Developer (4"
+    "the vendor does not say which of its plans have per-second bars of options, as Options Developer (4"
     " years) and Advanced (from 2014-06-02) may. Set options.bar_size: 1 minute, which every plan of options has, ask"
     " for later dates, or upgrade."
 )
-_LISTS = "this list, which every plan of the vendor has: ask the vendor, with the request id."
-_PLANS = (
-    (re.compile(r"/v2/aggs/ticker/O:[^/]+/range/\d+/second/"), _OPTION_SECONDS),
-    (re.compile(r"/v2/aggs/ticker/O:"), _OPTIONS),
-    (re.compile(r"/v3/reference/|/stocks/v1/|/fed/v1/"), _LISTS),
-)
-"""By the path that was asked for: what a plan lacks, and what helps."""
+_OPTION = re.compile(r"/v2/aggs/ticker/O:[^/]+/range/\d+/(?P<span>\w+)")
+_LIST = re.compile(r"/v3/reference/|/stocks/v1/|/fed/v1/")
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ def _lasting_error(answer: Answer, trouble: str, key: ApiKey) -> MarketLakeError
     if answer.code == HTTPStatus.UNAUTHORIZED or "API Key" in answer.message:
         return KeyRefused(f"{trouble}. The key {key} is not accepted: compare it with the vendor's dashboard.")
     if answer.status == "NOT_AUTHORIZED" or (answer.code == HTTPStatus.FORBIDDEN and answer.status):
-        return NotEntitled(f"{trouble}. The key {key} works, but its plan does not include {_plan_for(answer.path)}")
+        return NotEntitled(f"{trouble}. {_lacking(answer.path, key)}")
     if HTTPStatus.MULTIPLE_CHOICES <= answer.code < HTTPStatus.BAD_REQUEST:
         return BadRequest(f"{trouble}. A redirect is not followed; set api.base_url to the API itself.")
     if answer.code >= HTTPStatus.BAD_REQUEST:
@@ -102,8 +97,16 @@ def _lasting_error(answer: Answer, trouble: str, key: ApiKey) -> MarketLakeError
     )
 
 
-def _plan_for(path: str) -> str:
-    return next((words for asked, words in _PLANS if asked.match(path)), _STOCKS)
+def _lacking(path: str, key: ApiKey) -> str:
+    """What the plan of a key does not have of what was asked for, and what helps."""
+    if _LIST.match(path):
+        return (
+            f"The key {key} works, but its plan does not include this list, which every plan of the vendor has: ask the"
+            " vendor, with the request id."
+        )
+    option = _OPTION.match(path)
+    plans = _STOCKS if option is None else _OPTION_SECONDS if option["span"] == "second" else _OPTIONS
+    return f"The key {key} works, but its plan does not include these bars: {plans}"
 
 
 def retry_after_s(header: str, now_s: float) -> float | None:

@@ -194,7 +194,7 @@ def test_the_line_says_contracts_requests_bytes_and_minutes(lake: Lake, monkeypa
     counted = another(lake, monkeypatch, API__REQUESTS_PER_MINUTE="100")
     assert str(estimate(counted, "SPY", [WEDNESDAY], day, refetch=False)).endswith("24 min to 76 min")
     bare = another(lake, monkeypatch, STORAGE__KEEP_RAW_PAGES="false", OPTIONS__PANEL__ENABLED="false")
-    assert "requests, 3 MB," in str(estimate(bare, "SPY", [WEDNESDAY], day, refetch=False))
+    assert "requests, 4 MB," in str(estimate(bare, "SPY", [WEDNESDAY], day, refetch=False))
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
