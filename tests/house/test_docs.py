@@ -192,7 +192,7 @@ def test_every_message_of_the_troubleshooting_is_the_codes(message: str) -> None
 
 
 def test_the_troubleshooting_has_its_messages() -> None:
-    assert len(MESSAGES) == 50
+    assert len(MESSAGES) == 52
     assert {*OF_AIRFLOW, OF_SQLALCHEMY} <= set(MESSAGES)
 
 
