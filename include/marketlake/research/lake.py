@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from marketlake.dataset_names import SECOND_BARS
 from marketlake.lake import Lake
+from marketlake.lake_root import LakeRoot
 from marketlake.research import frames
 from marketlake.research.arguments import TAKEN, Day, Engine, Missing, Window, day, days, one_of
 from marketlake.research.engines import ENGINES
@@ -53,9 +54,9 @@ class ResearchLake(OptionReader):
         self._lake = lake
 
     @property
-    def root(self) -> Path:
-        """The lake's folder, absolute."""
-        return self._lake.storage.root
+    def root(self) -> LakeRoot:
+        """The lake's folder, absolute, or its bucket."""
+        return self._lake.settings.storage_root
 
     def __repr__(self) -> str:
         return f"<lake of {source_of(self._lake)} at {self._lake.storage.where}: {summary(self._lake)}>"

@@ -6,10 +6,9 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from marketlake.datasets.dataset import Dataset, EmptyRule
-from marketlake.errors import NoSuchRevision, StorageError
+from marketlake.errors import NoSuchRevision, PlaceUnusable, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.partitions.layout import revision_path
@@ -85,9 +84,9 @@ class Subject:
         """The key of one of its sessions."""
         return self.spec.key(self.ticker, session)
 
-    def file(self, path: str) -> Path:
-        """Where something of the dataset lies, in full."""
-        return self.lake.storage.path(f"{self.spec.prefix}/{path}" if self.spec.prefix else path)
+    def address(self, path: str) -> str:
+        """Where something of the dataset lies, in full: a path, or ``s3://bucket/key``."""
+        return self.store.storage.address(path)
 
     def held(self, session: dt.date) -> Found:
         """What ``processed/`` holds of a session. Only the footer is read."""
@@ -99,6 +98,8 @@ class Subject:
         path = self.store.partitions.path(key)
         try:
             certificate = self.store.partitions.certificate(key)
+        except PlaceUnusable:
+            raise
         except StorageError:  # a folder in its place, or no right to read it: of this session alone
             return Found(session, UNREADABLE, path)
         if certificate is not None:

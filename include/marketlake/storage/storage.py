@@ -111,6 +111,9 @@ class Storage(Protocol):
     def sweep(self) -> list[str]:
         """Remove what writers that died left half done; the names they held."""
 
+    def address(self, key: str) -> str:
+        """Where an object lies, for libraries that read it themselves: a path, or ``s3://bucket/key``."""
+
     def local_file(self, key: str) -> Path:
         """A file of this machine that a holder of the key's lock may append to: no object, and no other machine's."""
 

@@ -12,7 +12,7 @@ from functools import partial
 
 from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.dataset import Dataset
-from marketlake.errors import NotASession, SettingsError, StorageError
+from marketlake.errors import NotASession, PlaceUnusable, SettingsError, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.partitions.layout import PROCESSED, Place, locate
@@ -119,6 +119,8 @@ def _examine(store: DatasetStore, dataset: Dataset, of: tuple[PartitionKey, Sess
     key, hours = of
     try:
         data = store.storage.get(store.partitions.path(key))
+    except PlaceUnusable:
+        raise
     except StorageError as exc:
         return Examination(key, (_finding(key, Kind.UNREADABLE, str(exc)),))
     if data is None:
