@@ -53,6 +53,7 @@ class LocalStorage:
         self._staging = root / STAGING
         self.where = str(root)
         self.readers = _READERS
+        self.is_remote = False
 
     def path(self, key: str) -> Path:
         """The file of a key."""

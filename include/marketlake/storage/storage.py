@@ -67,6 +67,10 @@ class Storage(Protocol):
     def readers(self) -> int:
         """How many reads at once pay."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether each read waits for a network, so that a few at once pay already."""
+
     def read(self, key: str) -> Seen | None:
         """The bytes of one object with their version, for whoever will replace it; None if it does not exist."""
 

@@ -99,8 +99,9 @@ def _examine_all(lake: Lake, dataset: Dataset, keys: list[PartitionKey]) -> list
     as long on their imports as on 100 dense sessions.
     """
     work = [(key, _hours(lake, key.session)) for key in keys]
-    with ThreadPoolExecutor(_processors()) as pool:
-        return list(pool.map(partial(_examine, lake.store(dataset.spec), dataset), work))
+    store = lake.store(dataset.spec)
+    with ThreadPoolExecutor(store.storage.readers if store.storage.is_remote else _processors()) as pool:
+        return list(pool.map(partial(_examine, store, dataset), work))
 
 
 def _processors() -> int:

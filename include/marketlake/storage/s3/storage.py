@@ -37,6 +37,7 @@ class S3Storage:
         self._objects, self._place, self._local, self._root = objects, place, local, root
         self.where = str(place)
         self.readers = READERS
+        self.is_remote = True
 
     def read(self, key: str) -> Seen | None:
         """The bytes of one object with their ETag; None if it does not exist."""
