@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.proxy.asked.append(asked._replace(body=b""))
         FAULTS[self.proxy.meet(asked)](self, asked)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names
 
     def finish(self) -> None:
         if self._store is not None:
@@ -147,16 +147,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def of_the_store(self, asked: Asked) -> Answer:
         """The store's answer to the request as it came, its signature included."""
+        answer = self.ask_the_store(asked, asked.body).getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, headers, answer.read())
+
+    def ask_the_store(self, asked: Asked, body: bytes) -> http.client.HTTPConnection:
+        """The connection on which the request was sent, with these bytes in the place of all."""
         if self._store is None:
             self._store = http.client.HTTPConnection(urlsplit(self.proxy.store_url).netloc, timeout=60)
         self._store.putrequest(asked.method, asked.path, skip_host=True, skip_accept_encoding=True)
         for name, value in asked.headers.items():
             if name not in {"connection", "expect"}:
                 self._store.putheader(name, value)
-        self._store.endheaders(asked.body)
-        answer = self._store.getresponse()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, headers, answer.read())
+        self._store.endheaders(body)
+        return self._store
 
     def say(self, answer: Answer, sent: int | None = None) -> None:
         """The answer, or its headers and the first bytes of its body."""
@@ -207,6 +211,11 @@ def _lose_the_answer(handler: _Handler, asked: Asked) -> None:
     handler.reset()
 
 
+def _ask_by_half(handler: _Handler, asked: Asked) -> None:
+    handler.ask_the_store(asked, asked.body[: len(asked.body) // 2]).close()
+    handler.reset()
+
+
 def _hang(handler: _Handler, asked: Asked) -> None:
     handler.wait_until_left()
 
@@ -245,6 +254,7 @@ FAULTS: dict[Fault, Callable[[_Handler, Asked], None]] = {
     "": _pass_on,
     "reset": _reset,
     "lost": _lose_the_answer,
+    "half": _ask_by_half,
     "hang": _hang,
     "trickle": _trickle,
     "short": _cut_short,

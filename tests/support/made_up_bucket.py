@@ -88,6 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._say(code, etag(data) if code == 200 else "", _REFUSALS.get(code, b""))
 
     def do_GET(self) -> None:
+        if "list-type=2" in self.path:  # as the lake asks whether the bucket is there
+            self._say(200, "", b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
+            return
         data = self.bucket.objects.get(self.path)
         self._say(404 if data is None else 200, etag(data or b""), _REFUSALS[404] if data is None else data)
 

@@ -178,7 +178,7 @@ class _Server:
                 "-master.peers=none", "-master.telemetry=false",
                 "-master.volumeSizeLimitMB=64", "-volume.max=20",
             ],
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
         )  # fmt: skip
 
     def make_the_bucket(self) -> bool:
