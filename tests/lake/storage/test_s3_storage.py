@@ -22,7 +22,7 @@ from storage_conformance import UNUSUAL_KEYS, StorageConformance, hold, put, rep
 class TestABucket(StorageConformance):
     rounds = 2
     examples = 4
-    unusual_keys = [key for key in UNUSUAL_KEYS if "\\" not in key]  # SeaweedFS lists it as a slash
+    unusual_keys = tuple(key for key in UNUSUAL_KEYS if "\\" not in key)  # SeaweedFS lists it as a slash
 
     @pytest.fixture
     def storage(self, object_store: ObjectStore, tmp_path: Path) -> Storage:
@@ -116,7 +116,7 @@ def test_whoever_may_read_reads_and_is_told_that_more_is_needed_to_write(
     with pytest.raises(StoreRefused) as caught, readers.exclusive("a lock", 5) as writer:
         writer.create("b/key", b"bytes")
     assert str(caught.value).startswith(f"PutObject of {where}/b/key at {object_store.endpoint_url}: HTTP 403 ")
-    assert str(caught.value).endswith("(****lake from a test) may not do that: they need s3:PutObject there. Grant it, or use others.")  # fmt: skip
+    assert "(****lake from a test) may not do that: they need s3:PutObject there." in str(caught.value)
     with pytest.raises(StoreRefused, match=rf"^PutObject of {where}/\.probe/conditional-writes at .* HTTP 403 Access"):
         readers.require_writable()
 
