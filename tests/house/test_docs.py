@@ -253,7 +253,7 @@ def test_the_services_and_the_dag_that_commands_name_exist() -> None:
 
 def test_what_a_manual_run_takes_is_what_the_dag_offers() -> None:
     dag = (PROJECT / "plugins" / "marketlake_airflow" / "session_dag.py").read_text()
-    offered = set(re.findall(r'"(\w+)": Param\(', dag))
+    offered = set(re.findall(r'"(\w+)": parameter\(', dag))
     named = section("A failed day").partition("By hand, **Trigger** offers ")[2].partition("\n\n")[0]
     assert offered == set(re.findall(r"`(\w+)`", named)) - {"raw"}
 
