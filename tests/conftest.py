@@ -85,7 +85,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def forget_the_machine(patched: pytest.MonkeyPatch) -> None:
     """Take from this process what a shell may say of Airflow or the lake: a database, say."""
     for name in list(os.environ):
-        if name.startswith(("AIRFLOW", "MARKETLAKE", "POLYGON", "MASSIVE", "AWS")):
+        if name.startswith(("AIRFLOW", "AWS_", "MARKETLAKE", "POLYGON", "MASSIVE")):
             patched.delenv(name)
     patched.setenv("MARKETLAKE_ENV_FILE", "")
 
