@@ -25,7 +25,7 @@ from task_context import Event, context
 
 @pytest.fixture(autouse=True)
 def standing_clock(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
-    monkeypatch.setattr(tasks, "system_clock", lambda: NOW)
+    monkeypatch.setattr("marketlake_airflow.lake.system_clock", lambda: NOW)
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
     monkeypatch.setenv("POLYGON_API_KEY", KEY)
     monkeypatch.setenv("MARKETLAKE__STORAGE__MIN_FREE_BYTES", "0")

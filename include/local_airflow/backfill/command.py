@@ -24,7 +24,7 @@ from marketlake.dataset_names import OPTION_NAMES, OPTIONS, dag_id
 from marketlake.datasets import DATASETS, dataset_named
 from marketlake.errors import SettingsError
 from marketlake.ingest.collected import coverage_of
-from marketlake.lake import Lake, system_clock
+from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake.research.arguments import one_of
 
@@ -37,10 +37,10 @@ def run(first: str, last: str, *, dataset_name: str = "", ticker: str = "", refe
     name = _chosen(configured, dataset_name)
     every = configured.tickers_of(name)
     tickers = (one_of("TICKER", ticker.upper(), every),) if ticker else every
-    lake = Lake(configured, now=system_clock)
+    home = Home.of(configured)
+    lake = client_of_tasks.lake(home, configured)
     wanted = backfill_range(lake, first, last, say, name)
     require_lake(lake, tickers, wanted, refetch=refetch)
-    home = Home.of(configured)
     with home.starting():
         if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
             home.migrate()
