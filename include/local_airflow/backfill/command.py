@@ -23,7 +23,7 @@ from marketlake.dataset_names import OPTION_NAMES, OPTIONS, dag_id
 from marketlake.datasets import DATASETS, dataset_named
 from marketlake.errors import SettingsError
 from marketlake.ingest.collected import coverage_of
-from marketlake.lake import Lake, system_clock
+from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 
 
@@ -34,11 +34,11 @@ def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
     configured = settings.load()
     name = _chosen(configured, dataset_name)
     tickers = configured.tickers_of(name)
-    lake = Lake(configured, now=system_clock)
+    home = Home.of(configured)
+    lake = client_of_tasks.lake(home, configured)
     wanted = backfill_range(lake, first, last, say, name)
     for ticker in tickers:
         require_lake(lake, ticker, wanted, refetch=refetch)
-    home = Home.of(configured)
     with home.starting():
         if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
             home.migrate()

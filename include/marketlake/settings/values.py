@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
 
+from marketlake.lake_root import LakeRoot, root_of
 from marketlake.paths import expanded
 
 
@@ -46,6 +47,18 @@ def checked_base_url(value: str) -> str:
     return value.rstrip("/").lower()
 
 
+def checked_store_url(value: str) -> str:
+    """The address of an object store, without a slash at its end. Raises ValueError for what is none.
+
+    Also ``http://``, as stores within a house have it: the secret never travels, requests are signed with it.
+    """
+    if not re.fullmatch(r"https?://[^/?#@\s]+", value.rstrip("/")):
+        raise ValueError("must be https://HOST or http://HOST without path or user")
+    if not _has_usable_host(value.rstrip("/")):
+        raise ValueError("names no host and port that can be: a port is a number from 1 to 65535")
+    return value.rstrip("/").lower()
+
+
 def _has_usable_host(address: str) -> bool:
     try:
         parts = urlsplit(address)
@@ -71,11 +84,12 @@ def _after_final(value: dt.time) -> dt.time:
 
 def _local_folder(folder: Path) -> Path:
     if ":/" in str(folder):
-        raise ValueError("must be a folder of this machine; object stores are not supported in this version")
+        raise ValueError("must be a folder of this machine")
     return expanded(folder)
 
 
 ReadyTime = Annotated[dt.time, BeforeValidator(_written_as_time), AfterValidator(_after_final)]
+Root = Annotated[LakeRoot, PlainValidator(root_of), WithJsonSchema({"type": "string", "format": "lake-root"})]
 Folder = Annotated[Path, AfterValidator(_local_folder)]
 Ticker = Annotated[str, BeforeValidator(_written_as_text), AfterValidator(_is_ticker)]
 Tickers = Annotated[tuple[Ticker, ...], AfterValidator(_each_once)]
