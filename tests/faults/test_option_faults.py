@@ -20,12 +20,11 @@ from marketlake.verify.findings import Kind
 from marketlake.verify.verify import verify
 from option_fault_table import OPTION_FAULTS, OptionFault, Place, Then
 from option_ground import empty_lake
-from option_lake import BARS, CHAIN, SELECTION, SETTINGS, TUESDAY, WEDNESDAY, bars_of, chain_of, held, is_held
+from option_lake import BARS, CHAIN, FEW, SELECTION, SETTINGS, TUESDAY, WEDNESDAY, bars_of, chain_of, held, is_held
 from polygon_simulator.server import Simulator
 from smooth_days import SmoothDays
 
 TRADED = "O:SPY241129C00600000"
-FEW = {"DTE_MIN": "2", "DTE_MAX": "2", "MONEYNESS_BELOW": "0.03", "MONEYNESS_ABOVE": "0"}
 KNOWN = re.compile(
     r"(option_chain|option_bars|option_selection)/(processed/spy/date=D/\w+\.parquet|revisions/spy/date=D/rev=\d+\.parquet"
     r"|raw/spy/date=D/rev=\d+/pages-\*\.tar|raw-rejected/spy/date=D/pages\.tar|journal/spy/date=D\.log)".replace(
@@ -55,14 +54,12 @@ class Ground:
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """Of a vendor that is asked for some ten contracts."""
     folder = tmp_path_factory.mktemp("options")
-    few = {f"MARKETLAKE__OPTIONS__SELECTION__{name}": value for name, value in FEW.items()}
     with (
         Simulator(SmoothDays(), KEY, contracts="few", now_s=NOW.timestamp) as simulator,
         pytest.MonkeyPatch.context() as patched,
     ):
-        for name, value in {**SETTINGS, **few, "POLYGON_BASE_URL": simulator.url, "MARKETLAKE_ENV_FILE": ""}.items():
+        for name, value in {**SETTINGS, **FEW, "POLYGON_BASE_URL": simulator.url, "MARKETLAKE_ENV_FILE": ""}.items():
             patched.setenv(name, value)
         lake = Lake(settings.load(), now=lambda: NOW)
         lakes = {holds: empty_lake(lake, folder / holds) for holds in HELD}
