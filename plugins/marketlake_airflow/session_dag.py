@@ -13,6 +13,8 @@ from marketlake.settings import Settings
 from marketlake_airflow.retry import SessionRetryPolicy
 from marketlake_airflow.timetable import SessionTimetable
 
+_AIRFLOWS_OWN = 16
+
 PARAMS = {
     "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
     "end_date": Param(None, type=["null", "string"], format="date", description="Last date, included"),
@@ -51,6 +53,7 @@ def session_dag(
         start_date=pendulum.datetime(2003, 9, 10),
         catchup=False,
         max_active_runs=1,
+        **_room_for(configured.sessions_in_flight),
         tags=["market-data", ticker],
         default_args={
             "owner": "marketlake",
@@ -61,6 +64,11 @@ def session_dag(
         },
         **more,
     )
+
+
+def _room_for(sessions: int) -> dict[str, int]:
+    """Airflow's limit for one run, raised where it would hold many workers to the pace of two."""
+    return {"max_active_tasks": sessions} if sessions > _AIRFLOWS_OWN else {}
 
 
 def asset_of(dataset: str, ticker: str) -> Asset:
