@@ -56,11 +56,11 @@ help: ## list the commands
 demo: $(VENV)/.runtime ## [KEEP=1 DATASET=second_bars OPTIONS=1]: everything from nothing to a browsable result, on made-up days, without a key
 	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep) $(if $(filter 1 yes true,$(OPTIONS)),--options) $(if $(DATASET),--dataset "$(DATASET)")
 
-backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars REFETCH=1]: fetch history through Airflow's own backfill
-	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(DATASET),--dataset "$(DATASET)") $(if $(filter 1 yes true,$(REFETCH)),--refetch)
+backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars TICKER=SPY REFETCH=1]: fetch history through Airflow's own backfill
+	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(DATASET),--dataset "$(DATASET)") $(if $(TICKER),--ticker "$(TICKER)") $(if $(filter 1 yes true,$(REFETCH)),--refetch)
 
 dates: # before anything is installed
-	@[ -n "$(FROM)" ] && [ -n "$(TO)" ] || { echo "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]" >&2; exit 2; }
+	@[ -n "$(FROM)" ] && [ -n "$(TO)" ] || { echo "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [TICKER=SPY] [REFETCH=1]" >&2; exit 2; }
 
 verify: $(VENV)/.runtime ## [FROM=YYYY-MM-DD TO=YYYY-MM-DD TICKER=SPY DATASET=second_bars]: hold every partition against its certificate, without a call
 	@$(VENV)/bin/python -m marketlake verify $(if $(DATASET),--dataset "$(DATASET)") $(if $(TICKER),--ticker "$(TICKER)") $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")

@@ -1,4 +1,4 @@
-"""The vendor as the tasks would ask it: same connection, key and host."""
+"""The vendor and the lake as the tasks would reach them: same connections, keys and hosts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,35 @@ import requests
 
 from local_airflow.server.connections import is_surely_absent
 from local_airflow.server.home import Home
+from local_airflow.server.process_tree import foreign_scheduler
+from local_airflow.server.processes import Processes
 from marketlake import settings
 from marketlake.console import say
 from marketlake.datasets.option_answers import FLAT_FILE
 from marketlake.ingest.options.source import OptionSource
 from marketlake.ingest.options.sources import file_source, keys_without_connection, rest_source
+from marketlake.lake import Lake
+from marketlake.lake_root import Bucket
 from marketlake.polygon import call_budget
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.client_with_key import client_with_key, key_without_connection
 
 _CONNECTION, _CONNECTION_OF_FILES = "polygon_default", "polygon_flat_files"
+
+
+def lake(home: Home, configured: settings.Settings) -> Lake:
+    """The lake, with the object store's keys of ``storage.connection`` if there is one."""
+    if configured.storage.connection is None or not isinstance(configured.storage_root, Bucket):
+        return Lake(configured)
+    os.environ.update(home.environment)
+    with home.starting():
+        if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
+            home.migrate()  # before anything is looked at: the connection may lie in its database
+    with _as_airflow():
+        from marketlake_airflow.lake import lake_of
+
+        of_tasks: Lake = lake_of(configured)
+    return of_tasks
 
 
 def client(home: Home, configured: settings.Settings) -> PolygonClient:

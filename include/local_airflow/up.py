@@ -20,7 +20,7 @@ from marketlake.datasets import DATASETS, parts_of
 from marketlake.errors import MarketLakeError, StopAndTell
 from marketlake.ingest import preflight
 from marketlake.ingest.options.preflight import probe_options
-from marketlake.lake import Lake, system_clock
+from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake.rows.spec import PartitionKey
 
@@ -31,8 +31,8 @@ _POLL_S = 0.3
 def up() -> int:
     """Start Airflow with its schedule and leave it running; of one that is up, whatever has ended."""
     configured = settings.load()
-    lake = Lake(configured, now=system_clock)
     home = Home.of(configured)
+    lake = client_of_tasks.lake(home, configured)
     with home.starting():
         already = find(home)
         if already is None:

@@ -137,6 +137,18 @@ class StorageError(MarketLakeError):
     """The lake could not be read or written."""
 
 
+class PlaceUnusable(StorageError):
+    """It is the lake's whole place that cannot be used, not one file in it."""
+
+
+class StoreUnreachable(PlaceUnusable, Retryable):
+    """The object store gave no usable answer, as often as it was asked."""
+
+
+class StoreRefused(PlaceUnusable, StopAndTell):
+    """The object store refuses: rights, credentials, bucket, region or clock."""
+
+
 class DamagedPartition(StorageError):
     """A partition file cannot be read, or its rows are not those that its certificate is of."""
 

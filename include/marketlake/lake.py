@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 
+from marketlake.lake_storage import access_from_environment, storage_of
 from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.partitions.revisions import Revisions
 from marketlake.rows.bars import SECONDS
 from marketlake.rows.spec import DatasetSpec
 from marketlake.sessions import SessionCalendar
 from marketlake.settings import Settings
-from marketlake.storage.local import LocalStorage
+from marketlake.storage.s3.access import FindAccess
 
 
 def system_clock() -> dt.datetime:
@@ -22,12 +23,20 @@ def system_clock() -> dt.datetime:
 
 
 class Lake:
-    """The lake that the settings describe. ``now`` is its clock, in UTC."""
+    """The lake that the settings describe. ``now`` is its clock, in UTC; ``find_access`` finds the keys of an object
+    store, if it lies in one.
+    """
 
-    def __init__(self, settings: Settings, *, now: Callable[[], dt.datetime] = system_clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], dt.datetime] = system_clock,
+        find_access: FindAccess = access_from_environment,
+    ) -> None:
         self.settings = settings
         self.now = now
-        self.storage = LocalStorage(settings.storage_root)
+        self.storage = storage_of(settings, find_access)
 
     @cached_property
     def calendar(self) -> SessionCalendar:

@@ -11,12 +11,13 @@ from airflow.sdk import DAG, get_current_context, task, teardown
 from marketlake.dataset_names import dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.deadline import overdue_alert
-from marketlake_airflow.session_dag import PARAMS, asset_of, session_dag
+from marketlake_airflow.session_dag import PARAMS, asset_of, needed, session_dag
 
 
 def bars_dags(dataset: str, configured: Settings, doc_md: str | None) -> dict[str, DAG]:
     """A DAG for each of the dataset's tickers, by its id."""
-    dags = [bars_dag(dataset, ticker, configured, doc_md) for ticker in configured.datasets.tickers_of(dataset)]
+    tickers = {dag_id(dataset, ticker): ticker for ticker in configured.datasets.tickers_of(dataset)}
+    dags = [bars_dag(dataset, ticker, configured, doc_md) for ticker in needed(tickers)]
     return {dag.dag_id: dag for dag in dags}
 
 

@@ -16,10 +16,11 @@ from marketlake.ingest.options.affordable import is_bounded, require_plan, what_
 from marketlake.ingest.options.steps import Steps
 from marketlake.ingest.planning import Source
 from marketlake.ingest.report import Report
-from marketlake.lake import Lake, system_clock
+from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
 from marketlake_airflow.failure_reason import reason_kept
 from marketlake_airflow.hook import PolygonHook
+from marketlake_airflow.lake import lake_of
 from marketlake_airflow.option_source import source_of
 from marketlake_airflow.report import skip_report_in_backfill
 from marketlake_airflow.tasks import kept_plan, run_plan, tell
@@ -64,7 +65,7 @@ def build_panel(ticker: str, session: str, context: Mapping[str, Any], *, told: 
 def collect_snapshot(ticker: str, context: Mapping[str, Any], *, told: Asset) -> Result:
     """The snapshot of today's session. Raises AirflowSkipException on a day without one."""
     with reason_kept(context):
-        lake = Lake(settings.load(), now=system_clock)
+        lake = lake_of(settings.load())
         try:
             report = snapshots.collect_snapshot(lake, ticker, PolygonHook().client(lake.settings))
         except NotASession as exc:
@@ -75,7 +76,7 @@ def collect_snapshot(ticker: str, context: Mapping[str, Any], *, told: Asset) ->
 
 
 def _steps(ticker: str, session: str, context: Mapping[str, Any]) -> Steps:
-    params, lake = context["params"], Lake(settings.load(), now=system_clock)
+    params, lake = context["params"], lake_of(settings.load())
     day = dt.date.fromisoformat(session)
     return Steps(lake, ticker, day, anew=params["refetch"], provisional=params["allow_provisional"])
 

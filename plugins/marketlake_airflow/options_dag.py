@@ -11,14 +11,15 @@ from airflow.sdk import DAG, get_current_context, task, task_group, teardown
 from marketlake.dataset_names import OPTIONS, dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.deadline import overdue_alert
-from marketlake_airflow.session_dag import PARAMS, asset_of, session_dag
+from marketlake_airflow.session_dag import PARAMS, asset_of, needed, session_dag
 
 _LABEL = "{{ task.op_kwargs['session'] }}"
 
 
 def options_dags(configured: Settings, doc_md: str | None) -> dict[str, DAG]:
     """A DAG for each underlying, by its id; none if options are off."""
-    dags = [options_dag(ticker, configured, doc_md) for ticker in configured.tickers_of(OPTIONS)]
+    underlyings = {dag_id(OPTIONS, ticker): ticker for ticker in configured.tickers_of(OPTIONS)}
+    dags = [options_dag(ticker, configured, doc_md) for ticker in needed(underlyings)]
     return {dag.dag_id: dag for dag in dags}
 
 

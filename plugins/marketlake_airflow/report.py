@@ -23,8 +23,8 @@ from marketlake.ingest import planning
 from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.report import Outcome
 from marketlake.ingest.run_summary import RunSummary
-from marketlake.lake import Lake, system_clock
 from marketlake_airflow import notify
+from marketlake_airflow.lake import lake_of
 
 _log = logging.getLogger(__name__)
 AFTER_THE_DATES = ["dates_ended", "report"]
@@ -58,7 +58,7 @@ def summarise_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> No
     trouble: MarketLakeError | None = None
     if run_summary.planned is not None:
         try:
-            lake = Lake(settings.load(), now=system_clock)
+            lake = lake_of(settings.load())
             summarise(lake, dataset, ticker, run_summary.planned, visits)
         except MarketLakeError as exc:
             trouble = exc
@@ -151,7 +151,7 @@ def skip_report_in_backfill(result: Mapping[str, Any], context: Mapping[str, Any
 def _look_at_window(dataset: str, ticker: str, own: dt.date) -> dict[str, Any]:
     """What the lake still lacks among the last sessions, also if it cannot be read."""
     try:
-        lake = Lake(settings.load(), now=system_clock)
+        lake = lake_of(settings.load())
         window = planning.catch_up_window(lake, own)
         missing = coverage_of(lake, dataset, ticker).unfinished(window)
     except (MarketLakeError, OSError) as exc:

@@ -25,11 +25,12 @@ from marketlake.ingest.planning import Source
 from marketlake.ingest.rebuild import rebuild
 from marketlake.ingest.report import Outcome, Report
 from marketlake.ingest.session import ingest
-from marketlake.lake import Lake, system_clock
+from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
 from marketlake.sessions import date_meant
 from marketlake_airflow.failure_reason import reason_kept
 from marketlake_airflow.hook import PolygonHook
+from marketlake_airflow.lake import lake_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
@@ -64,7 +65,7 @@ def kept_plan(name: str, ticker: str, context: Mapping[str, Any], make: Callable
     if kept is not None:
         _log.info("this run's plan was made before and is kept: %d sessions", len(kept))
         return list(kept)
-    lake = Lake(settings.load(), now=system_clock)
+    lake = lake_of(settings.load())
     parts = parts_of(name, lake.settings)
     preflight.require_place(lake, parts)
     for left in chain.from_iterable(lake.store(dataset.spec).storage.sweep() for dataset in parts):
@@ -117,7 +118,7 @@ def _ingest_session(
     name: str, ticker: str, session: str, asset: Asset, context: Mapping[str, Any]
 ) -> dict[str, str | int | list[str]]:
     configured, dataset, params = settings.load(), DATASETS[name], context["params"]
-    lake, key = Lake(configured, now=system_clock), dataset.spec.key(ticker, dt.date.fromisoformat(session))
+    lake, key = lake_of(configured), dataset.spec.key(ticker, dt.date.fromisoformat(session))
     provisional = params["allow_provisional"]
     if params["source"] == Source.RAW:
         report = rebuild(lake, dataset, key, allow_provisional=provisional)
@@ -135,7 +136,7 @@ def audit_session(name: str, ticker: str, session: str, asset: Asset, context: M
     the same rows in another state, as a reader may wait until a session is complete. A certificate that was renewed for
     any other reason (a comparison made up for, say) claims nothing else of the rows.
     """
-    lake, day = Lake(settings.load(), now=system_clock), dt.date.fromisoformat(session)
+    lake, day = lake_of(settings.load()), dt.date.fromisoformat(session)
     before = _kept_until_told(context, lambda: _standing(_held(lake, name, ticker, day)))
     visit = _audit(lake, name, ticker, day)
     held = _held(lake, name, ticker, day)

@@ -85,7 +85,7 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             "cpu": lambda at: one_session.cpu(url, at, dense[:9]),
             "memory": lambda at: one_session.memory(url, at, dense[:3]),
             "sizes": lambda at: sizes.sizes(_RECORDED, at),
-            "parse": lambda at: plans.parse(at, runs=3),
+            "parse": lambda at: [*plans.parse(at, runs=3), *plans.parse_of_many(at, runs=3)],
             "plan": lambda at: plans.plan(url, at, *_TWENTY_YEARS, runs=5),
             "coverage": lambda at: coverage.coverage(url, at, *_TWENTY_YEARS, runs=5),
             "research": lambda at: [

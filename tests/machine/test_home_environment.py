@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,24 @@ def test_what_can_only_be_this_checkouts_is_set_over_the_shell_and_the_rest_stay
     monkeypatch: pytest.MonkeyPatch, name: str, foreign: str, expected: str | None
 ) -> None:
     assert environment(monkeypatch, **{name: foreign}).get(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("tickers", "audit", "given", "expected"),
+    [
+        (1, "true", {}, "30"),
+        (75, "true", {}, "30"),
+        (500, "true", {}, "200"),
+        (500, "false", {}, "100"),
+        (500, "true", {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "45"}, "45"),
+    ],
+)
+def test_the_more_dags_there_are_the_less_often_airflow_reads_them_unless_somebody_says_how_often(
+    monkeypatch: pytest.MonkeyPatch, tickers: int, audit: str, given: dict[str, str], expected: str
+) -> None:
+    names = json.dumps([f"T{number}" for number in range(tickers)])
+    found = environment(monkeypatch, MARKETLAKE__TICKERS=names, MARKETLAKE__AUDIT__ENABLED=audit, **given)
+    assert found["AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"] == expected
 
 
 def test_the_passwords_of_another_airflow_are_not_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

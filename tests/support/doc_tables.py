@@ -17,7 +17,7 @@ from option_fault_table import OPTION_FAULTS
 
 PROJECT = Path(__file__).resolve().parents[2]
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
-_FORMATS = {"date": "a date", "time": "a time", "path": "a folder"}
+_FORMATS = {"date": "a date", "time": "a time", "path": "a folder", "lake-root": "a folder, or `s3://bucket/prefix`"}
 
 
 def settings_table() -> str:

@@ -14,6 +14,7 @@ import pendulum
 import pytest
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.dagrun import RUN_ID_REGEX
+from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow.utils.event_scheduler import EventScheduler
 from airflow.utils.types import DagRunType
@@ -416,6 +417,24 @@ def test_the_dags_of_minute_bars_are_made_as_those_of_second_bars_with_names_of_
     (deadline,) = dags["spy_minute_bars"].deadline
     assert deadline.callback.kwargs == {"ticker": "SPY", "dataset": "minute_bars"}
     assert "datasets.minute_bars.tickers" in (dags["spy_minute_bars"].doc_md or "")
+
+
+@pytest.mark.parametrize(
+    "dag", ["spy_second_bars", "brk.b_minute_bars", "brk.b_bars_audit", "spy_minute_bars_audit", "brk.b_options",
+            "spy_options_audit", "brk.b_option_snapshots"],
+)  # fmt: skip
+def test_within_a_task_the_files_build_its_own_dag_alone(monkeypatch: pytest.MonkeyPatch, dag: str) -> None:
+    tickers = {"DATASETS__SECOND_BARS", "DATASETS__MINUTE_BARS", "OPTIONS"}
+    for name in tickers:
+        monkeypatch.setenv(f"MARKETLAKE__{name}__TICKERS", '["SPY", "BRK.B"]')
+    for name in ("OPTIONS", "OPTIONS__SNAPSHOTS"):
+        monkeypatch.setenv(f"MARKETLAKE__{name}__ENABLED", "true")
+    every = load_dags(monkeypatch)
+    assert len(every) == 2 * 7
+    monkeypatch.setenv(_AIRFLOW_PARSING_CONTEXT_DAG_ID, dag)  # as Airflow does in the process of a task
+    (found,) = load_dags(monkeypatch).values()
+    assert found.dag_id == dag
+    assert sorted(found.task_dict) == sorted(every[dag].task_dict)
 
 
 OPTIONS_ON = {"MARKETLAKE__OPTIONS__ENABLED": "true", "MARKETLAKE__OPTIONS__TICKERS": '["SPY", "QQQ"]'}

@@ -138,8 +138,9 @@ def sessions_due(lake: Lake, name: str, ticker: str) -> list[Due]:
     """
     held, last = _held(lake, name, ticker), lake.calendar.last_final(lake.now())
     known = lake.calendar.sessions(min(held), last) if held and last else []
+    visits = Visits(lake.store(foremost_of(name).spec).storage).every(ticker, held)
     looks = [
-        _look(lake, name, ticker, held[session], known[position:])
+        _look(lake, name, held[session], known[position:], visits.get(session))
         for position, session in enumerate(known)
         if session in held
     ]
@@ -162,7 +163,8 @@ def reason_for(lake: Lake, name: str, ticker: str, session: dt.date) -> AuditRea
     if not since:
         return AuditReason.ASKED
     nothing: _PartsAndInputs = ({foremost_of(name).spec.name: None}, {})
-    due = _look(lake, name, ticker, _held(lake, name, ticker, [session]).get(session, nothing), since).due()
+    visit = Visits(lake.store(foremost_of(name).spec).storage).last(ticker, session)
+    due = _look(lake, name, _held(lake, name, ticker, [session]).get(session, nothing), since, visit).due()
     return due.reason if due else AuditReason.ASKED
 
 
@@ -183,9 +185,8 @@ def audit_plan(lake: Lake, name: str, ticker: str, first: dt.date | None, last: 
     return [due.session for due in taken]
 
 
-def _look(lake: Lake, name: str, ticker: str, held: _PartsAndInputs, since: list[dt.date]) -> _Held:
+def _look(lake: Lake, name: str, held: _PartsAndInputs, since: list[dt.date], visit: Visit | None) -> _Held:
     (parts, made_of), foremost = held, foremost_of(name).spec
-    visit = Visits(lake.store(foremost).storage).last(ticker, since[0])
     return _Held(lake, _Rule.of(lake.settings, name), visit, parts, parts[foremost.name], made_of, since)
 
 

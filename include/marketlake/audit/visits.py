@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -38,7 +40,19 @@ class Visits:
 
     def last(self, ticker: str, session: dt.date) -> Visit | None:
         """The last visit; None without one, or if the note cannot be read."""
-        data = self._storage.get(visit_path(ticker, session))
+        return self._read(visit_path(ticker, session))
+
+    def every(self, ticker: str, sessions: Iterable[dt.date]) -> dict[dt.date, Visit]:
+        """The last visit of each of these sessions that has one: what a listing shows is read, by several threads."""
+        folder = visit_path(ticker, dt.date.min).rpartition("/")[0]
+        there = {f"{folder}/{name}" for name in self._storage.files(folder)}
+        noted = [session for session in sessions if visit_path(ticker, session) in there]
+        with ThreadPoolExecutor(self._storage.readers) as readers:
+            read = readers.map(lambda session: self.last(ticker, session), noted)
+            return {session: visit for session, visit in zip(noted, read, strict=True) if visit is not None}
+
+    def _read(self, path: str) -> Visit | None:
+        data = self._storage.get(path)
         try:
             return msgspec.json.decode(data, type=Visit) if data else None
         except msgspec.DecodeError:  # the session is looked at once more

@@ -15,7 +15,7 @@ from threading import Lock
 
 import msgspec
 
-from marketlake.errors import StorageError
+from marketlake.errors import PlaceUnusable, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.partitions.layout import index_path
@@ -144,6 +144,8 @@ class CoverageIndex:
         partitions = self._store.partitions
         try:
             return partitions.stamps(self._ticker)
+        except PlaceUnusable:
+            raise
         except StorageError:
             seen = ((session, self._stamp(session)) for session in partitions.sessions(self._ticker))
             return {session: stamp for session, stamp in seen if stamp is not None}
@@ -153,6 +155,8 @@ class CoverageIndex:
         partitions = self._store.partitions
         try:
             size_bytes = partitions.size_bytes(self._spec.key(self._ticker, session))
+        except PlaceUnusable:
+            raise
         except StorageError:
             return _UNSEEN
         return _UNSEEN._replace(size_bytes=size_bytes) if size_bytes else None
@@ -165,6 +169,8 @@ class CoverageIndex:
         def facts(session: dt.date) -> tuple[dt.date, HeldFacts]:
             try:
                 certificate = self._store.partitions.certificate(self._spec.key(self._ticker, session))
+            except PlaceUnusable:
+                raise
             except StorageError as exc:
                 return session, HeldFacts(stamps[session].version, stamps[session].size_bytes, reasons=(str(exc),))
             return session, HeldFacts.of(stamps[session], certificate)

@@ -12,6 +12,7 @@ from marketlake.lake import Lake
 from marketlake.polygon.call_budget import MARGIN_S, MINUTE_S
 from marketlake.polygon.client import PolygonClient
 from marketlake.rows.spec import PartitionKey
+from marketlake.storage.local import LocalStorage
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,24 @@ def require_place(lake: Lake, datasets: Iterable[Dataset], sessions: int = 0, mo
     """
     for dataset in datasets:
         lake.store(dataset.spec).storage.require_writable()
+    _require_room(lake, sessions, more_bytes)
+    require_same_kind(lake)
+
+
+def _require_room(lake: Lake, sessions: int, more_bytes: int) -> None:
     free = lake.storage.free_bytes()
+    if free is None:  # a bucket; logs, and what is fetched by parts, need a disk all the same
+        name, where, more_bytes = "logging.folder", str(lake.settings.logging_folder), 0
+        free = LocalStorage(lake.settings.logging_folder).free_bytes()
+    else:
+        name, where = "storage.root", lake.storage.where
     floor = lake.settings.storage.min_free_bytes
     needed = floor + more_bytes
-    if free is not None and free < needed:
+    if free < needed:
         raise StorageError(
-            f"storage.root {lake.storage.where} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed"
-            f" (storage.min_free_bytes = {floor}, and {sessions} sessions). Free some, or move storage.root."
+            f"{name} {where} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed"
+            f" (storage.min_free_bytes = {floor}, and {sessions} sessions). Free some, or move {name}."
         )
-    require_same_kind(lake)
 
 
 def sessions_without_rows(

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from marketlake.dataset_names import SECOND_BARS
 from marketlake.lake import Lake
+from marketlake.lake_root import LakeRoot
 from marketlake.research import frames
 from marketlake.research.arguments import TAKEN, Day, Engine, Missing, Window, day, days, one_of
 from marketlake.research.engines import ENGINES
@@ -28,11 +29,10 @@ from marketlake.research.tensor import SessionTensor
 
 
 def open_lake(root: str | Path | None = None) -> ResearchLake:
-    """The lake in a folder, to read; without one, the lake of the settings (``storage.root``).
+    """The lake in a folder or at ``s3://bucket/prefix``, to read; without either, that of the settings.
 
-    A relative folder begins where one is. Nothing is loaded, locked or written, and another process may be filling
-    the lake meanwhile. Raises BadArgument if there is no lake, SettingsError if the settings cannot be read.
-
+    A relative folder begins where one is; how a bucket is reached, the settings say. Nothing is loaded, locked or
+    written; another process may be filling the lake. Raises BadArgument without one, SettingsError for bad settings.
     >>> lake = open_lake(root)
     >>> lake
     <lake of 127.0.0.1 at ...: second_bars of SPY, 2024-11-25 to 2024-12-03, 6 of 6 sessions complete>
@@ -53,9 +53,9 @@ class ResearchLake(OptionReader):
         self._lake = lake
 
     @property
-    def root(self) -> Path:
-        """The lake's folder, absolute."""
-        return self._lake.storage.root
+    def root(self) -> LakeRoot:
+        """The lake's folder, absolute, or its bucket."""
+        return self._lake.settings.storage_root
 
     def __repr__(self) -> str:
         return f"<lake of {source_of(self._lake)} at {self._lake.storage.where}: {summary(self._lake)}>"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from marketlake import commands, settings
 from marketlake.datasets import EVERY
-from marketlake.errors import BadArgument, StorageError
+from marketlake.errors import BadArgument, PlaceUnusable, StorageError
 from marketlake.lake import Lake
+from marketlake.lake_root import LakeRoot, above, last_part, root_of
 from marketlake.partitions.certificate import State
 from marketlake.partitions.lake_file import LAKE_FILE, recorded_kind
 from marketlake.partitions.layout import PROCESSED
-from marketlake.paths import expanded
 from marketlake.polygon.hosts import source_kind
 from marketlake.research.lineage import readable, subject_in
 from marketlake.research.selection import Subject
@@ -22,22 +22,23 @@ _PREFIXES = {dataset.spec.prefix for dataset in EVERY.values()} - {""}
 
 
 def opened(root: str | Path | None) -> Lake:
-    """The lake below ``root``, from the current folder on; None: that of the settings. Raises BadArgument."""
+    """The lake at ``root``, a folder from the current one on, or ``s3://bucket/prefix`` by the settings' connection to
+    it; None: that of the settings. Raises BadArgument.
+    """
     configured = settings.load()
     if root is not None:
-        configured = _at(configured, _folder(root))
-    lake = Lake(configured)
-    if not lake.storage.root.is_dir():
-        raise BadArgument(f"root={str(lake.storage.root)!r} is no folder: {_remedy(root)}")
-    if lake.storage.root.name in _PREFIXES and _is_lake(Lake(_at(configured, lake.storage.root.parent))):
-        parent = str(lake.storage.root.parent)
-        raise BadArgument(f"root={str(lake.storage.root)!r} is a dataset's folder within a lake: give {parent!r}.")
+        configured = _at(configured, _place(root))
+    lake, place = Lake(configured), configured.storage_root
+    if isinstance(place, Path) and not place.is_dir():
+        raise BadArgument(f"root={str(place)!r} is no folder: {_remedy(root)}")
+    if last_part(place) in _PREFIXES and _is_lake(Lake(_at(configured, above(place)))):
+        raise BadArgument(f"root={str(place)!r} is a dataset's folder within a lake: give {str(above(place))!r}.")
     if not _is_lake(lake):
-        raise BadArgument(f"root={str(lake.storage.root)!r} holds no lake, no {PROCESSED}/ in it: {_remedy(root)}")
+        raise BadArgument(f"root={str(place)!r} holds no lake, no {PROCESSED}/ in it: {_remedy(root)}")
     return lake
 
 
-def _at(configured: Settings, root: Path) -> Settings:
+def _at(configured: Settings, root: LakeRoot) -> Settings:
     return configured.model_copy(update={"storage": configured.storage.model_copy(update={"root": root})})
 
 
@@ -45,6 +46,8 @@ def source_of(lake: Lake) -> str:
     """Whose bars a lake holds: "the vendor", or the host that served them; "nobody" of an empty one."""
     try:
         recorded = recorded_kind(lake.storage)
+    except PlaceUnusable:
+        raise
     except StorageError:
         return f"nobody knows whom ({LAKE_FILE} cannot be read)"
     if recorded is not None:
@@ -77,9 +80,10 @@ def _summary(subject: Subject) -> str:
     )
 
 
-def _folder(root: str | Path) -> Path:
+def _place(root: str | Path) -> LakeRoot:
     try:
-        return expanded(root).absolute()
+        place = root_of(root)
+        return place.absolute() if isinstance(place, Path) else place
     except (TypeError, ValueError) as exc:
         raise BadArgument(f"root={root!r}: {exc}.") from exc
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 from numpy.typing import DTypeLike
 
-from marketlake.errors import DamagedPartition
+from marketlake.errors import DamagedPartition, Overtaken
 from marketlake.partitions.certificate import Certificate
 from marketlake.partitions.layout import revision_path
 from marketlake.partitions.parquet_file import certified_columns
@@ -143,6 +143,8 @@ def _columns(subject: Subject, path: str, chosen: Chosen, columns: list[str], re
                 certificate, rows = certified_columns(file, subject.spec.rows.schema.names)
             else:
                 certificate, rows = read(file, columns)
+        except Overtaken:  # replaced in an object store while it was read
+            return None
         except DamagedPartition as exc:
             raise damaged(subject, path, chosen, str(exc)) from exc
     if certificate is None or certificate.key != key or certificate.content_hash != wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,11 +13,13 @@ from marketlake.lake import Lake
 from marketlake.research import frames
 from marketlake.research.arguments import TAKEN
 from marketlake.research.arguments import engine as installed
+from marketlake.research.lazily import arrow_files
 from marketlake.research.opening import subjects
 from marketlake.research.selection import Found, Subject
 from marketlake.sessions import FIRST_SESSION, NEW_YORK
+from marketlake.storage.s3.storage import S3Storage
 
-_TICKER = r"upper(regexp_extract(filename, '.*/([^/]*)/date=[^/]*/', 1)) as ticker"
+_TICKER = "underlying as ticker"
 _OF_CONTRACT = (
     "strptime('20' || contract[-15:-10], '%Y%m%d')::date as expiry",
     "if(contract[-9] = 'C', 'call', 'put') as type",
@@ -56,19 +59,33 @@ def _view(connection: Any, name: str, parts: list[tuple[Subject, list[Found]]]) 
 
     Of options, whose columns do not say it, also the underlying's ``ticker``, and behind them what a contract's says.
     """
-    paths = [str(subject.file(one.path)) for subject, found in parts for one in found if subject.takes(one, TAKEN)]
-    if not paths:
+    taken = [(subject, [one.path for one in found if subject.takes(one, TAKEN)]) for subject, found in parts]
+    taken = [(subject, paths) for subject, paths in taken if paths]
+    if not taken:
         return
     spec = parts[0][0].spec
     time = ["make_timestamptz(timestamp * 1000) as time"] if spec.bar_ms else []
     of_options = [] if name in DATASETS else [_TICKER]
     columns = [*spec.rows.schema.names, *(_OF_CONTRACT if spec.bar_ms and of_options else ())]
+    selected = ", ".join([*time, "session", *of_options, *columns])
+    rows = " union all by name ".join(_rows(connection, subject, paths) for subject, paths in taken)
+    connection.execute(f"create view {name} as select {selected} from ({rows})")  # noqa: S608 (names and paths of ours)
+
+
+def _rows(connection: Any, subject: Subject, paths: Sequence[str]) -> str:
+    """The query of a subject's rows, with ``session`` and ``underlying``.
+
+    Of an object store by way of Arrow: what DuckDB reads one with is a download.
+    """
+    named = f"'{subject.ticker}' as underlying"
+    if isinstance(subject.store.storage, S3Storage):
+        table = f"files_of_{subject.spec.name}_{subject.ticker.lower()}".replace(".", "_")
+        connection.register(table, arrow_files(subject, paths))
+        return f"select date as session, {named}, * exclude (date) from {table}"  # noqa: S608
     # By the name of the file: a folder above the lake may be called date=... as well.
     session = r"regexp_extract(filename, '.*/date=(\d{4}-\d\d-\d\d)/', 1)::date as session"
-    selected = ", ".join([*time, session, *of_options, *columns])
-    files = ", ".join(f"'{_as_pattern(path)}'" for path in paths)
-    rows = f"read_parquet([{files}], hive_partitioning = false, filename = true)"
-    connection.execute(f"create view {name} as select {selected} from {rows}")  # noqa: S608 (names and paths of ours)
+    files = ", ".join(f"'{_as_pattern(subject.address(path))}'" for path in paths)
+    return f"select {session}, {named}, * from read_parquet([{files}], hive_partitioning = false, filename = true)"  # noqa: S608
 
 
 def _as_pattern(path: str) -> str:

@@ -12,11 +12,13 @@ from marketlake.dataset_names import NAMES
 from marketlake.settings.values import (
     Folder,
     ReadyTime,
+    Root,
     Section,
     Ticker,
     Tickers,
     WaivableCheck,
     checked_base_url,
+    checked_store_url,
 )
 
 _GZIP_HIGHEST = 9
@@ -113,8 +115,24 @@ class Api(Section):
 class Storage(Section):
     """Where the lake lies and how its files are written."""
 
-    root: Folder = Path("data")
-    """the lake; a relative path starts at the project folder"""
+    root: Root = Path("data")
+    """the lake: a folder, which starts at the project folder if it is relative, or `s3://bucket/prefix`"""
+    endpoint_url: Annotated[str, AfterValidator(checked_store_url)] | None = None
+    """the object store, if `root` is in one; null: AWS"""
+    region: str | None = None
+    """of the bucket; null: what boto3 finds, such as `AWS_REGION`"""
+    addressing: Literal["auto", "path"] = "auto"
+    """`path` for stores that take no bucket as a part of their name, and for buckets with dots"""
+    connection: str | None = None
+    """an Airflow connection with the store's keys, for tasks; null: the environment, `.env`, a profile or a role"""
+    attempts: int = Field(default=5, ge=1, le=20)
+    """for one request to the store; then Airflow tries the session again later"""
+    connect_timeout_s: float = Field(default=10, gt=0, le=300)
+    """for a connection to the store"""
+    read_timeout_s: float = Field(default=60, gt=0, le=600)
+    """between two pieces of its answer"""
+    conditional_writes: Literal["required", "one_machine"] = "required"
+    """`one_machine`: a store without them, to which only one machine ever writes"""
     compression: Literal["zstd", "snappy", "gzip", "none"] = "zstd"
     """of the partitions"""
     compression_level: int = Field(default=4, ge=1, le=22)

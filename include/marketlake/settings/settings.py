@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from marketlake.dataset_names import OPTIONS, made_as
 from marketlake.errors import SettingsError
+from marketlake.lake_root import Bucket, LakeRoot
 from marketlake.settings.explanation import explained, without_keys
 from marketlake.settings.option_sections import Options
 from marketlake.settings.sections import (
@@ -117,9 +118,10 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def storage_root(self) -> Path:
-        """The lake's folder, absolute."""
-        return project_folder() / self.storage.root
+    def storage_root(self) -> LakeRoot:
+        """Where the lake lies: its folder, absolute, or a bucket."""
+        root = self.storage.root
+        return root if isinstance(root, Bucket) else project_folder() / root
 
     @property
     def logging_folder(self) -> Path:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
 
+from marketlake.lake_root import LakeRoot, root_of
 from marketlake.paths import expanded
+
+_LONGEST_TICKER = 10
 
 
 def _written_as_text(value: object) -> object:
@@ -21,13 +25,13 @@ def _written_as_text(value: object) -> object:
 
 
 def _is_ticker(value: str) -> str:
-    if not re.fullmatch(r"[A-Z][A-Z0-9.]{0,9}", value):
-        raise ValueError(f"{value!r} is no stock ticker: capital letters, digits and dots")
+    if len(value) > _LONGEST_TICKER or not re.fullmatch(r"[A-Z][A-Z0-9]*(\.[A-Z0-9]+)*", value):
+        raise ValueError(f"{value!r} is no stock ticker: capital letters and digits, a class behind a dot, as in BRK.B")
     return value
 
 
 def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({ticker for ticker in value if value.count(ticker) > 1})
+    twice = sorted(ticker for ticker, times in Counter(value).items() if times > 1)
     if twice:
         raise ValueError(f"names {', '.join(twice)} more than once")
     return value
@@ -41,6 +45,18 @@ def checked_base_url(value: str) -> str:
         raise ValueError(
             "must be https://HOST without path or user (http:// only for 127.0.0.1, localhost or simulator)"
         )
+    if not _has_usable_host(value.rstrip("/")):
+        raise ValueError("names no host and port that can be: a port is a number from 1 to 65535")
+    return value.rstrip("/").lower()
+
+
+def checked_store_url(value: str) -> str:
+    """The address of an object store, without a slash at its end. Raises ValueError for what is none.
+
+    Also ``http://``, as stores within a house have it: the secret never travels, requests are signed with it.
+    """
+    if not re.fullmatch(r"https?://[^/?#@\s]+", value.rstrip("/")):
+        raise ValueError("must be https://HOST or http://HOST without path or user")
     if not _has_usable_host(value.rstrip("/")):
         raise ValueError("names no host and port that can be: a port is a number from 1 to 65535")
     return value.rstrip("/").lower()
@@ -71,11 +87,12 @@ def _after_final(value: dt.time) -> dt.time:
 
 def _local_folder(folder: Path) -> Path:
     if ":/" in str(folder):
-        raise ValueError("must be a folder of this machine; object stores are not supported in this version")
+        raise ValueError("must be a folder of this machine")
     return expanded(folder)
 
 
 ReadyTime = Annotated[dt.time, BeforeValidator(_written_as_time), AfterValidator(_after_final)]
+Root = Annotated[LakeRoot, PlainValidator(root_of), WithJsonSchema({"type": "string", "format": "lake-root"})]
 Folder = Annotated[Path, AfterValidator(_local_folder)]
 Ticker = Annotated[str, BeforeValidator(_written_as_text), AfterValidator(_is_ticker)]
 Tickers = Annotated[tuple[Ticker, ...], AfterValidator(_each_once)]

@@ -6,16 +6,14 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
 from marketlake.errors import LakeBusy, StorageError
 from marketlake.storage.disk_errors import as_storage_error
+from marketlake.storage.file_lock import locked
 from marketlake.storage.local_writer import STAGING, LocalWriter, seen_as
 from marketlake.storage.storage import Seen, Stamp, checked_key
 
@@ -55,6 +53,7 @@ class LocalStorage:
         self._staging = root / STAGING
         self.where = str(root)
         self.readers = _READERS
+        self.is_remote = False
 
     def path(self, key: str) -> Path:
         """The file of a key."""
@@ -159,26 +158,15 @@ class LocalStorage:
         """
         if "/" in checked_key(name) or name == _LOCKS:  # removed with the staging folder would be another one
             raise ValueError(f"{name!r} is no name of a lock.")
-        started = time.monotonic()
         stage = self._staging / name
         with as_storage_error("lock", stage):
             (self._staging / _LOCKS).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._staging / _LOCKS / f"{name}.lock")
-        try:
-            lock.acquire(timeout=timeout_s, poll_interval=0.05)
-        except Timeout as exc:
-            raise LakeBusy(
-                f"{name} has been locked by another process for {time.monotonic() - started:.0f} s"
-                f" (storage.lock_timeout_s = {timeout_s:g}). See whether that task still works; clear this one later."
-            ) from exc
-        except OSError as exc:
-            raise StorageError(f"cannot lock {stage}: {exc}. Check that storage.root is writable.") from exc
-        try:
-            shutil.rmtree(stage, ignore_errors=True)
-            yield LocalWriter(self.root, stage)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-            lock.release()
+        with locked(self._staging / _LOCKS / f"{name}.lock", name, timeout_s):
+            try:
+                shutil.rmtree(stage, ignore_errors=True)
+                yield LocalWriter(self.root, stage)
+            finally:
+                shutil.rmtree(stage, ignore_errors=True)
 
     def sweep(self) -> list[str]:
         """Remove the staging folders that dead processes left; their names."""
@@ -189,6 +177,10 @@ class LocalStorage:
             with suppress(LakeBusy), self.exclusive(name, timeout_s=0):
                 swept.append(name)
         return swept
+
+    def address(self, key: str) -> str:
+        """The path of a key's file."""
+        return str(self.path(key))
 
     def local_file(self, key: str) -> Path:
         """The file of a key, in the folder itself."""

@@ -67,6 +67,10 @@ class Storage(Protocol):
     def readers(self) -> int:
         """How many reads at once pay."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether each read waits for a network, so that a few at once pay already."""
+
     def read(self, key: str) -> Seen | None:
         """The bytes of one object with their version, for whoever will replace it; None if it does not exist."""
 
@@ -110,6 +114,9 @@ class Storage(Protocol):
 
     def sweep(self) -> list[str]:
         """Remove what writers that died left half done; the names they held."""
+
+    def address(self, key: str) -> str:
+        """Where an object lies, for libraries that read it themselves: a path, or ``s3://bucket/key``."""
 
     def local_file(self, key: str) -> Path:
         """A file of this machine that a holder of the key's lock may append to: no object, and no other machine's."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from marketlake.dataset_names import OPTION_BARS, OPTION_SELECTION
 from marketlake.datasets import EVERY
 from marketlake.datasets.option_lineage import is_of
-from marketlake.errors import StorageError
+from marketlake.errors import PlaceUnusable, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate
 from marketlake.rows.spec import PartitionKey
@@ -57,5 +57,7 @@ def _held(lake: Lake, name: str, key: PartitionKey) -> Certificate | None:
     spec = EVERY[name].spec
     try:
         return lake.store(spec).partitions.certificate(spec.key(key.ticker, key.session))
+    except PlaceUnusable:
+        raise
     except StorageError:
         return None

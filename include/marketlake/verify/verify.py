@@ -12,7 +12,7 @@ from functools import partial
 
 from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.dataset import Dataset
-from marketlake.errors import NotASession, SettingsError, StorageError
+from marketlake.errors import NotASession, PlaceUnusable, SettingsError, StorageError
 from marketlake.lake import Lake
 from marketlake.partitions.dataset_store import DatasetStore
 from marketlake.partitions.layout import PROCESSED, Place, locate
@@ -99,8 +99,9 @@ def _examine_all(lake: Lake, dataset: Dataset, keys: list[PartitionKey]) -> list
     as long on their imports as on 100 dense sessions.
     """
     work = [(key, _hours(lake, key.session)) for key in keys]
-    with ThreadPoolExecutor(_processors()) as pool:
-        return list(pool.map(partial(_examine, lake.store(dataset.spec), dataset), work))
+    store = lake.store(dataset.spec)
+    with ThreadPoolExecutor(store.storage.readers if store.storage.is_remote else _processors()) as pool:
+        return list(pool.map(partial(_examine, store, dataset), work))
 
 
 def _processors() -> int:
@@ -119,6 +120,8 @@ def _examine(store: DatasetStore, dataset: Dataset, of: tuple[PartitionKey, Sess
     key, hours = of
     try:
         data = store.storage.get(store.partitions.path(key))
+    except PlaceUnusable:
+        raise
     except StorageError as exc:
         return Examination(key, (_finding(key, Kind.UNREADABLE, str(exc)),))
     if data is None:

@@ -18,9 +18,10 @@ from marketlake.coverage_page.options import Options
 from marketlake.coverage_page.subjects import Shown, rows_named, subject_named
 from marketlake.dataset_names import OPTIONS, dag_id, made_as
 from marketlake.errors import BadArgument
-from marketlake.lake import Lake, system_clock
+from marketlake.lake import Lake
 from marketlake.research.selection import Subject
 from marketlake_airflow.coverage.rights import may_see
+from marketlake_airflow.lake import lake_of
 
 _DATASET = "default: the first that the settings have a ticker of"
 _ROWS = "of options one of the four by its own name; default: the first dataset"
@@ -32,7 +33,7 @@ Ticker = Annotated[str | None, Query(description="default: the dataset's first")
 
 def lake() -> Lake:
     """The lake of the settings, as they are now."""
-    return Lake(settings.load(), now=system_clock)
+    return lake_of(settings.load())
 
 
 def dag_of(subject: Shown) -> str:

@@ -86,7 +86,7 @@ def test_the_plain_base_url_beats_the_setting(monkeypatch: pytest.MonkeyPatch) -
         ("MARKETLAKE__SCHEDULE__READY_TIME", "09:30", "is before 11:00, when bars become final"),
         ("MARKETLAKE__AUDIT__READY_TIME", "10:59", "is before 11:00, when bars become final"),
         ("MARKETLAKE__AUDIT__READY_TIME", "12:30Z", "must be without a zone: it is New York's time"),
-        ("MARKETLAKE__LOGGING__FOLDER", "s3://bucket/logs", "object stores are not supported in this version"),
+        ("MARKETLAKE__LOGGING__FOLDER", "s3://bucket/logs", "must be a folder of this machine"),
         (
             "MARKETLAKE__REPORT__TO",
             '["https://hooks.example.com/services/SECRETSECRET1234"]',
@@ -94,7 +94,8 @@ def test_the_plain_base_url_beats_the_setting(monkeypatch: pytest.MonkeyPatch) -
         ),
         ("POLYGON_BASE_URL", "http://api.example.com", "api.base_url (POLYGON_BASE_URL) = 'http://api.example.com'"),
         ("MARKETLAKE__QUALITY__ACCEPT", '{"SPY": {"2004-03-02": ["outside_day"]}}', "quality.accept.SPY"),
-        ("MARKETLAKE__STORAGE__ROOT", "s3://bucket/lake", "object stores are not supported in this version"),
+        ("MARKETLAKE__STORAGE__ROOT", "gs://bucket/lake", "begins with gs://, which is not supported: a folder, or s3"),
+        ("MARKETLAKE__STORAGE__ENDPOINT_URL", "http://store:8333/path", "must be https://HOST or http://HOST without"),
         ("POLYGON_BASE_URL", "https://api.polygon.io?apiKey=SECRETSECRET1234", "?apiKey=****1234"),
         ("POLYGON_BASE_URL", "https://user:SECRETSECRET1234@api.polygon.io", "= 'https://api.polygon.io': must be"),
     ],
