@@ -169,8 +169,15 @@ def client(lake: Lake, waits: list[float]) -> PolygonClient:
 
 def a_client(lake: Lake, waits: list[float], key: str = KEY) -> PolygonClient:
     return PolygonClient(
-        Transport(requests.Session(), ApiKey(key, "a test"), lake.settings.api, sleep=waits.append, now_s=NOW.timestamp)
+        Transport(direct(), ApiKey(key, "a test"), lake.settings.api, sleep=waits.append, now_s=NOW.timestamp)
     )
+
+
+def direct() -> requests.Session:
+    """Connections that ask the environment for no proxy, which takes a fifth of a request to this machine itself."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def times_of(folder: Path) -> dict[str, int]:
