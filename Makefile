@@ -47,7 +47,7 @@ $(foreach flag,REFETCH KEEP DEMO OPTIONS,$(if $(filter-out 0 1 no yes false true
 $(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar sign, which the programs that install \
   packages take for a variable: move or rename it))
 
-.PHONY: help demo backfill dates verify up down airflow notebook env test bench check check-scripts script-tools \
+.PHONY: help demo backfill dates verify up down airflow notebook env test bench stack check check-scripts script-tools \
 	audit-dependencies lock readme
 
 help: ## list the commands
@@ -82,6 +82,9 @@ env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .e
 
 test: $(VENV)/.development script-tools ## [JOBS=4 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
 	@env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5 --cov --cov-report=term $(ARGS)
+
+stack: $(VENV)/.development ## [ARGS="--workers 2 --sessions 30"]: the containers under kills, with Docker or Podman; twenty minutes
+	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins:$$here/tests/support" "$$here/$(VENV)/bin/python" -m stack $(ARGS)
 
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
 	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins:$$here/tests/support" "$$here/$(VENV)/bin/python" -m benchmark $(CASES)

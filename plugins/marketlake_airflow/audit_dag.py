@@ -22,7 +22,7 @@ def audit_dags(configured: Settings, doc_md: str | None) -> dict[str, DAG]:
 def audit_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None) -> DAG:
     """The audit DAG of one ticker of one dataset."""
     bars = asset_of(dataset, ticker)
-    at_a_time = configured.option_sessions_in_flight if dataset == OPTIONS else configured.api.sessions_in_flight
+    at_a_time = configured.option_sessions_in_flight if dataset == OPTIONS else configured.sessions_in_flight
     with session_dag(
         audit_dag_id(dataset, ticker),
         ticker,

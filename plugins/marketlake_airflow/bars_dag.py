@@ -47,7 +47,7 @@ def bars_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None
             multiple_outputs=False,  # a dict is otherwise pushed key by key as well: ten more requests a session
             map_index_template="{{ task.op_kwargs['session'] }}",
             outlets=[bars],
-            max_active_tis_per_dag=configured.api.sessions_in_flight,
+            max_active_tis_per_dag=configured.sessions_in_flight,
         )
         def ingest_session(session: str) -> dict[str, Any]:
             from marketlake_airflow import report, tasks

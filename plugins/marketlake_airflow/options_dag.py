@@ -85,7 +85,7 @@ def _session(ticker: str, configured: Settings) -> Any:
         multiple_outputs=False,
         map_index_template=_LABEL,
         outlets=[options],
-        max_active_tis_per_dag=configured.api.sessions_in_flight,
+        max_active_tis_per_dag=configured.sessions_in_flight,
     )
     def build_panel(session: str) -> dict[str, Any]:
         from marketlake_airflow import option_tasks

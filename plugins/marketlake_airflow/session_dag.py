@@ -14,6 +14,7 @@ from marketlake.settings import Settings
 from marketlake_airflow.retry import SessionRetryPolicy
 from marketlake_airflow.timetable import SessionTimetable
 
+_AIRFLOWS_OWN = 16
 _T = TypeVar("_T")
 _DIALECT = {"$schema": "http://json-schema.org/draft-07/schema#"}
 
@@ -75,6 +76,7 @@ def session_dag(
         start_date=pendulum.datetime(2003, 9, 10),
         catchup=False,
         max_active_runs=1,
+        **_room_for(configured.sessions_in_flight),
         tags=["market-data", ticker],
         default_args={
             "owner": "marketlake",
@@ -85,6 +87,11 @@ def session_dag(
         },
         **more,
     )
+
+
+def _room_for(sessions: int) -> dict[str, int]:
+    """Airflow's limit for one run, raised where it would hold many workers to the pace of two."""
+    return {"max_active_tasks": sessions} if sessions > _AIRFLOWS_OWN else {}
 
 
 def asset_of(dataset: str, ticker: str) -> Asset:

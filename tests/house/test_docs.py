@@ -240,14 +240,14 @@ def test_a_verdict_after_a_backfill_is_over_the_same_dates() -> None:
             for verdict in verdicts
         ]
     assert [dates for dates, _ in judged] == [verified for _, verified in judged]
-    assert len(judged) == 3
+    assert len(judged) == 4
     assert "python -m marketlake verify" in section("Containers")
     assert "python -m marketlake verify`" not in section("Containers")
 
 
 def test_the_services_and_the_dag_that_commands_name_exist() -> None:
     services = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())["services"]
-    assert set(re.findall(r"docker compose (?:--env-file \S+ )?exec ([a-z-]+)", TEXT)) <= set(services)
+    assert set(re.findall(r"docker compose (?:--env-file \S+ )?exec (?:-T )?([a-z-]+)", TEXT)) <= set(services)
     assert set(re.findall(r"--dag-id (\w+)", TEXT)) == {"spy_second_bars"}
 
 
