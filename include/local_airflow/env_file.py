@@ -130,7 +130,8 @@ def prepare_lake(folder: Path, uid: int) -> str:
 
 
 def run(project: Path, *, demo: bool, s3: bool = False) -> str:
-    """Complete the file of a project folder, with ``s3`` for the object store too. Returns what was done and what is left to do, without a secret.
+    """Complete the file of a project folder, with ``s3`` for the object store too. Returns what was done and what is
+    left to do, without a secret.
 
     Raises SettingsError for a line that cannot be read, ValueError for a value that is no use.
     """
