@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import airflow
+import pytest
 import yaml
 
+from stack.__main__ import main
 from stack.kills import VICTIMS
 from stack.stack import AIRFLOW
 
@@ -29,3 +31,12 @@ def test_a_restore_stops_what_the_script_stops_and_the_table_has_each_of_its_vic
     assert set(stopped.split()) == set(AIRFLOW)
     killed = re.findall(r"^\| `kill -9` of ([a-z-]+)", PAGE, re.MULTILINE)
     assert tuple(killed) == VICTIMS
+
+
+def test_without_an_engine_the_script_says_so_in_a_line_and_ends_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["stack"])
+    assert main() == 0
+    assert capsys.readouterr().out == "stack: skipped, no Docker or Podman with Compose answers here\n"
