@@ -39,8 +39,6 @@ os.environ |= {"AIRFLOW_HOME": _AIRFLOW_HOME, "AIRFLOW__CORE__LOAD_EXAMPLES": "F
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
-EITHER_PLACE = pytest.mark.parametrize("place", ["folder", "bucket"])
-"""For what storage could make different: the lake of the test in a folder, and in a bucket of an object store."""
 KEY = "test-key-of-the-simulator-abcd"
 NOW = dt.datetime(2026, 11, 20, 17, 0, tzinfo=dt.UTC)
 """A Friday at noon in New York: the 19th has been final for an hour, the 20th is trading."""
@@ -70,6 +68,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     of_airflow = Counter(item.path for item in items if item.get_closest_marker("airflow"))
     in_all = Counter(item.path for item in items)
     items.sort(key=lambda item: (-of_airflow[item.path], -in_all[item.path]))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test for each of the places that the nearest mark names."""
+    places = metafunc.definition.get_closest_marker("places")
+    if places and "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", places.args)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -127,7 +132,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def place() -> str:
-    """Where the lake of a test lies. A test that is marked with EITHER_PLACE is run for both."""
+    """Where the lake of a test lies, ``folder`` or ``bucket``: what the nearest mark ``places`` says, or here."""
     return "folder"
 
 
@@ -164,8 +169,15 @@ def client(lake: Lake, waits: list[float]) -> PolygonClient:
 
 def a_client(lake: Lake, waits: list[float], key: str = KEY) -> PolygonClient:
     return PolygonClient(
-        Transport(requests.Session(), ApiKey(key, "a test"), lake.settings.api, sleep=waits.append, now_s=NOW.timestamp)
+        Transport(direct(), ApiKey(key, "a test"), lake.settings.api, sleep=waits.append, now_s=NOW.timestamp)
     )
+
+
+def direct() -> requests.Session:
+    """Connections that ask the environment for no proxy, which takes a fifth of a request to this machine itself."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def times_of(folder: Path) -> dict[str, int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,8 @@ from marketlake.lake import Lake
 from marketlake.verify.findings import Kind
 from marketlake.verify.verify import verify
 from option_fault_table import OPTION_FAULTS, OptionFault, Place, Then
-from option_lake import BARS, CHAIN, SELECTION, SETTINGS, TUESDAY, WEDNESDAY, bars_of, chain_of, held, is_held
+from option_ground import empty_lake
+from option_lake import BARS, CHAIN, FEW, SELECTION, SETTINGS, TUESDAY, WEDNESDAY, bars_of, chain_of, held, is_held
 from polygon_simulator.server import Simulator
 from smooth_days import SmoothDays
 
@@ -31,30 +34,59 @@ KNOWN = re.compile(
 """Every place of a file in a lake of options at rest."""
 
 
+HELD = ("tuesday", "chain", "bars")
+"""What there was before: the chain of the day before, this one's as well, and bars besides."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Lakes that are made once and copied, by what they hold; ``undisturbed``: the content hashes."""
+
+    simulator: Simulator
+    lakes: dict[str, Lake]
+    undisturbed: dict[str, str]
+
+    def lake(self, root: Path, holds: str) -> Lake:
+        prepared = self.lakes[holds]
+        shutil.copytree(prepared.storage.root, root)
+        return empty_lake(prepared, root)
+
+
 @pytest.fixture(scope="module")
-def running() -> Iterator[Simulator]:
-    with Simulator(SmoothDays(), KEY, contracts="few", now_s=NOW.timestamp) as simulator:
-        yield simulator
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("options")
+    with (
+        Simulator(SmoothDays(), KEY, contracts="few", now_s=NOW.timestamp) as simulator,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        for name, value in {**SETTINGS, **FEW, "POLYGON_BASE_URL": simulator.url, "MARKETLAKE_ENV_FILE": ""}.items():
+            patched.setenv(name, value)
+        lake = Lake(settings.load(), now=lambda: NOW)
+        lakes = {holds: empty_lake(lake, folder / holds) for holds in HELD}
+        for holds, lake in lakes.items():
+            chain_of(lake, TUESDAY)
+            if holds != "tuesday":
+                chain_of(lake)
+        bars_of(lakes["bars"])
+        yield Ground(simulator, lakes, hashes(lakes["bars"]))
+
+
+def hashes(lake: Lake) -> dict[str, str]:
+    return {name: held(lake, name)[0].content_hash for name in (CHAIN, SELECTION, BARS)}
 
 
 @pytest.fixture
-def simulator(running: Simulator) -> Iterator[Simulator]:
-    yield running
-    running.faults.clear()
-
-
-@pytest.fixture
-def few(lake: Lake, monkeypatch: pytest.MonkeyPatch, fault: OptionFault) -> Lake:
-    """A lake that asks for some twenty contracts; a fault of the chain is met in one of four pages."""
-    narrow = {"MARKETLAKE__OPTIONS__SELECTION__DTE_MAX": "2", "MARKETLAKE__OPTIONS__SELECTION__MONEYNESS_ABOVE": "0.02"}
-    paged = {"MARKETLAKE__API__PAGE_LIMIT": "50"} if fault.place is Place.CHAIN else {}
-    for name, value in {**SETTINGS, **narrow, **paged}.items():
-        monkeypatch.setenv(name, value)
-    return Lake(settings.load(), now=lake.now)
+def on(ground: Ground) -> Iterator[Ground]:
+    yield ground
+    ground.simulator.faults.clear()
 
 
 def fetch(lake: Lake, place: Place) -> Report:
-    return chain_of(lake) if place is Place.CHAIN else bars_of(lake)
+    """Of the chain in pages of 50, so that a fault is met in one of three."""
+    if place is Place.BARS:
+        return bars_of(lake)
+    paged = lake.settings.api.model_copy(update={"page_limit": 50})
+    return chain_of(Lake(lake.settings.model_copy(update={"api": paged}), now=lake.now))
 
 
 def serve(simulator: Simulator, fault: OptionFault, times: int) -> None:
@@ -85,28 +117,24 @@ def require_whole(lake: Lake, *, of_one_chain: bool = True) -> None:
 
 
 @pytest.mark.parametrize(("fault", "old"), itertools.product(OPTION_FAULTS, [False, True]), ids=str)
-def test_a_fault_that_stays(few: Lake, simulator: Simulator, fault: OptionFault, old: bool) -> None:
-    chain_of(few, TUESDAY)
-    if old or fault.place is Place.BARS:
-        chain_of(few)
-    if old:
-        bars_of(few)
-    before = contents(few)
-    serve(simulator, fault, times=0)
+def test_a_fault_that_stays(on: Ground, fault: OptionFault, old: bool, tmp_path: Path) -> None:
+    lake = on.lake(tmp_path / "lake", "bars" if old else "tuesday" if fault.place is Place.CHAIN else "chain")
+    before = contents(lake)
+    serve(on.simulator, fault, times=0)
     if fault.then in {Then.KEPT, Then.SUSPECT}:
-        publishes(few, fault)
+        publishes(lake, fault)
     else:
         with pytest.raises(fault.error, match=fault.words) as caught:
-            fetch(few, fault.place)
+            fetch(lake, fault.place)
         assert "2024-11-27" in str(caught.value)
         assert KEY not in str(caught.value)
-        assert contents(few) == before
-    require_whole(few, of_one_chain=fault.place is Place.BARS or fault.then not in {Then.KEPT, Then.SUSPECT})
-    simulator.faults.clear()
-    chain_of(few)
-    assert bars_of(few).state == "complete"
-    assert held(few, SELECTION)[0].content_hash == held(few, BARS)[0].inputs["option_selection"]
-    require_whole(few)
+        assert contents(lake) == before
+    require_whole(lake, of_one_chain=fault.place is Place.BARS or fault.then not in {Then.KEPT, Then.SUSPECT})
+    on.simulator.faults.clear()
+    chain_of(lake)
+    assert bars_of(lake).state == "complete"
+    assert held(lake, SELECTION)[0].content_hash == held(lake, BARS)[0].inputs["option_selection"]
+    require_whole(lake)
 
 
 def publishes(lake: Lake, fault: OptionFault) -> None:
@@ -121,16 +149,12 @@ def publishes(lake: Lake, fault: OptionFault) -> None:
 
 @pytest.mark.parametrize("fault", [fault for fault in OPTION_FAULTS if fault.then in {Then.AGAIN, Then.TWICE}], ids=str)
 def test_a_fault_that_passes_leaves_what_there_would_be_without_it(
-    few: Lake, simulator: Simulator, fault: OptionFault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on: Ground, fault: OptionFault, tmp_path: Path
 ) -> None:
-    chain_of(few, TUESDAY)
-    serve(simulator, fault, times=1)
-    chain_of(few)
-    assert bars_of(few).state == "complete"
-    simulator.faults.clear()
-    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "undisturbed"))
-    undisturbed = Lake(settings.load(), now=few.now)
-    chain_of(undisturbed)
-    bars_of(undisturbed)
-    for name in (CHAIN, SELECTION, BARS):
-        assert held(few, name)[0].content_hash == held(undisturbed, name)[0].content_hash
+    lake = on.lake(tmp_path / "lake", "tuesday" if fault.place is Place.CHAIN else "chain")
+    serve(on.simulator, fault, times=1)
+    assert fetch(lake, fault.place).state == "complete"
+    on.simulator.faults.clear()
+    if fault.place is Place.CHAIN:
+        bars_of(lake)
+    assert hashes(lake) == on.undisturbed

@@ -5,10 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-import requests
-
 from clocks import new_york
-from conftest import KEY
+from conftest import KEY, direct
 from marketlake import settings
 from marketlake.ingest.options.snapshots import collect_snapshot
 from marketlake.ingest.report import Report
@@ -32,7 +30,7 @@ class Moment:
         self.simulator.now_s = there.timestamp
         lake = Lake(settings.load(), now=lambda: here)
         transport = Transport(
-            requests.Session(), ApiKey(KEY, "a test"), lake.settings.api,
+            direct(), ApiKey(KEY, "a test"), lake.settings.api,
             sleep=lambda _: None, now_s=here.timestamp,
         )  # fmt: skip
         return lake, PolygonClient(transport)

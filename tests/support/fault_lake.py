@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from conftest import KEY, NOW
+from conftest import KEY, NOW, direct
 from kept_answers import KeptAnswers
 from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -88,8 +88,7 @@ class Ground:
 
     def client(self, lake: Lake, base_url: str | None = None) -> PolygonClient:
         """A real client that waits for nothing."""
-        session = self.sessions.setdefault(os.getpid(), requests.Session())
-        session.trust_env = False  # no proxy of the machine between the test and its server
+        session = self.sessions.setdefault(os.getpid(), direct())
         if self.kept:
             session.mount("http://", self.kept)
         return PolygonClient(

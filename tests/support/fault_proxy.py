@@ -21,12 +21,13 @@ _NOT_PASSED_ON = frozenset({"connection", "keep-alive", "transfer-encoding", "co
 
 
 class Asked(NamedTuple):
-    """A request as it arrived; header names in lower case. ``key``: with the bucket."""
+    """A request as it arrived; header names in lower case. ``port``: the client's. ``key``: with the bucket."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    port: int
 
     @property
     def key(self) -> str:
@@ -134,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(self.command, self.path, headers, body)
+        asked = Asked(self.command, self.path, headers, body, self.client_address[1])
         self.proxy.asked.append(asked._replace(body=b""))
         FAULTS[self.proxy.meet(asked)](self, asked)
 

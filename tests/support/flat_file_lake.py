@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import botocore_files  # noqa: F401  (so that a client is made at once)
 from conftest import NOW, a_client
 from marketlake.ingest.options.bars import fetch_bars
 from marketlake.ingest.options.flat_file import FlatFileSource

@@ -24,6 +24,11 @@ SETTINGS = {
     "MARKETLAKE__OPTIONS__RATES__SOURCE": "constant",
     "MARKETLAKE__OPTIONS__DIVIDENDS__SOURCE": "none",
 }
+FEW = {
+    f"MARKETLAKE__OPTIONS__SELECTION__{name}": value
+    for name, value in {"DTE_MIN": "2", "DTE_MAX": "2", "MONEYNESS_BELOW": "0.03", "MONEYNESS_ABOVE": "0"}.items()
+}
+"""Of Wednesday ten contracts, of which two have not traded: enough where it is not about many."""
 CHAIN, SELECTION, BARS, PANEL = OF_OPTIONS
 
 

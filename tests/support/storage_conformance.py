@@ -23,7 +23,7 @@ from storage_model import Model
 LARGE_BYTES = 20_000_000
 RACERS = 4
 NO_KEYS = ["", "/proc/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b"]
-UNUSUAL_KEYS = [
+UNUSUAL_KEYS = (
     "date=2024-11-29/part 1.parquet",
     "a+b&c?d#e%2Ff/~!@$^(){}[]'\"`,;:|<>*",
     "back\\slash",
@@ -34,7 +34,7 @@ UNUSUAL_KEYS = [
     "-rf",
     "x" * 200,
     "/".join(["y" * 60] * 10),
-]
+)
 
 
 def put(storage: Storage, key: str, data: bytes) -> Seen:

@@ -191,9 +191,9 @@ def test_a_store_that_nobody_serves_is_told_with_its_address(tmp_path: Path) -> 
     with pytest.raises(StoreUnreachable) as caught:
         place.get("a/key")
     assert str(caught.value) == (
-        f"GetObject of s3://{BUCKET}/lake/a/key at http://127.0.0.1:9: EndpointConnectionError: Could not connect to the"
-        f' endpoint URL: "http://127.0.0.1:9/{BUCKET}/lake/a/key". No usable answer came: check the network, its proxy'
-        " and storage.endpoint_url. It is tried again later; nothing was overwritten by half."
+        f"GetObject of s3://{BUCKET}/lake/a/key at http://127.0.0.1:9: EndpointConnectionError: Could not connect to"
+        f' the endpoint URL: "http://127.0.0.1:9/{BUCKET}/lake/a/key". No usable answer came: check the network, its'
+        " proxy and storage.endpoint_url. It is tried again later; nothing was overwritten by half."
     )
 
 
@@ -208,8 +208,11 @@ REFUSED: list[tuple[str, Identity, str, str]] = [
 
 
 @pytest.mark.parametrize(("bucket", "identity", "answer", "advice"), REFUSED)
-@pytest.mark.parametrize("look", [S3Storage.require_writable, lambda place: place.get("a/key"), lambda place: place.tree("")],
-                         ids=["preflight", "read", "list"])  # fmt: skip
+@pytest.mark.parametrize(
+    "look",
+    [S3Storage.require_writable, lambda place: place.get("a/key"), lambda place: place.tree("")],
+    ids=["preflight", "read", "list"],
+)
 def test_a_refusal_of_the_real_server_says_what_to_correct(
     object_store: ObjectStore, tmp_path: Path, bucket: str, identity: Identity, answer: str, advice: str,
     look: Callable[[S3Storage], object],

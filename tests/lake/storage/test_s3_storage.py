@@ -10,6 +10,7 @@ import pytest
 
 from bucket_places import storage_at
 from disk import ended
+from fault_proxy import FaultProxy
 from marketlake.errors import StoreRefused
 from marketlake.storage.s3.client import client_of
 from marketlake.storage.s3.storage import S3Storage
@@ -20,9 +21,9 @@ from storage_conformance import UNUSUAL_KEYS, StorageConformance, hold, put, rep
 
 
 class TestABucket(StorageConformance):
-    rounds = 2
-    examples = 4
-    unusual_keys = [key for key in UNUSUAL_KEYS if "\\" not in key]  # SeaweedFS lists it as a slash
+    rounds = 1
+    examples = 3
+    unusual_keys = tuple(key for key in UNUSUAL_KEYS if "\\" not in key)  # SeaweedFS lists it as a slash
 
     @pytest.fixture
     def storage(self, object_store: ObjectStore, tmp_path: Path) -> Storage:
@@ -116,22 +117,29 @@ def test_whoever_may_read_reads_and_is_told_that_more_is_needed_to_write(
     with pytest.raises(StoreRefused) as caught, readers.exclusive("a lock", 5) as writer:
         writer.create("b/key", b"bytes")
     assert str(caught.value).startswith(f"PutObject of {where}/b/key at {object_store.endpoint_url}: HTTP 403 ")
-    assert str(caught.value).endswith("(****lake from a test) may not do that: they need s3:PutObject there. Grant it, or use others.")  # fmt: skip
+    assert "(****lake from a test) may not do that: they need s3:PutObject there." in str(caught.value)
     with pytest.raises(StoreRefused, match=rf"^PutObject of {where}/\.probe/conditional-writes at .* HTTP 403 Access"):
         readers.require_writable()
 
 
-def test_a_place_that_was_used_before_a_fork_gives_each_process_its_own_bytes(place: S3Storage) -> None:
-    """With one client for all, some children hang, and some get what another one asked for."""
+def test_a_place_that_was_used_before_a_fork_gives_each_process_its_own_bytes_by_its_own_connections(
+    place: S3Storage, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    """Over the parent's connections some hang, and some get what another one asked for: now and then."""
     objects = {f"key {number}": b"%d" % number * 20_000 for number in range(9)}
     with place.exclusive("a lock", 5) as writer:
         for key, data in objects.items():
             writer.put(key, data)
 
     def read(key: str) -> None:
-        for _ in range(20):
-            assert place.get(key) == objects[key]
+        for _ in range(10):
+            assert used.get(key) == objects[key]
 
-    children = [in_a_process(partial(read, f"key {number}")) for number in range(8)]
-    read("key 8")
-    assert [ended(child) for child in children] == [WON] * 8
+    with FaultProxy(object_store.endpoint_url) as proxy:
+        used = storage_at(proxy.url, prefix_of(place), tmp_path)
+        read("key 8")
+        children = [in_a_process(partial(read, f"key {number}")) for number in range(8)]
+        read("key 8")
+        assert [ended(child) for child in children] == [WON] * 8
+        ports = {key: {one.port for one in proxy.asked if one.key.endswith(key)} for key in objects}
+    assert sum(map(len, ports.values())) == len(set().union(*ports.values()))  # no two had one in common

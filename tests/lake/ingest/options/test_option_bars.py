@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,16 +43,49 @@ from smooth_days import SmoothDays
 TRADED, ALSO_TRADED = "O:SPY241129C00605000", "O:SPY241129P00605000"
 
 
+NARROW = {"MARKETLAKE__OPTIONS__SELECTION__DTE_MAX": "2", "MARKETLAKE__OPTIONS__SELECTION__MONEYNESS_ABOVE": "0.02"}
+"""Of Wednesday 28 contracts."""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Simulator]:
+    with Simulator(SmoothDays(), KEY, contracts="few", now_s=NOW.timestamp) as simulator:
+        yield simulator
+
+
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(SmoothDays(), KEY, contracts="few", now_s=NOW.timestamp) as running:
-        yield running
+def simulator(running: Simulator) -> Simulator:
+    running.faults.clear()
+    running.requests.clear()
+    running.plan = Plan()
+    return running
 
 
 @pytest.fixture(autouse=True)
 def configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SETTINGS.items():
+    for name, value in (SETTINGS | NARROW).items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def filled_folder(running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with Wednesday's chain and its bars."""
+    folder = tmp_path_factory.mktemp("filled") / "lake"
+    given = {"MARKETLAKE_ENV_FILE": "", "MARKETLAKE__STORAGE__ROOT": str(folder), "POLYGON_BASE_URL": running.url}
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in (SETTINGS | NARROW | given).items():
+            patched.setenv(name, value)
+        lake = Lake(settings.load(), now=lambda: NOW)
+        chain_of(lake)
+        bars_of(lake)
+    return folder
+
+
+@pytest.fixture
+def filled(lake: Lake, filled_folder: Path) -> Lake:
+    """A copy of it."""
+    shutil.copytree(filled_folder, lake.storage.root)
+    return lake
 
 
 def another(lake: Lake, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Lake:
@@ -120,37 +154,31 @@ def test_every_selected_contract_has_its_bars_or_the_evidence_that_it_has_none(
     assert certificate.basis["source"] == "rest"
 
 
-def test_the_files_are_where_they_belong_and_nothing_is_left_beside_them(lake: Lake) -> None:
-    chain_of(lake)
-    bars_of(lake)
-    assert pq.read_table(folder(lake, "option_bars") / "bars.parquet", partitioning=None).num_rows
-    assert pq.read_table(folder(lake, "option_selection") / "selection.parquet", partitioning=None).num_rows == 152
-    assert list((lake.storage.root / "option_bars").glob("journal/**/*.log")) == []
-    assert list((lake.storage.root / "option_bars").glob("raw/spy/date=2024-11-27/rev=1/pages-*.tar"))
+def test_the_files_are_where_they_belong_and_nothing_is_left_beside_them(filled: Lake) -> None:
+    assert pq.read_table(folder(filled, "option_bars") / "bars.parquet", partitioning=None).num_rows
+    assert pq.read_table(folder(filled, "option_selection") / "selection.parquet", partitioning=None).num_rows == 152
+    assert list((filled.storage.root / "option_bars").glob("journal/**/*.log")) == []
+    assert list((filled.storage.root / "option_bars").glob("raw/spy/date=2024-11-27/rev=1/pages-*.tar"))
     for name, dataset in OF_OPTIONS.items():
         if name != "option_panel":
-            found = verify(lake, dataset)
+            found = verify(filled, dataset)
             assert (found.partitions, found.states, found.findings) == (1, {"complete": 1}, ())
 
 
-def test_asked_again_nothing_changes_and_every_contract_was_asked_for(lake: Lake, simulator: Simulator) -> None:
-    chain_of(lake)
-    bars_of(lake)
-    before, since = held(lake, BARS)[0], len(simulator.requests)
-    assert bars_of(lake).outcome == "unchanged"
-    assert held(lake, BARS)[0] == before
-    assert len(asked_for(simulator, since)) >= len([1 for row in selection_of(lake).values() if row["selected"]])
+def test_asked_again_nothing_changes_and_every_contract_was_asked_for(filled: Lake, simulator: Simulator) -> None:
+    before, since = held(filled, BARS)[0], len(simulator.requests)
+    assert bars_of(filled).outcome == "unchanged"
+    assert held(filled, BARS)[0] == before
+    assert len(asked_for(simulator, since)) >= len([1 for row in selection_of(filled).values() if row["selected"]])
 
 
-def test_other_bars_are_a_revision_and_the_selection_follows(lake: Lake, simulator: Simulator) -> None:
-    chain_of(lake)
-    bars_of(lake)
+def test_other_bars_are_a_revision_and_the_selection_follows(filled: Lake, simulator: Simulator) -> None:
     fault(simulator, TRADED, "one_bar")
-    report = bars_of(lake)
+    report = bars_of(filled)
     assert (report.outcome, report.revision) == ("revised", 2)
     assert report.changes.startswith("bars added 0, removed ")
-    assert selection_of(lake)[TRADED]["bars"] == 1
-    assert held(lake, SELECTION)[0].content_hash == held(lake, BARS)[0].inputs["option_selection"]
+    assert selection_of(filled)[TRADED]["bars"] == 1
+    assert held(filled, SELECTION)[0].content_hash == held(filled, BARS)[0].inputs["option_selection"]
 
 
 # --- which contracts --------------------------------------------------------------------------------------------------
@@ -176,17 +204,15 @@ def test_the_price_to_select_by_is_the_last_regular_second_of_the_session_before
 
 
 def test_else_it_is_the_vendors_day_bar_and_filling_the_gap_later_selects_nothing_else(
-    lake: Lake, simulator: Simulator
+    filled: Lake, simulator: Simulator
 ) -> None:
-    chain_of(lake)
-    bars_of(lake)
-    before = held(lake, BARS)[0]
+    before = held(filled, BARS)[0]
     rule = story.earlier_rule(before.basis)
     assert rule is not None
     assert rule.reference_source == "the vendor's day bar of 2024-11-26"
-    ingest(lake, SECOND_BARS, SECOND_BARS.spec.key("SPY", TUESDAY), a_client(lake, []))
-    assert bars_of(lake).outcome == "unchanged"
-    assert held(lake, BARS)[0] == before
+    ingest(filled, SECOND_BARS, SECOND_BARS.spec.key("SPY", TUESDAY), a_client(filled, []))
+    assert bars_of(filled).outcome == "unchanged"
+    assert held(filled, BARS)[0] == before
 
 
 def test_neither_in_the_lake_nor_at_the_vendor_the_date_fails_and_says_so(lake: Lake, simulator: Simulator) -> None:
@@ -289,17 +315,15 @@ def test_many_more_empties_than_usual_make_a_session_suspect(lake: Lake, simulat
     ],
 )
 def test_what_may_not_enter_is_refused_and_the_old_bars_stay(
-    lake: Lake, simulator: Simulator, name: str, error: type[Exception], words: str
+    filled: Lake, simulator: Simulator, name: str, error: type[Exception], words: str
 ) -> None:
-    chain_of(lake)
-    bars_of(lake)
-    before = folder(lake, "option_bars").joinpath("bars.parquet").read_bytes()
+    before = folder(filled, "option_bars").joinpath("bars.parquet").read_bytes()
     fault(simulator, TRADED, name)
     with pytest.raises(error, match=words):
-        bars_of(lake)
-    assert folder(lake, "option_bars").joinpath("bars.parquet").read_bytes() == before
+        bars_of(filled)
+    assert folder(filled, "option_bars").joinpath("bars.parquet").read_bytes() == before
     simulator.faults.clear()
-    assert bars_of(lake).outcome == "unchanged"
+    assert bars_of(filled).outcome == "unchanged"
 
 
 def test_bars_after_the_end_of_trading_are_kept_and_counted(lake: Lake, simulator: Simulator) -> None:
@@ -393,15 +417,15 @@ def test_a_changed_rule_discards_the_answers_that_are_there(
     assert all("C0" in contract for contract in calls)
 
 
-def test_lost_bars_and_selection_are_rebuilt_from_the_archive_without_a_call(lake: Lake, simulator: Simulator) -> None:
-    chain_of(lake)
-    bars_of(lake)
-    before = {name: held(lake, name)[0].content_hash for name in (BARS, SELECTION)}
-    (folder(lake, "option_bars") / "bars.parquet").unlink()
-    (folder(lake, "option_selection") / "selection.parquet").unlink()
+def test_lost_bars_and_selection_are_rebuilt_from_the_archive_without_a_call(
+    filled: Lake, simulator: Simulator
+) -> None:
+    before = {name: held(filled, name)[0].content_hash for name in (BARS, SELECTION)}
+    (folder(filled, "option_bars") / "bars.parquet").unlink()
+    (folder(filled, "option_selection") / "selection.parquet").unlink()
     since = len(simulator.requests)
-    assert rebuild_bars(lake, "SPY", WEDNESDAY).outcome == "created"
-    assert {name: held(lake, name)[0].content_hash for name in (BARS, SELECTION)} == before
+    assert rebuild_bars(filled, "SPY", WEDNESDAY).outcome == "created"
+    assert {name: held(filled, name)[0].content_hash for name in (BARS, SELECTION)} == before
     assert len(simulator.requests) == since
 
 
