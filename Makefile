@@ -11,6 +11,7 @@ DATASET ?=
 KEEP ?=
 DEMO ?=
 OPTIONS ?=
+S3 ?=
 CASES ?=
 # Tests wait for Airflow half of the time: of four files at a time two cores are idle 3 % of it, of three 10 %. JOBS=0: one after the other.
 JOBS ?= 4
@@ -41,7 +42,7 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-$(foreach flag,REFETCH KEEP DEMO OPTIONS,$(if $(filter-out 0 1 no yes false true,$($(flag))),$(error \
+$(foreach flag,REFETCH KEEP DEMO OPTIONS S3,$(if $(filter-out 0 1 no yes false true,$($(flag))),$(error \
   $(flag)=$($(flag)) is neither 1 nor 0: write $(flag)=1)))
 
 $(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar sign, which the programs that install \
@@ -77,8 +78,8 @@ airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders
 notebook: $(VENV)/.notebook ## [ARGS=--no-browser]: JupyterLab with a first look at your lake, or else the demo's, on this machine only
 	@$(RUN) notebook -- $(ARGS)
 
-env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
-	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo)
+env: ## [DEMO=1 S3=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key; S3=1: with an object store
+	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo) $(if $(filter 1 yes true,$(S3)),--s3)
 
 test: $(VENV)/.development script-tools ## [JOBS=4 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
 	@env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5 --cov --cov-report=term $(ARGS)

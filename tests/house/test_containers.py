@@ -24,7 +24,7 @@ DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 AIRFLOW = {name: service for name, service in SERVICES.items() if name.startswith("airflow-")}
 SECRETS = sorted(name for name in env_file._CONTAINERS if name != "AIRFLOW_UID")
-_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(:[?-])?([^}]*)\}")
+_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z0-9_]+)(:[?-])?([^}]*)\}")
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -60,6 +60,9 @@ def test_whatever_has_no_default_is_written_by_make_env() -> None:
 def test_every_value_of_make_env_is_asked_for_or_read_by_compose_itself() -> None:
     asked = {name for name, *_ in VARIABLES} | {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"}
     assert set(env_file._demo({})) - asked == {"POLYGON_API_KEY", "POLYGON_BASE_URL"}  # by the env_file of the services
+    assert set(env_file._s3("")) - asked == {
+        "MARKETLAKE__STORAGE__ENDPOINT_URL", "MARKETLAKE__STORAGE__ADDRESSING", "AWS_REGION",
+    }  # fmt: skip
 
 
 def test_no_password_stands_in_the_files() -> None:
@@ -82,6 +85,8 @@ BESIDE_THE_FILE = {
     # What a task does could sign other tasks' tokens with the one, and read every stored connection by the other.
     "airflow-worker": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET", "AIRFLOW_FERNET_KEY"},
     "simulator": {"SIMULATOR_KEY"},
+    "object-store": {"OBJECT_STORE_ADMIN_KEY", "AWS_SECRET_ACCESS_KEY"},
+    "object-store-bucket": {"OBJECT_STORE_ADMIN_KEY"},
 }
 """The secrets of the environment file that compose puts into each service."""
 
@@ -89,7 +94,8 @@ BESIDE_THE_FILE = {
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_gets_the_secrets_that_it_needs_and_no_other(name: str) -> None:
     found = {variable for text in texts(SERVICES[name]) for variable, *_ in _VARIABLE.findall(text)}
-    assert found & {*SECRETS, "SIMULATOR_KEY"} == BESIDE_THE_FILE[name]
+    optional = {"SIMULATOR_KEY", "OBJECT_STORE_ADMIN_KEY", "AWS_SECRET_ACCESS_KEY"}
+    assert found & {*SECRETS, *optional} == BESIDE_THE_FILE[name]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -98,7 +104,7 @@ def test_a_service_with_the_whole_file_hides_the_files_own_names_of_its_secrets(
         return
     own = {"AIRFLOW_ADMIN_PASSWORD"} if name == "airflow-init" else set()
     hidden = {variable for variable, value in SERVICES[name]["environment"].items() if value == ""}
-    assert hidden >= {*SECRETS, "SIMULATOR_KEY"} - own
+    assert hidden >= {*SECRETS, "SIMULATOR_KEY", "OBJECT_STORE_ADMIN_KEY"} - own
 
 
 def test_the_whole_file_is_for_airflow_alone() -> None:
@@ -113,7 +119,8 @@ def test_no_secret_is_an_argument_that_every_user_of_the_host_sees(name: str) ->
         filled_in = {variable for text in texts(words) for variable, *_ in _VARIABLE.findall(text)}
         by_a_shell = set(re.findall(r"\$\$\{?([A-Z_]+)", " ".join(texts(words))))
         assert filled_in <= {"LAKE_FOLDER"}
-        assert by_a_shell <= {"REDIS_PASSWORD", "KEEP_DAYS"}  # by standard input, and by the environment of one command
+        # By standard input, and by the environment of one command.
+        assert by_a_shell <= {"REDIS_PASSWORD", "KEEP_DAYS"}
         assert "--key" not in words
 
 
@@ -189,7 +196,7 @@ def test_no_service_can_reach_the_machine(name: str) -> None:
     assert not str(service.get("user", "-")).startswith(("0", "root"))
 
 
-ONE_SHOTS = {"airflow-init", "airflow-chores"}
+ONE_SHOTS = {"airflow-init", "airflow-chores", "object-store-bucket"}
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_SHOTS))
@@ -203,6 +210,7 @@ def test_a_service_that_stays_says_how_it_is_and_comes_back(name: str) -> None:
 def test_the_image_of_each_server_is_named_with_its_version() -> None:
     assert SERVICES["postgres"]["image"] == "postgres:16"
     assert SERVICES["redis"]["image"] == "redis:7"
+    assert SERVICES["object-store"]["image"] == "chrislusf/seaweedfs:4.48"
 
 
 def test_the_image_is_the_version_of_the_lock() -> None:

@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sessions", type=int, default=30, help="of the backfill (default: %(default)s)")
     parser.add_argument("--calls-a-minute", type=int, default=15, help="so slow is the backfill (default: %(default)s)")
+    parser.add_argument("--s3", action="store_true", help="the lake in the object store beside the containers")
     parser.add_argument("--engine", choices=("docker", "podman"), help="with --compose; default: what answers here")
     parser.add_argument("--compose", help="the command that reads the compose file, such as 'docker compose'")
     parser.add_argument("--keep", action="store_true", help="leave the containers up, and say how to end them")
@@ -50,7 +51,7 @@ def _run(asked: argparse.Namespace, folder: Path, program: str, compose: tuple[s
         _FIRST, _FIRST + dt.timedelta(days=2 * asked.sessions + 7)
     )
     wanted, another = [str(day) for day in days[: asked.sessions]], str(days[asked.sessions])
-    env, project, api = written_env(folder, workers=asked.workers, calls_a_minute=asked.calls_a_minute)
+    env, project, api = written_env(folder, workers=asked.workers, calls_a_minute=asked.calls_a_minute, s3=asked.s3)
     engine = Engine(program, compose, env, project)
     stack = Stack(engine, folder, api, (days[0], days[asked.sessions - 1]))
     try:

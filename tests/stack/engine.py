@@ -82,7 +82,7 @@ class Engine:
         """What each running container of the project holds, by its name."""
         shown = self._run([self.program, "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}"])
         found = re.findall(rf"^{self.project}[-_](\S+) ([\d.]+)([kKMG]?i?B)", shown, re.MULTILINE)
-        return {name: float(number) * _UNITS[unit] for name, number, unit in found}
+        return {name: float(number) * _UNITS[unit] for name, number, unit in found if float(number)}
 
     def _run(self, words: Sequence[str], limit_s: int = _COMMAND_S) -> str:
         return self._bytes(words, limit_s, None).decode(errors="replace")

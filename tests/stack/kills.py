@@ -15,6 +15,7 @@ from stack.table import Table
 VICTIMS = ("postgres", "redis", "airflow-worker", "airflow-scheduler", "airflow-apiserver")
 _TASKS = ("plan_sessions", "ingest_session", "dates_ended", "report")
 _POLL_S = 2.0
+_FIRST_ONES = 10
 _BACK_S = 300
 _MOVES_S = 420
 _ENDS_S = 1_800
@@ -60,14 +61,15 @@ def backfill_under_kills(stack: Stack, table: Table, sessions: list[str], worker
 
 
 def _most_at_once(stack: Stack, wanted: int) -> tuple[int, dict[str, float]]:
-    """The most sessions that were seen under way at a time before two had ended."""
+    """The most sessions that were seen under way at a time: of the first ones, as many as a minute's calls serve are
+    through before the others have begun."""
     most, memory = 0, dict[str, float]()
 
     def seen() -> bool:
         nonlocal most, memory
         most = max(most, stack.under_way()[1])
         memory = _larger(memory, stack.engine.memory_bytes())
-        return most >= wanted or stack.ended() >= 2
+        return most >= wanted or stack.ended() >= _FIRST_ONES
 
     awaited("the first sessions of the backfill", _MOVES_S, seen)
     return most, memory

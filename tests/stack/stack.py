@@ -56,12 +56,13 @@ class Stack:
             raise AirflowTrouble(f"the API server at {self.api.base_url} does not let its admin in")
 
 
-def written_env(folder: Path, *, workers: int, calls_a_minute: int) -> tuple[Path, str, AirflowApi]:
+def written_env(folder: Path, *, workers: int, calls_a_minute: int, s3: bool) -> tuple[Path, str, AirflowApi]:
     """The environment file of a stack of its own, its project's name, and the user of its Airflow."""
     project, port = f"spy-stack-{secrets.token_hex(3)}", _free_port()
     path, lake = folder / "env", folder / "data"
     lake.mkdir()
-    given = {name: value() for name, value in env_file._demo({}).items()}
+    asked = env_file._demo({}) | (env_file._s3("demo") if s3 else {})
+    given = {name: value() for name, value in asked.items()}
     if os.getuid() == 0:
         os.chown(lake, int(given["AIRFLOW_UID"]), 0)
     given |= {

@@ -14,6 +14,7 @@ from file_faults import FILE_FAULTS
 from marketlake.settings import Settings
 from marketlake.settings.values import Section
 from option_fault_table import OPTION_FAULTS
+from sizing import sizing_table
 from store_fault_table import STORE_FAULTS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -96,6 +97,7 @@ TABLES = {
     "docs/reliability.md": ("faults", faults_table),
     "docs/options.md": ("option faults", option_faults_table),
     "docs/object-storage.md": ("store faults", store_faults_table),
+    "docs/sizing.md": ("sizing", sizing_table),
 }
 """The documents with a generated part: its name, and what writes it."""
 

@@ -169,8 +169,9 @@ class _Server:
         (self._folder / "identities.json").write_text(json.dumps({"identities": rights}))
         self._process = subprocess.Popen(
             [
-                _binary(), "server", f"-dir={self._folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-                "-filer", "-s3", f"-s3.config={self._folder}/identities.json",
+                _binary(), f"-logdir={self._folder}",
+                "server", f"-dir={self._folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3",
+                f"-s3.config={self._folder}/identities.json",
                 *(f"-{name}.port={port}" for name, port in self._ports.items()),
                 *(f"-{name}.port.grpc={port}" for name, port in self._grpc_ports.items()),
                 "-s3.port.iceberg=0", "-s3.port.lance=0",

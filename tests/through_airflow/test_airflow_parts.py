@@ -361,6 +361,17 @@ def test_there_is_one_dag_a_ticker_with_its_policy(monkeypatch: pytest.MonkeyPat
     assert ingest.partial_kwargs["execution_timeout"] == dt.timedelta(seconds=1800)
 
 
+@pytest.mark.parametrize(("workers", "at_a_time", "of_a_run"), [("1", 8, 16), ("2", 16, 16), ("3", 24, 24)])
+def test_each_worker_adds_its_share_of_sessions_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, workers: str, at_a_time: int, of_a_run: int
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__TASKS__WORKERS", workers)
+    dags = load_dags(monkeypatch)
+    for dag, step in (("spy_second_bars", "ingest_session"), ("spy_bars_audit", "audit_session")):
+        assert dags[dag].get_task(step).max_active_tis_per_dag == at_a_time
+        assert dags[dag].max_active_tasks == of_a_run
+
+
 def test_the_audit_has_its_own_dag_an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
     dag = load_dags(monkeypatch)["spy_bars_audit"]
     assert {task.task_id for task in dag.tasks} == {"plan_audit", "audit_session", "dates_ended", "summarise_audit"}

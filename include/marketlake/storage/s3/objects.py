@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
 from marketlake.storage.s3.access import Access, FindAccess, S3Options
 from marketlake.storage.s3.client import client_of
 from marketlake.storage.s3.errors import Request, error_of_answer, error_without_answer
@@ -74,6 +72,8 @@ class Objects:
 
         ``version``: of that one alone. Raises ConditionRefused if it is another by now.
         """
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
         question = {"Key": key, "ChecksumMode": "ENABLED"}
         question |= {"Range": wanted} if wanted else {}
         question |= {"IfMatch": version} if version else {}
