@@ -11,6 +11,7 @@ DATASET ?=
 KEEP ?=
 DEMO ?=
 OPTIONS ?=
+S3 ?=
 CASES ?=
 # Tests wait for Airflow half of the time: of four files at a time two cores are idle 3 % of it, of three 10 %. JOBS=0: one after the other.
 JOBS ?= 4
@@ -41,13 +42,13 @@ install = $(1) >>$(LOG) 2>&1 || { echo "the packages could not be installed \
 	same command again. Details: $(LOG)" | tr -d '\t' >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-$(foreach flag,REFETCH KEEP DEMO OPTIONS,$(if $(filter-out 0 1 no yes false true,$($(flag))),$(error \
+$(foreach flag,REFETCH KEEP DEMO OPTIONS S3,$(if $(filter-out 0 1 no yes false true,$($(flag))),$(error \
   $(flag)=$($(flag)) is neither 1 nor 0: write $(flag)=1)))
 
 $(if $(findstring $$,$(CURDIR)),$(error the path of the checkout holds a dollar sign, which the programs that install \
   packages take for a variable: move or rename it))
 
-.PHONY: help demo backfill dates verify up down airflow notebook env test bench check check-scripts script-tools \
+.PHONY: help demo backfill dates verify up down airflow notebook env test bench stack check check-scripts script-tools \
 	audit-dependencies lock readme
 
 help: ## list the commands
@@ -56,11 +57,11 @@ help: ## list the commands
 demo: $(VENV)/.runtime ## [KEEP=1 DATASET=second_bars OPTIONS=1]: everything from nothing to a browsable result, on made-up days, without a key
 	@$(RUN) demo $(if $(filter 1 yes true,$(KEEP)),--keep) $(if $(filter 1 yes true,$(OPTIONS)),--options) $(if $(DATASET),--dataset "$(DATASET)")
 
-backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars REFETCH=1]: fetch history through Airflow's own backfill
-	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(DATASET),--dataset "$(DATASET)") $(if $(filter 1 yes true,$(REFETCH)),--refetch)
+backfill: dates $(VENV)/.runtime ## FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars TICKER=SPY REFETCH=1]: fetch history through Airflow's own backfill
+	@$(RUN) backfill --from "$(FROM)" --to "$(TO)" $(if $(DATASET),--dataset "$(DATASET)") $(if $(TICKER),--ticker "$(TICKER)") $(if $(filter 1 yes true,$(REFETCH)),--refetch)
 
 dates: # before anything is installed
-	@[ -n "$(FROM)" ] && [ -n "$(TO)" ] || { echo "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]" >&2; exit 2; }
+	@[ -n "$(FROM)" ] && [ -n "$(TO)" ] || { echo "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [TICKER=SPY] [REFETCH=1]" >&2; exit 2; }
 
 verify: $(VENV)/.runtime ## [FROM=YYYY-MM-DD TO=YYYY-MM-DD TICKER=SPY DATASET=second_bars]: hold every partition against its certificate, without a call
 	@$(VENV)/bin/python -m marketlake verify $(if $(DATASET),--dataset "$(DATASET)") $(if $(TICKER),--ticker "$(TICKER)") $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
@@ -77,11 +78,14 @@ airflow: $(VENV)/.runtime ## ARGS="...": Airflow's own command, with the folders
 notebook: $(VENV)/.notebook ## [ARGS=--no-browser]: JupyterLab with a first look at your lake, or else the demo's, on this machine only
 	@$(RUN) notebook -- $(ARGS)
 
-env: ## [DEMO=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key
-	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo)
+env: ## [DEMO=1 S3=1]: write .env with fresh secrets, keeping what it has; DEMO=1: .env.demo, for containers without a key; S3=1: with an object store
+	@PYTHONPATH=include "$(or $(PYTHON),python3)" -m local_airflow.env_file $(if $(filter 1 yes true,$(DEMO)),--demo) $(if $(filter 1 yes true,$(S3)),--s3)
 
 test: $(VENV)/.development script-tools ## [JOBS=4 ARGS="-m 'not airflow'"]: run the tests with coverage, that many files at a time
 	@env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5 --cov --cov-report=term $(ARGS)
+
+stack: $(VENV)/.development ## [ARGS="--workers 2 --sessions 30"]: the containers under kills, with Docker or Podman; twenty minutes
+	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins:$$here/tests/support" "$$here/$(VENV)/bin/python" -m stack $(ARGS)
 
 bench: $(VENV)/.development ## [CASES="cpu sizes ..."]: speed, size and memory, each against a peer measured in the same run
 	@here="$$(pwd -P)"; cd tests && PYTHONPATH="$$here/plugins:$$here/tests/support" "$$here/$(VENV)/bin/python" -m benchmark $(CASES)

@@ -17,12 +17,14 @@ import requests
 from filelock import FileLock
 
 from browser import skip_or_fail
+from bucket_places import variables_of
 from local_airflow.server.home import Home
 from marketlake import settings
 from marketlake.lake import Lake
 from marketlake.polygon.api_key import ApiKey
 from marketlake.polygon.client import PolygonClient
 from marketlake.polygon.transport import Transport
+from object_store import ObjectStore, running
 from polygon_simulator.days import Bar, RecordedDays
 from polygon_simulator.server import Simulator
 from sparse_days import SparseDays
@@ -68,6 +70,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (-of_airflow[item.path], -in_all[item.path]))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test for each of the places that the nearest mark names."""
+    places = metafunc.definition.get_closest_marker("places")
+    if places and "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", places.args)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("browser"):
         skip_or_fail()  # before anything is set up for it
@@ -76,7 +85,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def forget_the_machine(patched: pytest.MonkeyPatch) -> None:
     """Take from this process what a shell may say of Airflow or the lake: a database, say."""
     for name in list(os.environ):
-        if name.startswith(("AIRFLOW", "MARKETLAKE", "POLYGON", "MASSIVE")):
+        if name.startswith(("AIRFLOW", "AWS_", "MARKETLAKE", "POLYGON", "MASSIVE")):
             patched.delenv(name)
     patched.setenv("MARKETLAKE_ENV_FILE", "")
 
@@ -93,13 +102,26 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    """A server for all workers of a session, started for the first who asks; it ends with whoever started them."""
+    folder, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder, owner = folder.parent, os.getppid()
+    with FileLock(folder / "object-store.lock"):
+        return running(folder / "object-store", owner)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No key, setting or ``.env`` of the machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith(("MARKETLAKE", "POLYGON", "MASSIVE")):
+        if name.startswith(("MARKETLAKE", "POLYGON", "MASSIVE", "AWS")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MARKETLAKE_ENV_FILE", "")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture
@@ -109,9 +131,27 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator) -> Lake:
-    """An empty lake in a folder of its own, whose API is the simulator."""
-    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "lake"))
+def place() -> str:
+    """Where the lake of a test lies, ``folder`` or ``bucket``: what the nearest mark ``places`` says, or here."""
+    return "folder"
+
+
+def settle(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Let the settings name a folder of its own for the lake, or a corner of the bucket."""
+    variables = {"MARKETLAKE__STORAGE__ROOT": str(tmp_path / "lake")}
+    if place == "bucket":
+        store = request.getfixturevalue("object_store")
+        variables = variables_of(store.endpoint_url, store.corner(), tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def lake(
+    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator, request: pytest.FixtureRequest
+) -> Lake:
+    """An empty lake of its own, whose API is the simulator."""
+    settle(place, monkeypatch, tmp_path, request)
     monkeypatch.setenv("POLYGON_BASE_URL", simulator.url)
     return Lake(settings.load(), now=lambda: NOW)
 

@@ -35,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     filling.add_argument("--from", dest="first", required=True)
     filling.add_argument("--to", dest="last", required=True)
     filling.add_argument("--dataset", default="")
+    filling.add_argument("--ticker", default="")
     filling.add_argument("--refetch", action="store_true")
     commands.add_parser("keep")
     commands.add_parser("airflow").add_argument("arguments", nargs=argparse.REMAINDER)
@@ -72,7 +73,9 @@ def _run() -> int:
     from local_airflow.demo import options
 
     if given.command == "backfill":
-        return backfill.run(given.first, given.last, dataset_name=given.dataset, refetch=given.refetch)
+        return backfill.run(
+            given.first, given.last, dataset_name=given.dataset, ticker=given.ticker, refetch=given.refetch
+        )
     if given.command == "demo":
         return options.run(keep=given.keep) if given.options else demo.run(keep=given.keep, dataset=given.dataset)
     return up.up() if given.command == "up" else up.down()

@@ -68,6 +68,20 @@ def _demo(known: Mapping[str, str]) -> dict[str, Callable[[], str]]:
     }
 
 
+def _s3(profiles: str) -> dict[str, Callable[[], str]]:
+    """What a lake in the object store beside the containers asks for."""
+    return {
+        "COMPOSE_PROFILES": lambda: ",".join(filter(None, [profiles, "s3"])),
+        "LAKE_ROOT": lambda: "s3://lake/spy",
+        "MARKETLAKE__STORAGE__ENDPOINT_URL": lambda: "http://object-store:8333",
+        "MARKETLAKE__STORAGE__ADDRESSING": lambda: "path",
+        "AWS_REGION": lambda: "us-east-1",
+        "AWS_ACCESS_KEY_ID": lambda: f"lake-{secrets.token_hex(4)}",
+        "AWS_SECRET_ACCESS_KEY": _password,
+        "OBJECT_STORE_ADMIN_KEY": _password,
+    }
+
+
 def completed(text: str, known: Mapping[str, str], wanted: Mapping[str, Callable[[], str]]) -> tuple[str, list[str]]:
     """The text with every wanted name assigned, and the names that were added. No line is changed or dropped.
 
@@ -115,8 +129,9 @@ def prepare_lake(folder: Path, uid: int) -> str:
     )
 
 
-def run(project: Path, *, demo: bool) -> str:
-    """Complete the file of a project folder. Returns what was done and what is left to do, without a secret.
+def run(project: Path, *, demo: bool, s3: bool = False) -> str:
+    """Complete the file of a project folder, with ``s3`` for the object store too. Returns what was done and what is
+    left to do, without a secret.
 
     Raises SettingsError for a line that cannot be read, ValueError for a value that is no use.
     """
@@ -125,7 +140,10 @@ def run(project: Path, *, demo: bool) -> str:
     fresh = lines is None
     if lines is None:
         lines = _DEMO_HEAD if demo else (project / ".env.example").read_text(encoding="utf-8")
-    wanted = _demo(assignments(lines, path.name, os.environ)) if demo else _CONTAINERS
+    held = assignments(lines, path.name, os.environ)
+    wanted = _demo(held) if demo else _CONTAINERS
+    if s3:
+        wanted = {**wanted, **_s3("demo" if demo else "")}
     before = filled_in(lines, wanted) if fresh else lines
     text, added = completed(before, assignments(before, path.name, os.environ), wanted)
     if fresh or added:
@@ -135,7 +153,13 @@ def run(project: Path, *, demo: bool) -> str:
     folder = project / path_of("LAKE_FOLDER", known.get("LAKE_FOLDER", "data"))
     left = prepare_lake(folder, _checked_uid(known["AIRFLOW_UID"]))
     key = "" if {"POLYGON_API_KEY", "MASSIVE_API_KEY"} & known.keys() else "; now put your key there as POLYGON_API_KEY"
-    return f"{path.name}: {_done(fresh, added)}{key}{left}"
+    return f"{path.name}: {_done(fresh, added)}{key}{_profile_left(known) if s3 else ''}{left}"
+
+
+def _profile_left(known: Mapping[str, str]) -> str:
+    """What a file that had profiles before needs."""
+    profiles = known["COMPOSE_PROFILES"]
+    return "" if "s3" in profiles.split(",") else f"; now write COMPOSE_PROFILES={profiles},s3"
 
 
 def _checked_uid(given: str) -> int:
@@ -154,9 +178,10 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="make env", description=__doc__)
     parser.add_argument("--demo", action="store_true", help="write .env.demo, for a demo without a key")
+    parser.add_argument("--s3", action="store_true", help="with an object store beside the containers, for the lake")
     given = parser.parse_args()
     try:
-        say(run(Path(__file__).resolve().parents[2], demo=given.demo))
+        say(run(Path(__file__).resolve().parents[2], demo=given.demo, s3=given.s3))
     except (OSError, ValueError, StopAndTell) as exc:
         complain(f"make env: {exc}")
         return 1

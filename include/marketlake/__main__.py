@@ -24,6 +24,7 @@ from marketlake.datasets.dataset import Dataset
 from marketlake.errors import StorageError
 from marketlake.lake import Lake, system_clock
 from marketlake.partitions.layout import PROCESSED, ticker_folder
+from marketlake.research.arguments import in_short
 from marketlake.storage.storage import Storage
 from marketlake.verify.findings import next_step
 from marketlake.verify.verify import Verification, verify
@@ -125,7 +126,7 @@ def _summary(done: Verification, where: str, seconds: float) -> str:
     counts = {**done.states, "not proven": doubtful}
     states = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
     return (
-        f"{title(done.dataset, ', '.join(done.tickers))}: {done.partitions:,} partitions under {where},"
+        f"{title(done.dataset, in_short(done.tickers))}: {done.partitions:,} partitions under {where},"
         f" {done.rows:,} rows, {done.size_bytes / 1e6:,.1f} MB, {states}; {len(done.findings):,} findings;"
         f" {seconds:.1f} s"
     )

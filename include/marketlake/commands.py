@@ -48,6 +48,7 @@ def fetching(dataset: str, ticker: str, first: dt.date, last: dt.date, *, ticker
     if in_a_checkout():
         own = "" if ticker in tickers else f"{_switched_on(dataset, [ticker])} "
         of = "" if dataset == UNNAMED else f"DATASET={dataset} "
+        of += f"TICKER={ticker} " if ticker in tickers and len(tickers) > 1 else ""
         return f"{own}make backfill {of}FROM={first} TO={last}{' REFETCH=1' if again else ''}"
     own = "" if ticker in tickers else f"give every container {_switched_on(dataset, [*tickers, ticker])}, then "
     anew = " --dag-run-conf '{\"refetch\": true}'" if again and dataset == OPTIONS else ""

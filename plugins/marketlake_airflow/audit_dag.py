@@ -5,35 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Param, get_current_context, task, teardown
+from airflow.sdk import DAG, get_current_context, task, teardown
 
 from marketlake.dataset_names import OPTIONS, audit_dag_id
 from marketlake.settings import Settings
-from marketlake_airflow.session_dag import asset_of, session_dag
-
-PARAMS = {
-    "start_date": Param(None, type=["null", "string"], format="date", description="First date, New York"),
-    "end_date": Param(None, type=["null", "string"], format="date", description="Last date, included"),
-}
+from marketlake_airflow.session_dag import BOUNDS, asset_of, needed, session_dag
 
 
 def audit_dags(configured: Settings, doc_md: str | None) -> dict[str, DAG]:
     """A DAG for each ticker of each dataset, by its id; none if the audit is switched off."""
-    subjects = configured.each if configured.audit.enabled else ()
-    dags = [audit_dag(dataset, ticker, configured, doc_md) for dataset, ticker in subjects]
+    subjects = {audit_dag_id(*subject): subject for subject in configured.each if configured.audit.enabled}
+    dags = [audit_dag(dataset, ticker, configured, doc_md) for dataset, ticker in needed(subjects)]
     return {dag.dag_id: dag for dag in dags}
 
 
 def audit_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None) -> DAG:
     """The audit DAG of one ticker of one dataset."""
     bars = asset_of(dataset, ticker)
-    at_a_time = configured.option_sessions_in_flight if dataset == OPTIONS else configured.api.sessions_in_flight
+    at_a_time = configured.option_sessions_in_flight if dataset == OPTIONS else configured.sessions_in_flight
     with session_dag(
         audit_dag_id(dataset, ticker),
         ticker,
         configured,
         ready_time=configured.audit.ready_time,
-        params=PARAMS,
+        params=BOUNDS,
         doc_md=doc_md,
     ) as dag:
 

@@ -11,12 +11,13 @@ from airflow.sdk import DAG, get_current_context, task, teardown
 from marketlake.dataset_names import dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.deadline import overdue_alert
-from marketlake_airflow.session_dag import PARAMS, asset_of, session_dag
+from marketlake_airflow.session_dag import PARAMS, asset_of, needed, session_dag
 
 
 def bars_dags(dataset: str, configured: Settings, doc_md: str | None) -> dict[str, DAG]:
     """A DAG for each of the dataset's tickers, by its id."""
-    dags = [bars_dag(dataset, ticker, configured, doc_md) for ticker in configured.datasets.tickers_of(dataset)]
+    tickers = {dag_id(dataset, ticker): ticker for ticker in configured.datasets.tickers_of(dataset)}
+    dags = [bars_dag(dataset, ticker, configured, doc_md) for ticker in needed(tickers)]
     return {dag.dag_id: dag for dag in dags}
 
 
@@ -36,21 +37,23 @@ def bars_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None
 
         @task
         def plan_sessions() -> list[str]:
-            from marketlake_airflow import tasks
+            from marketlake_airflow import report, tasks
 
-            return tasks.plan_sessions(dataset, ticker, get_current_context())
+            plan = tasks.plan_sessions(dataset, ticker, context := get_current_context())
+            report.skip_report_in_backfill(context)
+            return plan
 
         @task(
             multiple_outputs=False,  # a dict is otherwise pushed key by key as well: ten more requests a session
             map_index_template="{{ task.op_kwargs['session'] }}",
             outlets=[bars],
-            max_active_tis_per_dag=configured.api.sessions_in_flight,
+            max_active_tis_per_dag=configured.sessions_in_flight,
         )
         def ingest_session(session: str) -> dict[str, Any]:
             from marketlake_airflow import report, tasks
 
             result = tasks.ingest_session(dataset, ticker, session, bars, context := get_current_context())
-            report.skip_report_in_backfill(result, context)
+            report.skip_report_in_backfill(context, again=True)
             return result
 
         @teardown(on_failure_fail_dagrun=True)

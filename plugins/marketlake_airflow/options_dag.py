@@ -11,14 +11,15 @@ from airflow.sdk import DAG, get_current_context, task, task_group, teardown
 from marketlake.dataset_names import OPTIONS, dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.deadline import overdue_alert
-from marketlake_airflow.session_dag import PARAMS, asset_of, session_dag
+from marketlake_airflow.session_dag import PARAMS, asset_of, needed, session_dag
 
 _LABEL = "{{ task.op_kwargs['session'] }}"
 
 
 def options_dags(configured: Settings, doc_md: str | None) -> dict[str, DAG]:
     """A DAG for each underlying, by its id; none if options are off."""
-    dags = [options_dag(ticker, configured, doc_md) for ticker in configured.tickers_of(OPTIONS)]
+    underlyings = {dag_id(OPTIONS, ticker): ticker for ticker in configured.tickers_of(OPTIONS)}
+    dags = [options_dag(ticker, configured, doc_md) for ticker in needed(underlyings)]
     return {dag.dag_id: dag for dag in dags}
 
 
@@ -37,9 +38,11 @@ def options_dag(ticker: str, configured: Settings, doc_md: str | None) -> DAG:
 
         @task
         def plan_sessions() -> list[str]:
-            from marketlake_airflow import option_tasks
+            from marketlake_airflow import option_tasks, report
 
-            return option_tasks.plan_sessions(ticker, get_current_context())
+            plan = option_tasks.plan_sessions(ticker, context := get_current_context())
+            report.skip_report_in_backfill(context)
+            return plan
 
         @teardown(on_failure_fail_dagrun=True)
         @task(task_id="report", retries=0, retry_policy=None, execution_timeout=timedelta(minutes=15))
@@ -82,7 +85,7 @@ def _session(ticker: str, configured: Settings) -> Any:
         multiple_outputs=False,
         map_index_template=_LABEL,
         outlets=[options],
-        max_active_tis_per_dag=configured.api.sessions_in_flight,
+        max_active_tis_per_dag=configured.sessions_in_flight,
     )
     def build_panel(session: str) -> dict[str, Any]:
         from marketlake_airflow import option_tasks

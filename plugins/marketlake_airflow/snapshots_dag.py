@@ -11,14 +11,15 @@ from airflow.sdk import DAG, CronTriggerTimetable, get_current_context, task
 from marketlake.dataset_names import OPTION_SNAPSHOTS, dag_id
 from marketlake.settings import Settings
 from marketlake_airflow.retry import SessionRetryPolicy
-from marketlake_airflow.session_dag import asset_of
+from marketlake_airflow.session_dag import asset_of, needed
 
 _NEW_YORK = "America/New_York"
 
 
 def snapshots_dags(configured: Settings, doc_md: str | None) -> dict[str, DAG]:
     """A DAG for each underlying, by its id; none if options or their snapshots are off."""
-    dags = [snapshots_dag(ticker, configured, doc_md) for ticker in configured.snapshot_tickers]
+    underlyings = {dag_id(OPTION_SNAPSHOTS, ticker): ticker for ticker in configured.snapshot_tickers}
+    dags = [snapshots_dag(ticker, configured, doc_md) for ticker in needed(underlyings)]
     return {dag.dag_id: dag for dag in dags}
 
 

@@ -59,19 +59,30 @@ def plan_audit(dataset: str, ticker: str, context: Mapping[str, Any]) -> list[st
 
 
 def kept_plan(name: str, ticker: str, context: Mapping[str, Any], make: Callable[[Lake], list[dt.date]]) -> list[str]:
-    """A plan is made once, then kept, so that clearing the run maps its dates to the same indexes."""
-    key = f"plan of a {context['dag_run'].run_type} run"  # a backfill that takes over a run plans it anew
+    """A plan is made once, then kept, so that clearing the run maps its dates to the same indexes. That of a backfill's
+    run, or of a run that a backfill takes over, is its own date each time: it saves two requests and a row that stays.
+    """
+    run_type = context["dag_run"].run_type
+    if run_type == "backfill":
+        return _made_plan(name, ticker, make)
+    key = f"plan of a {run_type} run"
     kept = context["task_state_store"].get(key)
     if kept is not None:
         _log.info("this run's plan was made before and is kept: %d sessions", len(kept))
         return list(kept)
+    plan = _made_plan(name, ticker, make)
+    context["task_state_store"].set(key, plan, retention=NEVER_EXPIRE)
+    return plan
+
+
+def _made_plan(name: str, ticker: str, make: Callable[[Lake], list[dt.date]]) -> list[str]:
+    """A plan, if the lake can take what is planned."""
     lake = lake_of(settings.load())
     parts = parts_of(name, lake.settings)
     preflight.require_place(lake, parts)
     for left in chain.from_iterable(lake.store(dataset.spec).storage.sweep() for dataset in parts):
         _log.warning("removed what a dead process left in staging: %s", left)
     plan = [str(day) for day in make(lake)]
-    context["task_state_store"].set(key, plan, retention=NEVER_EXPIRE)
     shown = ", ".join(plan[:_SHOWN]) + (" ..." if len(plan) > _SHOWN else "")
     _log.info("%s: %d sessions planned: %s", title(name, ticker), len(plan), shown)
     return plan

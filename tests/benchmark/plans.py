@@ -41,9 +41,10 @@ for path in sys.argv[1:]:
         assert os.waitpid(child, 0)[1] == 0, path
         continue
     before = set(sys.modules)
-    started_s = time.perf_counter()
+    started_s, cpu_s = time.perf_counter(), time.process_time()
     runpy.run_path(path)
-    found = {"took_s": time.perf_counter() - started_s, "modules": sorted({*sys.modules} - before)}
+    cpu_s = time.process_time() - cpu_s
+    found = {"took_s": time.perf_counter() - started_s, "cpu_s": cpu_s, "modules": sorted({*sys.modules} - before)}
     print("PARSED", json.dumps(found), flush=True)
     os._exit(0)
 """
@@ -64,10 +65,39 @@ def parse(folder: Path, runs: int) -> list[Figure]:
     return figures
 
 
-def _parsed(files: list[Path], folder: Path) -> list[dict[str, Any]]:
+def parse_of_many(folder: Path, runs: int) -> list[Figure]:
+    """CPU of the same with 500 tickers of two datasets: as the DAG processor reads a file, and as a task does."""
+    files = [_PROJECT / "dags" / name for name in ("second_bars.py", "bars_audit.py")]
+    kinds = {
+        "of one ticker": _tickers(1),
+        "of 500": _tickers(500),
+        "of 500, within a task": _tickers(500) | {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "t0_second_bars"},
+    }
+    cpu_s: dict[tuple[str, str], list[float]] = {}
+    for kind in [*kinds] * runs:  # in turn, as machines change their pace
+        for file, found in zip(files, _parsed(files, folder, **kinds[kind]), strict=True):
+            cpu_s.setdefault((file.name, kind), []).append(found["cpu_s"])
+    figures = []
+    for file in files:
+        one, many, task = (cpu_s[file.name, kind] for kind in kinds)
+        figures += [
+            Figure(f"CPU of parsing {file.name} of 500 tickers", "s", many, limit=2, note="of two datasets"),
+            Figure(f"CPU of parsing {file.name} of 500 tickers", "s", many, "of one", one),
+            Figure(f"CPU of parsing {file.name} of 500 tickers within a task", "s", task, "of one", one, limit=1.5),
+        ]
+    return figures
+
+
+def _tickers(count: int) -> dict[str, str]:
+    """Variables with which so many are collected, of both datasets."""
+    names = json.dumps([f"T{number}" for number in range(count)])
+    return {f"MARKETLAKE__DATASETS__{dataset}__TICKERS": names for dataset in ("SECOND_BARS", "MINUTE_BARS")}
+
+
+def _parsed(files: list[Path], folder: Path, **more: str) -> list[dict[str, Any]]:
     """What reading each of the files takes, and the modules that it loads."""
     given = {"AIRFLOW_HOME": str(folder), "PYTHONPATH": os.pathsep.join([f"{_PROJECT}/include", f"{_PROJECT}/plugins"])}
-    with environment(given | {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "MARKETLAKE_ENV_FILE": ""}):
+    with environment(given | {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "MARKETLAKE_ENV_FILE": ""} | more):
         done = subprocess.run([sys.executable, "-c", _PARSED, *files], capture_output=True, text=True, check=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("PARSED ")]
     return [json.loads(line.removeprefix("PARSED ")) for line in lines]

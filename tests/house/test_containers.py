@@ -24,7 +24,7 @@ DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 AIRFLOW = {name: service for name, service in SERVICES.items() if name.startswith("airflow-")}
 SECRETS = sorted(name for name in env_file._CONTAINERS if name != "AIRFLOW_UID")
-_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(:[?-])?([^}]*)\}")
+_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z0-9_]+)(:[?-])?([^}]*)\}")
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -39,6 +39,7 @@ def texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
+CLEANED = re.sub(r"\\\s+", "", re.search(r'--tables "([^"]+)"', AIRFLOW["airflow-chores"]["command"][-1])[1]).split(",")  # type: ignore[index]
 VARIABLES = [found for text in texts(yaml.safe_load(COMPOSE)) for found in _VARIABLE.findall(text)]
 
 
@@ -59,6 +60,9 @@ def test_whatever_has_no_default_is_written_by_make_env() -> None:
 def test_every_value_of_make_env_is_asked_for_or_read_by_compose_itself() -> None:
     asked = {name for name, *_ in VARIABLES} | {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"}
     assert set(env_file._demo({})) - asked == {"POLYGON_API_KEY", "POLYGON_BASE_URL"}  # by the env_file of the services
+    assert set(env_file._s3("")) - asked == {
+        "MARKETLAKE__STORAGE__ENDPOINT_URL", "MARKETLAKE__STORAGE__ADDRESSING", "AWS_REGION",
+    }  # fmt: skip
 
 
 def test_no_password_stands_in_the_files() -> None:
@@ -73,6 +77,7 @@ BESIDE_THE_FILE = {
     "postgres": {"POSTGRES_PASSWORD"},
     "redis": {"REDIS_PASSWORD"},
     "airflow-init": {*SECRETS},
+    "airflow-chores": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD"},
     "airflow-apiserver": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD"},
     "airflow-scheduler": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD"},
     "airflow-dag-processor": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD"},
@@ -80,6 +85,8 @@ BESIDE_THE_FILE = {
     # What a task does could sign other tasks' tokens with the one, and read every stored connection by the other.
     "airflow-worker": {*SECRETS} - {"AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_JWT_SECRET", "AIRFLOW_FERNET_KEY"},
     "simulator": {"SIMULATOR_KEY"},
+    "object-store": {"OBJECT_STORE_ADMIN_KEY", "AWS_SECRET_ACCESS_KEY"},
+    "object-store-bucket": {"OBJECT_STORE_ADMIN_KEY"},
 }
 """The secrets of the environment file that compose puts into each service."""
 
@@ -87,7 +94,8 @@ BESIDE_THE_FILE = {
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_gets_the_secrets_that_it_needs_and_no_other(name: str) -> None:
     found = {variable for text in texts(SERVICES[name]) for variable, *_ in _VARIABLE.findall(text)}
-    assert found & {*SECRETS, "SIMULATOR_KEY"} == BESIDE_THE_FILE[name]
+    optional = {"SIMULATOR_KEY", "OBJECT_STORE_ADMIN_KEY", "AWS_SECRET_ACCESS_KEY"}
+    assert found & {*SECRETS, *optional} == BESIDE_THE_FILE[name]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -96,7 +104,7 @@ def test_a_service_with_the_whole_file_hides_the_files_own_names_of_its_secrets(
         return
     own = {"AIRFLOW_ADMIN_PASSWORD"} if name == "airflow-init" else set()
     hidden = {variable for variable, value in SERVICES[name]["environment"].items() if value == ""}
-    assert hidden >= {*SECRETS, "SIMULATOR_KEY"} - own
+    assert hidden >= {*SECRETS, "SIMULATOR_KEY", "OBJECT_STORE_ADMIN_KEY"} - own
 
 
 def test_the_whole_file_is_for_airflow_alone() -> None:
@@ -111,7 +119,8 @@ def test_no_secret_is_an_argument_that_every_user_of_the_host_sees(name: str) ->
         filled_in = {variable for text in texts(words) for variable, *_ in _VARIABLE.findall(text)}
         by_a_shell = set(re.findall(r"\$\$\{?([A-Z_]+)", " ".join(texts(words))))
         assert filled_in <= {"LAKE_FOLDER"}
-        assert by_a_shell <= {"REDIS_PASSWORD"}  # by standard input, and by the environment of one command
+        # By standard input, and by the environment of one command.
+        assert by_a_shell <= {"REDIS_PASSWORD", "KEEP_DAYS"}
         assert "--key" not in words
 
 
@@ -136,6 +145,44 @@ def test_what_is_queued_on_a_dead_worker_is_put_back_after_a_minute_and_waits_as
     assert done.stdout.splitlines()[-1] == "60.0 29"
 
 
+def test_one_variable_says_how_many_workers_there_are_and_how_many_tasks_they_have_room_for() -> None:
+    assert AIRFLOW["airflow-worker"]["deploy"] == {"mode": "replicated", "replicas": "${AIRFLOW_WORKERS:-1}"}
+    given = AIRFLOW["airflow-scheduler"]["environment"]
+    assert given["MARKETLAKE__TASKS__WORKERS"] == "${AIRFLOW_WORKERS:-1}"
+    assert given["AIRFLOW__CELERY__WORKER_CONCURRENCY"] == given["AIRFLOW__CORE__PARALLELISM"]  # of one worker
+    *shell, script = AIRFLOW["airflow-scheduler"]["command"]
+    done = subprocess.run(
+        [*shell, script.replace("$$", "$").replace("airflow scheduler", "printenv AIRFLOW__CORE__PARALLELISM")],
+        env=os.environ | {"AIRFLOW__CORE__PARALLELISM": "8", "MARKETLAKE__TASKS__WORKERS": "3"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "24\n"
+
+
+def test_no_service_has_a_name_that_a_second_container_of_it_could_not_have() -> None:
+    assert not [name for name, service in SERVICES.items() if {"container_name", "hostname"} & set(service)]
+
+
+def test_every_process_that_writes_or_shows_a_log_has_the_lakes_folder_in_which_they_lie() -> None:
+    for name in AIRFLOW:
+        assert "${LAKE_FOLDER:-./data}:/opt/airflow/data" in AIRFLOW[name]["volumes"], name
+        assert AIRFLOW[name]["environment"]["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] == "/opt/airflow/data/logs"
+
+
+def test_the_chores_are_bounded_and_take_no_dag_away_and_no_count_of_calls() -> None:
+    script = AIRFLOW["airflow-chores"]["command"][-1]
+    assert AIRFLOW["airflow-chores"]["profiles"] == ["chores"]
+    assert "timeout 3600 airflow db clean" in script
+    assert CLEANED == [
+        "asset_event", "callback", "celery_taskmeta", "celery_tasksetmeta", "connection_test_request", "dag_run",
+        "dag_version", "deadline", "import_error", "job", "log", "partitioned_asset_key_log", "revoked_token",
+        "task_instance", "task_instance_history", "task_reschedule", "task_state_store", "trigger", "xcom",
+    ]  # fmt: skip
+    assert all(
+        "! -path './calls" in line or "! -path ./calls" in line for line in script.splitlines() if "-delete" in line
+    )
+
+
 def test_only_the_ui_is_published_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published == {"airflow-apiserver": ["127.0.0.1:${AIRFLOW_PORT:-8080}:8080"]}
@@ -149,7 +196,10 @@ def test_no_service_can_reach_the_machine(name: str) -> None:
     assert not str(service.get("user", "-")).startswith(("0", "root"))
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"airflow-init"}))
+ONE_SHOTS = {"airflow-init", "airflow-chores", "object-store-bucket"}
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_SHOTS))
 def test_a_service_that_stays_says_how_it_is_and_comes_back(name: str) -> None:
     health = SERVICES[name]["healthcheck"]
     assert health["test"][0] in {"CMD", "CMD-SHELL"}
@@ -160,6 +210,7 @@ def test_a_service_that_stays_says_how_it_is_and_comes_back(name: str) -> None:
 def test_the_image_of_each_server_is_named_with_its_version() -> None:
     assert SERVICES["postgres"]["image"] == "postgres:16"
     assert SERVICES["redis"]["image"] == "redis:7"
+    assert SERVICES["object-store"]["image"] == "chrislusf/seaweedfs:4.48"
 
 
 def test_the_image_is_the_version_of_the_lock() -> None:
@@ -216,7 +267,10 @@ def test_only_code_enters_the_build(path: str, expected: bool) -> None:
 
 @pytest.mark.parametrize("name", AIRFLOW)
 def test_every_airflow_process_has_the_same_environment_but_for_what_few_may_know(name: str) -> None:
-    own = {"AIRFLOW_ADMIN_PASSWORD", "DUMB_INIT_SETSID", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET"}
+    own = {
+        "AIRFLOW_ADMIN_PASSWORD", "DUMB_INIT_SETSID", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET",
+        "KEEP_DAYS",
+    }  # fmt: skip
     first = AIRFLOW["airflow-apiserver"]["environment"]
     given = AIRFLOW[name]["environment"]
     assert {k: v for k, v in given.items() if k not in own} == {k: v for k, v in first.items() if k not in own}

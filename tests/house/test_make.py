@@ -105,7 +105,7 @@ def test_a_backfill_without_dates_is_told_its_usage_before_anything_is_installed
         assert done.returncode == 2
         assert (
             done.stderr.splitlines()[0]
-            == "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]"
+            == "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [TICKER=SPY] [REFETCH=1]"
         )
     assert not (checkout / ".venv").exists()
 

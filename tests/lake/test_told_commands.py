@@ -51,7 +51,11 @@ OF_OPTIONS = ["option_chain", "option_selection", "option_bars", "option_panel",
         ),
         (
             "minute_bars", "SPY", ["QQQ", "SPY"], True,
-            "make backfill DATASET=minute_bars FROM=2024-11-25 TO=2024-11-29 REFETCH=1",
+            "make backfill DATASET=minute_bars TICKER=SPY FROM=2024-11-25 TO=2024-11-29 REFETCH=1",
+        ),
+        (
+            "second_bars", "BRK.B", ["QQQ", "BRK.B"], False,
+            "make backfill TICKER=BRK.B FROM=2024-11-25 TO=2024-11-29",
         ),
         (
             "minute_bars", "SPY", [], True,

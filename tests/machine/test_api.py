@@ -57,6 +57,13 @@ def test_a_backfill_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, refusal: 
     assert asked == ["POST"]
 
 
+def test_every_dag_is_found_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = ([{"dag_id": f"t{n}_second_bars"} for n in range(first, last)] for first, last in ((0, 100), (100, 130)))
+    api, asked = answering(monkeypatch, *((200, {"dags": page, "total_entries": 130}) for page in pages))
+    assert sorted(api.dags()) == sorted(f"t{n}_second_bars" for n in range(130))
+    assert asked == ["GET", "GET"]
+
+
 REFUSED = requests.ConnectionError("NewConnectionError: Connection refused")
 CUT_OFF = requests.ConnectionError("Connection aborted.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -10,13 +11,14 @@ from conftest import KEY, NOW, a_client
 from local_airflow import client_of_tasks, up
 from local_airflow.backfill import command
 from local_airflow.backfill import run as backfill_run
-from local_airflow.backfill.range import backfill_range, estimate_line, probe_ends
+from local_airflow.backfill.range import backfill_range, estimate_line, probe_ends, require_lake
 from local_airflow.backfill.verdict import verdict
 from local_airflow.server.home import AirflowTrouble, Home
 from marketlake import settings
 from marketlake.console import COMPLETE, INCOMPLETE
 from marketlake.datasets.stock_bars import MINUTE_BARS, SECOND_BARS
-from marketlake.errors import SettingsError
+from marketlake.errors import BadArgument, SettingsError
+from marketlake.ingest import preflight
 from marketlake.ingest.collected import coverage_of
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -262,6 +264,27 @@ def test_a_backfill_takes_the_dataset_that_is_named_or_the_first_that_is_on(
     except SettingsError as exc:
         found = str(exc)
     assert found == expected
+
+
+def test_of_several_tickers_each_has_a_range_of_its_own_and_all_of_them_need_their_room(
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, said: list[str]
+) -> None:
+    wanted = backfill_range(lake, "2024-11-25", "2024-11-29", said.append, "minute_bars")
+    of_one = replace(wanted, ticker="BRK.B")
+    assert str(of_one) == "DATASET=minute_bars TICKER=BRK.B FROM=2024-11-25 TO=2024-11-29"
+    assert of_one.of(D(2024, 11, 26), D(2024, 11, 26)).startswith("DATASET=minute_bars TICKER=BRK.B FROM=2024-11-26")
+    needed: list[int] = []
+    monkeypatch.setattr(preflight, "require_lake", lambda _lake, _dataset, sessions: needed.append(sessions))
+    require_lake(lake, ["SPY", "BRK.B", "QQQ"], wanted, refetch=False)
+    assert needed == [12]
+
+
+def test_a_backfill_of_a_ticker_that_is_not_on_is_refused_before_anything_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__TICKERS", '["SPY", "BRK.B"]')
+    with pytest.raises(BadArgument, match=r"TICKER='BRK-B' is none of SPY, BRK\.B\. Did you mean 'BRK\.B'\?"):
+        command.run("2024-11-25", "2024-11-26", ticker="brk-b", refetch=False)
 
 
 def test_what_a_backfill_of_minutes_says_names_them(

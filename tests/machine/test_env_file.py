@@ -234,3 +234,30 @@ def test_a_link_to_the_file_stays_a_link(project: Path) -> None:
     env_file.run(project, demo=False)
     assert (project / ".env").is_symlink()
     assert (project / "elsewhere").read_text().startswith("A=1\n")
+
+
+def test_with_an_object_store_its_keys_are_fresh_and_the_lake_lies_in_it(project: Path) -> None:
+    env_file.run(project, demo=False, s3=True)
+    held = read(project)
+    assert (held["LAKE_ROOT"], held["COMPOSE_PROFILES"]) == ("s3://lake/spy", "s3")
+    assert held["MARKETLAKE__STORAGE__ENDPOINT_URL"] == "http://object-store:8333"
+    assert len({held["AWS_SECRET_ACCESS_KEY"], held["OBJECT_STORE_ADMIN_KEY"], held["REDIS_PASSWORD"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "expected", "left"),
+    [
+        (None, "demo,s3", False),
+        ("COMPOSE_PROFILES=demo\n", "demo", True),
+        ("COMPOSE_PROFILES=demo,s3\n", "demo,s3", False),
+    ],
+    ids=["a fresh file", "profiles without it", "profiles with it"],
+)
+def test_the_object_store_starts_with_the_demo_or_it_is_said_what_to_write(
+    project: Path, before: str | None, expected: str, left: bool
+) -> None:
+    if before is not None:
+        (project / ".env.demo").write_text(before)
+    said = env_file.run(project, demo=True, s3=True)
+    assert read(project, ".env.demo")["COMPOSE_PROFILES"] == expected
+    assert ("; now write COMPOSE_PROFILES=demo,s3" in said) is left

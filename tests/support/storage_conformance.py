@@ -21,9 +21,9 @@ from racing import BUSY, OVERTAKEN, WON, in_a_process, outcome, raced
 from storage_model import Model
 
 LARGE_BYTES = 20_000_000
-RACERS, ROUNDS = 4, 5
+RACERS = 4
 NO_KEYS = ["", "/proc/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b"]
-UNUSUAL_KEYS = [
+UNUSUAL_KEYS = (
     "date=2024-11-29/part 1.parquet",
     "a+b&c?d#e%2Ff/~!@$^(){}[]'\"`,;:|<>*",
     "back\\slash",
@@ -34,7 +34,7 @@ UNUSUAL_KEYS = [
     "-rf",
     "x" * 200,
     "/".join(["y" * 60] * 10),
-]
+)
 
 
 def put(storage: Storage, key: str, data: bytes) -> Seen:
@@ -53,7 +53,15 @@ def hold(storage: Storage, *keys: str) -> None:
             writer.put(key, key.encode())
 
 
-class Reading:
+class Extent:
+    """How much of it: a place that is far takes as long for a few rounds as a near one for many."""
+
+    rounds = 5
+    examples = 15
+    unusual_keys = UNUSUAL_KEYS
+
+
+class Reading(Extent):
     """Bytes and listings."""
 
     @pytest.mark.parametrize("data", [b"", b"bytes", bytes(range(256)) * 3], ids=["none", "some", "every byte"])
@@ -144,9 +152,9 @@ class Reading:
         assert storage.stamps("t", "absent") == {}
 
     def test_unusual_keys_are_keys(self, storage: Storage) -> None:
-        hold(storage, *UNUSUAL_KEYS)
-        assert {key: storage.get(key) for key in UNUSUAL_KEYS} == {key: key.encode() for key in UNUSUAL_KEYS}
-        assert storage.tree("") == sorted(UNUSUAL_KEYS)
+        hold(storage, *self.unusual_keys)
+        assert {key: storage.get(key) for key in self.unusual_keys} == {key: key.encode() for key in self.unusual_keys}
+        assert storage.tree("") == sorted(self.unusual_keys)
         assert storage.folders("é") == ["\u0065\u0301"]
 
     @pytest.mark.parametrize("key", NO_KEYS)
@@ -173,7 +181,7 @@ class Reading:
         storage.require_writable()
 
 
-class Writing:
+class Writing(Extent):
     """One writer, and what it is told that was overtaken."""
 
     def test_a_creation_twice_with_the_same_bytes_is_one(self, storage: Storage) -> None:
@@ -291,7 +299,7 @@ class Writing:
         numbers = count()
         run_state_machine_as_test(
             lambda: Model(storage.under(f"model-{next(numbers)}")),
-            settings=settings(max_examples=15, stateful_step_count=15, deadline=None),
+            settings=settings(max_examples=self.examples, stateful_step_count=15, deadline=None),
         )
 
 
@@ -386,7 +394,7 @@ def replace(key: str, seen: Seen, writer: Writer, data: bytes) -> None:
     writer.replace(key, data, seen)
 
 
-class Racing:
+class Racing(Extent):
     """Several at once on one key: one of them wins, and the others know."""
 
     def race(self, storage: Storage, key: str, write: Write, *, same_lock: bool) -> None:
@@ -399,15 +407,15 @@ class Racing:
         assert storage.get(key) == b"%d" % ends.index(WON) * 100_000
 
     def test_of_processes_that_create_one_key_one_wins(self, storage: Storage) -> None:
-        for key in map(str, range(ROUNDS)):
+        for key in map(str, range(self.rounds)):
             self.race(storage, key, partial(create, key), same_lock=True)
 
     def test_of_processes_that_create_one_key_without_a_common_lock_one_wins(self, storage: Storage) -> None:
-        for key in map(str, range(ROUNDS)):
+        for key in map(str, range(self.rounds)):
             self.race(storage, key, partial(create, key), same_lock=False)
 
     def test_of_processes_that_replace_what_all_have_seen_one_wins(self, storage: Storage) -> None:
-        for number in range(ROUNDS):
+        for number in range(self.rounds):
             seen = put(storage, "key", b"round %d" % number)
             self.race(storage, "key", partial(replace, "key", seen), same_lock=True)
 

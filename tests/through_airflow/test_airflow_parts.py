@@ -14,6 +14,7 @@ import pendulum
 import pytest
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.dagrun import RUN_ID_REGEX
+from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow.utils.event_scheduler import EventScheduler
 from airflow.utils.types import DagRunType
@@ -360,6 +361,17 @@ def test_there_is_one_dag_a_ticker_with_its_policy(monkeypatch: pytest.MonkeyPat
     assert ingest.partial_kwargs["execution_timeout"] == dt.timedelta(seconds=1800)
 
 
+@pytest.mark.parametrize(("workers", "at_a_time", "of_a_run"), [("1", 8, 16), ("2", 16, 16), ("3", 24, 24)])
+def test_each_worker_adds_its_share_of_sessions_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, workers: str, at_a_time: int, of_a_run: int
+) -> None:
+    monkeypatch.setenv("MARKETLAKE__TASKS__WORKERS", workers)
+    dags = load_dags(monkeypatch)
+    for dag, step in (("spy_second_bars", "ingest_session"), ("spy_bars_audit", "audit_session")):
+        assert dags[dag].get_task(step).max_active_tis_per_dag == at_a_time
+        assert dags[dag].max_active_tasks == of_a_run
+
+
 def test_the_audit_has_its_own_dag_an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
     dag = load_dags(monkeypatch)["spy_bars_audit"]
     assert {task.task_id for task in dag.tasks} == {"plan_audit", "audit_session", "dates_ended", "summarise_audit"}
@@ -416,6 +428,24 @@ def test_the_dags_of_minute_bars_are_made_as_those_of_second_bars_with_names_of_
     (deadline,) = dags["spy_minute_bars"].deadline
     assert deadline.callback.kwargs == {"ticker": "SPY", "dataset": "minute_bars"}
     assert "datasets.minute_bars.tickers" in (dags["spy_minute_bars"].doc_md or "")
+
+
+@pytest.mark.parametrize(
+    "dag", ["spy_second_bars", "brk.b_minute_bars", "brk.b_bars_audit", "spy_minute_bars_audit", "brk.b_options",
+            "spy_options_audit", "brk.b_option_snapshots"],
+)  # fmt: skip
+def test_within_a_task_the_files_build_its_own_dag_alone(monkeypatch: pytest.MonkeyPatch, dag: str) -> None:
+    tickers = {"DATASETS__SECOND_BARS", "DATASETS__MINUTE_BARS", "OPTIONS"}
+    for name in tickers:
+        monkeypatch.setenv(f"MARKETLAKE__{name}__TICKERS", '["SPY", "BRK.B"]')
+    for name in ("OPTIONS", "OPTIONS__SNAPSHOTS"):
+        monkeypatch.setenv(f"MARKETLAKE__{name}__ENABLED", "true")
+    every = load_dags(monkeypatch)
+    assert len(every) == 2 * 7
+    monkeypatch.setenv(_AIRFLOW_PARSING_CONTEXT_DAG_ID, dag)  # as Airflow does in the process of a task
+    (found,) = load_dags(monkeypatch).values()
+    assert found.dag_id == dag
+    assert sorted(found.task_dict) == sorted(every[dag].task_dict)
 
 
 OPTIONS_ON = {"MARKETLAKE__OPTIONS__ENABLED": "true", "MARKETLAKE__OPTIONS__TICKERS": '["SPY", "QQQ"]'}

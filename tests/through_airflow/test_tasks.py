@@ -25,7 +25,7 @@ from task_context import Event, context
 
 @pytest.fixture(autouse=True)
 def standing_clock(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
-    monkeypatch.setattr(tasks, "system_clock", lambda: NOW)
+    monkeypatch.setattr("marketlake_airflow.lake.system_clock", lambda: NOW)
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
     monkeypatch.setenv("POLYGON_API_KEY", KEY)
     monkeypatch.setenv("MARKETLAKE__STORAGE__MIN_FREE_BYTES", "0")
@@ -67,6 +67,7 @@ def test_a_backfill_that_takes_over_a_run_plans_its_own_session() -> None:
     assert tasks.plan_sessions("second_bars", "SPY", given) == ["2013-10-04", "2013-10-07"]
     given["dag_run"].run_type = "backfill"
     assert tasks.plan_sessions("second_bars", "SPY", given) == ["2013-10-09"]
+    assert given["task_state_store"].for_good == {"plan of a manual run"}  # a row a session would stay for good
 
 
 def test_an_empty_plan_is_kept_too(lake: Lake, client: PolygonClient) -> None:

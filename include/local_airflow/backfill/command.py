@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from local_airflow import client_of_tasks
 from local_airflow.backfill.options import options_ahead
@@ -25,33 +26,36 @@ from marketlake.errors import SettingsError
 from marketlake.ingest.collected import coverage_of
 from marketlake.lake import Lake
 from marketlake.polygon.client import PolygonClient
+from marketlake.research.arguments import one_of
 
 
-def run(first: str, last: str, *, dataset_name: str = "", refetch: bool) -> int:
-    """Backfill a range of every ticker of a dataset, or of options, one after the other. Without a name: of what is on
-    first.
+def run(first: str, last: str, *, dataset_name: str = "", ticker: str = "", refetch: bool) -> int:
+    """Backfill a range of every ticker of a dataset, or of options, one after the other; with ``ticker`` of that one.
+    Without a dataset's name: of what is on first.
     """
     configured = settings.load()
     name = _chosen(configured, dataset_name)
-    tickers = configured.tickers_of(name)
+    every = configured.tickers_of(name)
+    tickers = (one_of("TICKER", ticker.upper(), every),) if ticker else every
     home = Home.of(configured)
     lake = client_of_tasks.lake(home, configured)
     wanted = backfill_range(lake, first, last, say, name)
-    for ticker in tickers:
-        require_lake(lake, ticker, wanted, refetch=refetch)
+    require_lake(lake, tickers, wanted, refetch=refetch)
     with home.starting():
         if Processes(home.folder).running() is None and foreign_scheduler(home.folder) is None:
             home.migrate()
     client = client_of_tasks.client(home, configured)
     say(f"asking {client}")
-    for ticker in tickers:
-        for line in _ahead(home, lake, client, ticker, wanted, refetch=refetch):
+    for one in tickers:
+        for line in _ahead(home, lake, client, one, wanted, refetch=refetch):
             say(line)
     with stack(home, scheduled_dag_ids(configured), say) as airflow:
         codes = []
-        for ticker in tickers:
-            codes.append(_backfill(home, airflow, coverage_of(lake, name, ticker), wanted, refetch=refetch))
+        for one in tickers:
+            its_range = replace(wanted, ticker=one if len(every) > 1 else "")
+            codes.append(_backfill(home, airflow, coverage_of(lake, name, one), its_range, refetch=refetch))
             if codes[-1] == INTERRUPTED:
+                say(f"\npaused. Resume with  make backfill {its_range if ticker else wanted}")
                 break
     return max(codes)
 
@@ -110,7 +114,6 @@ def _backfill(home: Home, airflow: Stack, coverage: JointCoverage, wanted: Range
             for request_to_end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(request_to_end, signal.SIG_IGN)
             run.pause()
-            say(f"\npaused. Resume with  make backfill {wanted}")
             return INTERRUPTED
         return verdict(coverage, wanted, reasons, say)
 

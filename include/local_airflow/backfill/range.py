@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from marketlake.coverage.joint import JointCoverage
@@ -30,13 +30,16 @@ class Range:
     last: dt.date
     sessions: list[dt.date]
     dataset: str = UNNAMED
+    ticker: str = ""
+    """If it is of one of several."""
 
     def __str__(self) -> str:
         return self.of(self.first, self.last)
 
     def of(self, first: dt.date, last: dt.date) -> str:
-        """Other dates of the same dataset, as ``make backfill`` takes them."""
-        return f"{'' if self.dataset == UNNAMED else f'DATASET={self.dataset} '}FROM={first} TO={last}"
+        """Other dates of the same dataset and ticker, as ``make backfill`` takes them."""
+        dataset = "" if self.dataset == UNNAMED else f"DATASET={self.dataset} "
+        return f"{dataset}{f'TICKER={self.ticker} ' if self.ticker else ''}FROM={first} TO={last}"
 
 
 def backfill_range(lake: Lake, first: str, last: str, say: Callable[[str], None], dataset: str = UNNAMED) -> Range:
@@ -77,15 +80,16 @@ def _date(name: str, value: str) -> dt.date:
         raise SettingsError(f"{name}={value!r} is no date: write it as YYYY-MM-DD.") from None
 
 
-def require_lake(lake: Lake, ticker: str, wanted: Range, *, refetch: bool) -> None:
-    """Raise StorageError if the lake cannot take what is to be fetched; of options, if it can take nothing: how much
-    that is has to be asked for.
+def require_lake(lake: Lake, tickers: Iterable[str], wanted: Range, *, refetch: bool) -> None:
+    """Raise StorageError if the lake cannot take what is to be fetched of all tickers; of options, if it can take
+    nothing: how much that is has to be asked for.
     """
     if wanted.dataset == OPTIONS:
         preflight.require_place(lake, parts_of(OPTIONS, lake.settings))
         return
-    fetched = to_fetch(coverage_of(lake, wanted.dataset, ticker), wanted, refetch=refetch)
-    preflight.require_lake(lake, DATASETS[wanted.dataset], len(fetched))
+    coverages = (coverage_of(lake, wanted.dataset, ticker) for ticker in tickers)
+    fetched = sum(len(to_fetch(coverage, wanted, refetch=refetch)) for coverage in coverages)
+    preflight.require_lake(lake, DATASETS[wanted.dataset], fetched)
 
 
 def probe_ends(lake: Lake, dataset: ListedDataset, client: PolygonClient, ticker: str, wanted: Range) -> list[str]:

@@ -70,6 +70,10 @@ class AirflowApi:
         response = self._send("GET", f"dags/{dag_id}", missing_ok=True)
         return response
 
+    def dags(self) -> dict[str, dict[str, Any]]:
+        """Every DAG that Airflow has read, by its id."""
+        return {dag["dag_id"]: dag for dag in self._paged("dags", "dags", {})}
+
     def import_errors(self) -> list[str]:
         """What went wrong when DAG files were read."""
         answer = self._send("GET", "importErrors") or {}

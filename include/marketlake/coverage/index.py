@@ -144,6 +144,8 @@ class CoverageIndex:
         partitions = self._store.partitions
         try:
             return partitions.stamps(self._ticker)
+        except PlaceUnusable:
+            raise
         except StorageError:
             seen = ((session, self._stamp(session)) for session in partitions.sessions(self._ticker))
             return {session: stamp for session, stamp in seen if stamp is not None}

@@ -12,6 +12,7 @@ import msgspec
 
 from marketlake.coverage_page.calendar import CoverageCalendar
 from marketlake.coverage_page.static_files import static_files
+from marketlake.research.arguments import in_short
 
 _TEMPLATE, _STYLE, _ENTRY = "standalone.html", "page.css", "standalone.js"
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
@@ -27,7 +28,7 @@ def standalone_page(calendars: Sequence[CoverageCalendar]) -> str:
         " base-uri 'none'; form-action 'none'"
     )
     filled = {
-        "title": html.escape(f"Coverage of {', '.join(calendar.title for calendar in calendars)}"),
+        "title": html.escape(f"Coverage of {in_short([calendar.title for calendar in calendars])}"),
         "policy": policy,
         "style": style,
         "data": msgspec.json.encode(calendars).decode().replace("<", "\\u003c"),  # no text of a lake ends the element

@@ -108,8 +108,8 @@ def _nothing(lake: Lake, name: str) -> BadArgument:
 
 
 def _entries(lake: Lake, name: str) -> Iterable[SubjectEntry]:
-    configured, held = lake.settings.tickers_of(name), _held(lake, name)
-    for ticker in [*configured, *(other for other in held if other not in configured)]:
+    configured, held = dict.fromkeys(lake.settings.tickers_of(name)), _held(lake, name)
+    for ticker in configured | held:
         yield SubjectEntry(
             name,
             ticker,
@@ -121,8 +121,8 @@ def _entries(lake: Lake, name: str) -> Iterable[SubjectEntry]:
         )
 
 
-def _held(lake: Lake, name: str) -> list[str]:
+def _held(lake: Lake, name: str) -> dict[str, None]:
     """The tickers that the lake has a folder of, of options in any of their datasets."""
     datasets = OF_OPTIONS.values() if name == OPTIONS else [DATASETS[name]]
     found = (ticker for dataset in datasets for ticker in lake.store(dataset.spec).partitions.tickers())
-    return list(dict.fromkeys(found))
+    return dict.fromkeys(found)

@@ -15,10 +15,7 @@ def require_same_kind(lake: Lake, *, host: str | None = None, key: PartitionKey 
     """Raise SettingsError if the lake holds rows adjusted otherwise than the settings say, or of another source than
     ``host``: the vendor's rows never stand beside those of a simulator or mirror. ``key``: look at its partition, too.
     """
-    kind = recorded_kind(lake.storage) or _derived_kind(lake)
-    if kind is not None:
-        way_out = f"if nothing of it is left, remove {LAKE_FILE} there"
-        _require(lake, kind, host, holds=lake.storage.where, way_out=way_out)
+    _require_kind(lake, recorded_kind(lake.storage) or _derived_kind(lake), host)
     partitions = lake.store(EVERY[key.dataset].spec).partitions if key else None
     held = partitions.certificate(key) if partitions and key else None
     if partitions and held:
@@ -28,10 +25,18 @@ def require_same_kind(lake: Lake, *, host: str | None = None, key: PartitionKey 
 
 def record_kind(lake: Lake, host: str) -> None:
     """Write down, once, what the lake is, before anything enters it. Raises SettingsError if it is of another kind."""
-    if recorded_kind(lake.storage) is None:
-        kind = _derived_kind(lake) or LakeKind.of(host, adjusted=lake.settings.bars.adjusted)
-        record(lake.storage, kind, lake.settings.storage.lock_timeout_s)
-    require_same_kind(lake, host=host)
+    kind = recorded_kind(lake.storage)
+    if kind is None:
+        found = _derived_kind(lake) or LakeKind.of(host, adjusted=lake.settings.bars.adjusted)
+        record(lake.storage, found, lake.settings.storage.lock_timeout_s)
+        kind = recorded_kind(lake.storage)  # somebody else may have been first
+    _require_kind(lake, kind, host)
+
+
+def _require_kind(lake: Lake, kind: LakeKind | None, host: str | None) -> None:
+    if kind is not None:
+        way_out = f"if nothing of it is left, remove {LAKE_FILE} there"
+        _require(lake, kind, host, holds=lake.storage.where, way_out=way_out)
 
 
 def _require(lake: Lake, kind: LakeKind, host: str | None, *, holds: str, way_out: str) -> None:

@@ -33,6 +33,7 @@ _LEVEL = 1  # of three real sessions' pages and of made-up ones, level 3 takes m
 _PAGE = "page"
 _NAME_DIGITS = 12
 _ARCHIVE = re.compile(r"pages(-[0-9a-f]+)?\.tar")
+_ARCHIVE_OF = re.compile(rf"rev=(\d+)/{_ARCHIVE.pattern}")
 FETCH_INSTEAD = "Fetch it anew: trigger with source=api and refetch."
 
 
@@ -102,9 +103,9 @@ class RawPages:
         writer.put(f"{pages_folder(REJECTED, key)}/pages.tar", _pack(key, adjusted, fetch, because))
 
     def last_revision(self, key: PartitionKey) -> int:
-        """The highest revision that pages are stored of; 0 without any."""
-        names = self._storage.folders(pages_folder(RAW, key))
-        return max((int(name[4:]) for name in names if re.fullmatch(r"rev=\d+", name)), default=0)
+        """The highest revision that pages are stored of; 0 without any. A folder without an archive counts for none."""
+        found = (_ARCHIVE_OF.fullmatch(path) for path in self._storage.tree(pages_folder(RAW, key)))
+        return max((int(match[1]) for match in found if match), default=0)
 
     def archive_bytes(self, key: PartitionKey, revision: int) -> int:
         """How large the archives of a revision's pages are together; 0 without any. None is opened."""

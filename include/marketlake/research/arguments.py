@@ -27,6 +27,7 @@ Window = Literal["regular", "extended", "all"]
 TAKEN: tuple[str, ...] = (State.COMPLETE, State.SUSPECT)
 """The states of a session that are read unless others are asked for."""
 
+_MOST_NAMED = 20
 _PERIOD = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?")
 
 
@@ -37,7 +38,13 @@ def one_of(argument: str, value: object, allowed: Iterable[str]) -> str:
         return value
     near = difflib.get_close_matches(str(value), known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise BadArgument(f"{argument}={value!r} is none of {', '.join(known)}.{hint}")
+    raise BadArgument(f"{argument}={value!r} is none of {in_short(known)}.{hint}")
+
+
+def in_short(names: Sequence[str]) -> str:
+    """Names in a line; of very many the first, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def some_of(argument: str, values: object, allowed: Iterable[str]) -> tuple[str, ...]:

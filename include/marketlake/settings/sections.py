@@ -107,7 +107,7 @@ class Api(Section):
     backoff_cap_s: float = Field(default=60, ge=0, le=600)
     """the longest single wait, a Retry-After of the vendor included"""
     sessions_in_flight: int = Field(default=8, ge=1, le=64)
-    """sessions of one ticker at the same time: so many by the DAG of its bars, as many by its audit; half of options"""
+    """sessions of a ticker at a time, a worker: so many by the DAG of its bars, and by its audit; half of options"""
     requests_per_minute: int | None = Field(default=None, ge=1)
     """calls by all tasks of this machine, for a plan or proxy that counts them; null: no limit"""
 
@@ -182,6 +182,8 @@ class Tasks(Section):
     """the longest delay"""
     timeout_s: float = Field(default=1_800, gt=0, le=86_400)
     """one try of one task"""
+    workers: int = Field(default=1, ge=1, le=64)
+    """workers that share the tasks: so many times `api.sessions_in_flight`; the containers set it"""
 
 
 class Quality(Section):

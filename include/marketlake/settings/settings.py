@@ -148,15 +148,20 @@ class Settings(BaseSettings):
         return tuple((name, ticker) for name in self.on for ticker in self.tickers_of(name))
 
     @property
+    def sessions_in_flight(self) -> int:
+        """Sessions of one ticker at the same time, on all workers together."""
+        return self.api.sessions_in_flight * self.tasks.workers
+
+    @property
     def option_sessions_in_flight(self) -> int:
-        """Sessions of one underlying at the same time, of ``api.sessions_in_flight``: half of them by REST, since each
+        """Sessions of one underlying at the same time, of ``sessions_in_flight``: half of them by REST, since each
         asks for several contracts at once, for some 15 s, and waits for ``options.empty_recheck_s`` to ask again for
         those that were empty; a quarter by flat file, which takes a core and half a GB. Where so few calls a minute are
         allowed that they take longer than that wait, more sessions would only wait for each other.
         """
         if self.options.source == "flat_file":
-            return max(1, self.api.sessions_in_flight // 4)
-        most = max(1, self.api.sessions_in_flight // 2)
+            return max(1, self.sessions_in_flight // 4)
+        most = max(1, self.sessions_in_flight // 2)
         counted = self.api.requests_per_minute
         return most if counted is None else min(most, 1 + counted // _CALLS_OF_A_WAIT)
 

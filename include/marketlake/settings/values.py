@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 
 from marketlake.lake_root import LakeRoot, root_of
 from marketlake.paths import expanded
+
+_LONGEST_TICKER = 10
 
 
 def _written_as_text(value: object) -> object:
@@ -22,13 +25,13 @@ def _written_as_text(value: object) -> object:
 
 
 def _is_ticker(value: str) -> str:
-    if not re.fullmatch(r"[A-Z][A-Z0-9.]{0,9}", value):
-        raise ValueError(f"{value!r} is no stock ticker: capital letters, digits and dots")
+    if len(value) > _LONGEST_TICKER or not re.fullmatch(r"[A-Z][A-Z0-9]*(\.[A-Z0-9]+)*", value):
+        raise ValueError(f"{value!r} is no stock ticker: capital letters and digits, a class behind a dot, as in BRK.B")
     return value
 
 
 def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({ticker for ticker in value if value.count(ticker) > 1})
+    twice = sorted(ticker for ticker, times in Counter(value).items() if times > 1)
     if twice:
         raise ValueError(f"names {', '.join(twice)} more than once")
     return value

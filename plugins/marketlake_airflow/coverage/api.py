@@ -158,7 +158,7 @@ def _action(subject: Shown, allowed: bool, database: Session) -> Action | None:
         return None
     of_options = isinstance(subject, Options)
     cost = option_cost(subject) if isinstance(subject, Options) else subject.dataset.cost(configured)
-    in_flight = configured.option_sessions_in_flight if of_options else configured.api.sessions_in_flight
+    in_flight = configured.option_sessions_in_flight if of_options else configured.sessions_in_flight
     seconds = attempts.seconds_a_session(database, dag_of(subject))
     first, last = fetchable(subject.lake) or (None, None)
     return Action(

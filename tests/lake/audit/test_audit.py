@@ -8,7 +8,8 @@ import logging
 
 import pytest
 
-from conftest import NOW, a_client, files_under, times_of
+from behind_the_lake import bytes_of, keys_of, versions_of
+from conftest import NOW, a_client
 from marketlake.audit.audit import audit_session, summarise
 from marketlake.audit.visits import Visits
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -19,6 +20,7 @@ from marketlake.rows.bars import SECONDS
 from polygon_simulator.server import Simulator
 from seconds import spy
 
+pytestmark = pytest.mark.places("folder", "bucket")
 DAY, OTHER = dt.date(2024, 11, 26), dt.date(2024, 11, 27)
 MINUTE = "without:1732631700000-1732631760000"  # 09:35 New York of DAY
 
@@ -29,16 +31,14 @@ def later(lake: Lake, hours: int = 24) -> Lake:
 
 def test_nothing_different_changes_no_partition_and_notes_the_visit(lake: Lake, waits: list[float]) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
-    before = times_of(lake.storage.root)
+    before = versions_of(lake)
     visit = audit_session(later(lake), SECOND_BARS, spy(DAY), a_client(lake, waits))
     assert (visit.outcome, visit.state, visit.revision, visit.changes) == ("unchanged", "complete", 1, "")
-    after = times_of(lake.storage.root)
+    after = versions_of(lake)
     note = "audit/spy/date=2024-11-26.json"
     assert after.keys() - before.keys() == {note}
     assert {name: after[name] for name in before} == before
-    assert (
-        json.loads((lake.storage.root / note).read_text())["visited_at_ms"] == int(NOW.timestamp() * 1000) + 86_400_000
-    )
+    assert json.loads(bytes_of(lake, note))["visited_at_ms"] == int(NOW.timestamp() * 1000) + 86_400_000
 
 
 def test_seventeen_bars_that_changed_are_a_revision_with_seventeen_counted(
@@ -68,11 +68,11 @@ def test_a_failed_look_keeps_the_partition_and_the_last_visit_and_notes_that_it_
 ) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
     audit_session(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
-    before = files_under(lake.storage.root)
+    before = keys_of(lake)
     simulator.faults.set(str(DAY), [{"fault": "500", "times": 0}])
     with pytest.raises(ServerTrouble):
         audit_session(later(lake), SECOND_BARS, spy(DAY), a_client(lake, waits))
-    assert files_under(lake.storage.root) == before
+    assert keys_of(lake) == before
     found = Visits(lake.storage).last("SPY", DAY)
     assert found is not None
     now_ms = int(NOW.timestamp() * 1000)
@@ -102,7 +102,7 @@ def test_the_summary_names_what_failed_what_changed_and_every_suspect_session(
     assert audit.failed == ("2024-11-27",)
     assert audit.states == {"suspect": 1, "complete": 1}
     assert audit.suspect == {"2024-11-26": (reason,)}
-    written = json.loads((lake.storage.root / "audit/spy/audit.json").read_text())
+    written = json.loads(bytes_of(lake, "audit/spy/audit.json"))
     assert written["visits"][0]["changes"].startswith("bars added 0, removed 1, changed 0")
     assert (written["failed"], written["left_over"]) == (["2024-11-27"], 0)
     assert "2024-11-26  asked for     revised           2  suspect: bars added 0, removed 1" in caplog.text

@@ -7,6 +7,7 @@ import datetime as dt
 import msgspec
 import pytest
 
+from behind_the_lake import write
 from conftest import NOW, a_client
 from marketlake import settings
 from marketlake.audit.due import AuditReason, audit_plan, reason_for, sessions_due
@@ -20,6 +21,7 @@ from marketlake.rows.bars import SECONDS
 from polygon_simulator.server import Simulator
 from seconds import kept_by, spy
 
+either_place = pytest.mark.places("folder", "bucket")
 LAST = dt.date(2026, 11, 19)
 """The last session that is final at NOW, a Friday noon."""
 
@@ -100,21 +102,23 @@ def test_a_session_is_due_by_age_state_and_last_look(
     assert reason_for(lake, SECONDS.name, "SPY", session) == (expected or AuditReason.ASKED)
 
 
+@either_place
 def test_a_visit_counts_as_a_look_and_a_note_that_cannot_be_read_does_not(lake: Lake, waits: list[float]) -> None:
     session = sessions_back(lake, 7)
     hold(lake, session, waits, final_from(session) + HOUR)
     assert [one.reason for one in sessions_due(lake, SECONDS.name, "SPY")] == [AuditReason.REVISIT]
     visited(lake, session, NOW - HOUR)
     assert sessions_due(lake, SECONDS.name, "SPY") == []
-    (lake.storage.root / f"audit/spy/date={session}.json").write_text("{not json")
+    write(lake, f"audit/spy/date={session}.json", b"{not json")
     assert [one.reason for one in sessions_due(lake, SECONDS.name, "SPY")] == [AuditReason.REVISIT]
 
 
+@either_place
 def test_a_file_that_proves_nothing_is_due_first(lake: Lake, waits: list[float]) -> None:
     for age in (1, 2):
         hold(lake, sessions_back(lake, age), waits, final_from(sessions_back(lake, age)))
     broken = sessions_back(lake, 1)
-    (lake.storage.root / kept_by(lake).partitions.path(spy(broken))).write_bytes(b"PAR1 no more")
+    write(lake, kept_by(lake).partitions.path(spy(broken)), b"PAR1 no more")
     assert [(one.session, one.reason) for one in sessions_due(lake, SECONDS.name, "SPY")] == [
         (broken, AuditReason.UNPROVEN),
         (sessions_back(lake, 2), AuditReason.REVISIT),
@@ -132,6 +136,7 @@ def test_urgent_ones_go_first_and_then_the_longest_unseen(lake: Lake, waits: lis
     ]
 
 
+@either_place
 def test_what_failed_last_comes_behind_everything_else_and_takes_turns(lake: Lake, waits: list[float]) -> None:
     first, second, third = (sessions_back(lake, age) for age in (7, 8, 9))
     for session in (first, second):
@@ -158,6 +163,7 @@ def test_a_run_takes_its_share_and_says_what_is_left(
     assert "SPY: 3 sessions are due; 2 are looked at now" in caplog.text
 
 
+@either_place
 def test_a_range_takes_every_session_that_is_held_in_it(lake: Lake, waits: list[float]) -> None:
     for age in (0, 1, 2):
         hold(lake, sessions_back(lake, age), waits, NOW)
@@ -167,6 +173,7 @@ def test_a_range_takes_every_session_that_is_held_in_it(lake: Lake, waits: list[
     assert audit_plan(lake, SECONDS.name, "SPY", last, None) == [last, LAST]
 
 
+@either_place
 def test_without_partitions_nothing_is_due(lake: Lake) -> None:
     assert sessions_due(lake, SECONDS.name, "SPY") == []
 

@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 
+from behind_the_lake import remove, write
 from marketlake.coverage.coverage import Coverage
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
@@ -17,6 +18,7 @@ from marketlake.rows.bars import SECONDS
 from marketlake.rows.spec import PartitionKey
 from seconds import kept_by, spy
 
+pytestmark = pytest.mark.places("folder", "bucket")
 MONDAY, TUESDAY, WEDNESDAY, FRIDAY = (dt.date(2024, 11, day) for day in (25, 26, 27, 29))
 
 
@@ -25,7 +27,7 @@ def held(lake: Lake, client: PolygonClient) -> Lake:
     """A lake with two sound sessions and a file that proves nothing."""
     for session in (MONDAY, WEDNESDAY, FRIDAY):
         ingest(lake, SECOND_BARS, spy(session), client)
-    lake.storage.path(kept_by(lake).partitions.path(spy(WEDNESDAY))).write_bytes(b"no Parquet")
+    write(lake, kept_by(lake).partitions.path(spy(WEDNESDAY)), b"no Parquet")
     return lake
 
 
@@ -85,7 +87,7 @@ def test_the_lake_is_listed_once_and_no_footer_is_read_that_was_not_asked_for(
 def test_of_a_lake_without_its_file_the_newest_session_says_which_source_counts(
     held: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (held.storage.root / "lake.json").unlink()
+    remove(held, "lake.json")
     asked: list[PartitionKey] = []
     real = PartitionStore.certificate
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from behind_the_lake import bytes_of, write
 from conftest import a_client
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import LakeBusy, StorageError
@@ -26,6 +27,7 @@ from marketlake.verify.verify import verify
 from polygon_simulator.server import Simulator
 from seconds import kept_by, spy
 
+pytestmark = pytest.mark.places("folder", "bucket")
 DAY = dt.date(2024, 11, 26)
 
 
@@ -43,10 +45,12 @@ def unlocked(self: LocalStorage, name: str, timeout_s: float) -> Iterator[LocalW
 def another(lake: Lake, simulator: Simulator, fault: str | None) -> Report:
     """Somebody else's whole publication, of another answer, in the midst of ours: no lock holds it up."""
     simulator.faults.set(str(DAY), [{"fault": fault, "times": 0}] if fault else [])
+    logs = lake.settings.logging.model_copy(update={"folder": lake.settings.logging_folder / "another machine"})
+    beside = Lake(lake.settings.model_copy(update={"logging": logs}), now=lake.now)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(LocalStorage, "exclusive", unlocked)
         patched.setattr(PartitionStore, "inspect", really_inspect)
-        return ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, []))
+        return ingest(beside, SECOND_BARS, spy(DAY), a_client(beside, []))
 
 
 def overtaking(monkeypatch: pytest.MonkeyPatch, step: Callable[[], object], times: int) -> None:
@@ -123,19 +127,17 @@ def test_a_copy_of_a_publication_that_was_cut_off_is_replaced_by_what_it_was_mad
     lake: Lake, simulator: Simulator, waits: list[float]
 ) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
-    path = lake.storage.path(kept_by(lake).partitions.path(spy(DAY)))
-    kept = lake.storage.path(revision_path(spy(DAY), 1))
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(path.read_bytes())  # and then the revision's certificate was renewed:
+    path, kept = kept_by(lake).partitions.path(spy(DAY)), revision_path(spy(DAY), 1)
+    write(lake, kept, bytes_of(lake, path))  # and then the revision's certificate was renewed:
     strict = lake.settings.model_copy(
         update={"quality": lake.settings.quality.model_copy(update={"max_silence_s": 1_700})}
     )
     assert ingest(Lake(strict, now=lake.now), SECOND_BARS, spy(DAY), a_client(lake, waits)).outcome == "renewed"
-    newest = path.read_bytes()
-    assert kept.read_bytes() != newest
+    newest = bytes_of(lake, path)
+    assert bytes_of(lake, kept) != newest
     simulator.faults.set(str(DAY), [{"fault": "changed:17", "times": 0}])
     assert ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits)).revision == 2
-    assert kept.read_bytes() == newest
+    assert bytes_of(lake, kept) == newest
 
 
 def test_a_kept_file_of_other_rows_is_named_and_never_overwritten(
@@ -144,11 +146,11 @@ def test_a_kept_file_of_other_rows_is_named_and_never_overwritten(
     ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
     simulator.faults.set(str(DAY), [{"fault": "changed:17", "times": 0}])
     ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
-    path = lake.storage.path(kept_by(lake).partitions.path(spy(DAY)))
-    first, second = (lake.storage.path(revision_path(spy(DAY), number)) for number in (1, 2))
-    second.write_bytes(first.read_bytes())
-    before = path.read_bytes()
+    path = kept_by(lake).partitions.path(spy(DAY))
+    first, second = (revision_path(spy(DAY), number) for number in (1, 2))
+    write(lake, second, bytes_of(lake, first))
+    before = bytes_of(lake, path)
     simulator.faults.set(str(DAY), [{"fault": "changed:5", "times": 0}])
     with pytest.raises(StorageError, match=r"rev=2.parquet is to keep revision 2, but holds other rows than that"):
         ingest(lake, SECOND_BARS, spy(DAY), a_client(lake, waits))
-    assert (path.read_bytes(), second.read_bytes()) == (before, first.read_bytes())
+    assert (bytes_of(lake, path), bytes_of(lake, second)) == (before, bytes_of(lake, first))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from behind_the_lake import bytes_of, flip, remove, versions_of, write
 from conftest import NOW, a_client
 from marketlake import settings
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -19,8 +19,9 @@ from marketlake.lake import Lake
 from marketlake.partitions.store import PartitionStore
 from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
-from seconds import archive_of, kept_by, spy
+from seconds import kept_by, spy
 
+pytestmark = pytest.mark.places("folder", "bucket")
 DAY = dt.date(2024, 11, 26)
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
 
@@ -29,7 +30,7 @@ def test_a_partition_is_rebuilt_from_raw_pages_without_a_call(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     first = ingest(lake, SECOND_BARS, spy(DAY), client)
-    (lake.storage.root / PARTITION).unlink()
+    remove(lake, PARTITION)
     asked = len(simulator.requests)
     rebuilt = rebuild(lake, SECOND_BARS, spy(DAY))
     assert (rebuilt.outcome, rebuilt.content_hash, rebuilt.state) == ("created", first.content_hash, "complete")
@@ -40,10 +41,7 @@ def test_a_damaged_partition_is_rebuilt_from_its_raw_pages_as_the_same_revision(
     lake: Lake, client: PolygonClient
 ) -> None:
     first = ingest(lake, SECOND_BARS, spy(DAY), client)
-    path = lake.storage.root / PARTITION
-    damaged = bytearray(path.read_bytes())
-    damaged[200] ^= 0xFF
-    path.write_bytes(bytes(damaged))
+    flip(lake, PARTITION)
     for outcome in ("renewed", "unchanged"):
         rebuilt = rebuild(lake, SECOND_BARS, spy(DAY))
         assert (rebuilt.outcome, rebuilt.revision, rebuilt.content_hash) == (outcome, 1, first.content_hash)
@@ -53,8 +51,8 @@ def test_raw_pages_that_are_absent_or_damaged_are_refused(lake: Lake, client: Po
     with pytest.raises(RawPagesUnusable, match="no raw pages of revision 1 are stored"):
         rebuild(lake, SECOND_BARS, spy(DAY))
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    raw = archive_of(lake, DAY)
-    raw.write_bytes(raw.read_bytes()[:-20_000] + b"x" * 20_000)
+    (raw,) = (key for key in versions_of(lake) if key.startswith("raw/"))
+    write(lake, raw, bytes_of(lake, raw)[:-20_000] + b"x" * 20_000)
     with pytest.raises(RawPagesUnusable, match="raw pages"):
         rebuild(lake, SECOND_BARS, spy(DAY))
 
@@ -83,19 +81,16 @@ def revised(lake: Lake, simulator: Simulator, client: PolygonClient) -> Lake:
 
 def lose(lake: Lake) -> None:
     """The file is there, and nothing of it can be read."""
-    (lake.storage.root / PARTITION).write_bytes(b"")
+    write(lake, PARTITION, b"")
 
 
 def break_seal(lake: Lake) -> None:
     """Rows and seal are gone, the footer can be read."""
-    path = lake.storage.root / PARTITION
-    damaged = bytearray(path.read_bytes())
-    damaged[200] ^= 0xFF
-    path.write_bytes(bytes(damaged))
+    flip(lake, PARTITION)
 
 
 def test_a_lost_partition_comes_back_with_its_last_rows_though_older_revisions_were_pruned(revised: Lake) -> None:
-    shutil.rmtree(revised.storage.root / "revisions")
+    remove(revised, "revisions")
     lose(revised)
     report = rebuild(revised, SECOND_BARS, spy(DAY))
     assert (report.outcome, report.revision, report.rows) == ("renewed", 3, 387)
@@ -134,14 +129,14 @@ def test_pages_of_others_beside_those_of_the_certificate_are_not_taken_for_them(
 def test_pages_of_a_superseded_revision_bring_no_rows_back(
     revised: Lake, damage: Callable[[Lake], None], pruned: bool
 ) -> None:
-    shutil.rmtree(revised.storage.root / "raw/spy/date=2024-11-26/rev=3")
+    remove(revised, "raw/spy/date=2024-11-26/rev=3")
     damage(revised)
-    before = (revised.storage.root / PARTITION).read_bytes()
+    before = bytes_of(revised, PARTITION)
     if pruned:
-        shutil.rmtree(revised.storage.root / "revisions")
+        remove(revised, "revisions")
     with pytest.raises(RawPagesUnusable, match="are of revision 2, but revision 3 was published since"):
         rebuild(revised, SECOND_BARS, spy(DAY))
-    assert (revised.storage.root / PARTITION).read_bytes() == before
+    assert bytes_of(revised, PARTITION) == before
 
 
 @pytest.mark.parametrize("damage", [lose, break_seal])

@@ -7,6 +7,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
+from behind_the_lake import bytes_of, flip, write
 from conftest import NOW, a_client
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.errors import DamagedPartition, NoSuchRevision
@@ -20,6 +21,7 @@ from marketlake.rows.spec import PartitionKey
 from polygon_simulator.server import Simulator
 from seconds import kept_by, spy
 
+pytestmark = pytest.mark.places("folder", "bucket")
 DAY = dt.date(2024, 11, 26)
 HOUR = dt.timedelta(hours=1)
 
@@ -109,8 +111,7 @@ def test_a_time_without_zone_is_refused(revised: tuple[Lake, pa.Table]) -> None:
 
 def test_a_publication_cut_off_after_keeping_lists_its_revision_once(revised: tuple[Lake, pa.Table]) -> None:
     lake, _ = revised
-    newest = lake.storage.root / kept_by(lake).partitions.path(spy(DAY))
-    (lake.storage.root / revision_path(spy(DAY), 2)).write_bytes(newest.read_bytes())
+    write(lake, revision_path(spy(DAY), 2), bytes_of(lake, kept_by(lake).partitions.path(spy(DAY))))
     assert [(one.number, one.newest) for one in lake.revisions.list_revisions("SPY", DAY)] == [(1, False), (2, True)]
 
 
@@ -153,10 +154,7 @@ def test_a_revision_published_while_they_are_listed_is_not_taken_for_the_one_bef
 
 def test_a_damaged_revision_is_never_handed_out(revised: tuple[Lake, pa.Table]) -> None:
     lake, _ = revised
-    kept = lake.storage.root / "revisions/spy/date=2024-11-26/rev=1.parquet"
-    damaged = bytearray(kept.read_bytes())
-    damaged[200] ^= 0xFF
-    kept.write_bytes(bytes(damaged))
+    flip(lake, "revisions/spy/date=2024-11-26/rev=1.parquet")
     with pytest.raises(DamagedPartition, match=r"rows of revision 1 \(revisions/spy/date=2024-11-26/rev=1.parquet\)"):
         lake.revisions.read_revision("SPY", DAY, 1)
     assert lake.revisions.read_revision("SPY", DAY, 2).num_rows == 390

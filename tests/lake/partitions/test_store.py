@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 
 import pyarrow.parquet as pq
+import pytest
 
-from conftest import files_under, times_of
+from behind_the_lake import bytes_of, flip, keys_of, versions_of, write
 from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
@@ -17,6 +19,7 @@ from marketlake.polygon.client import PolygonClient
 from polygon_simulator.server import Simulator
 from seconds import DAY, fault, kept_by, spy
 
+pytestmark = pytest.mark.places("folder", "bucket")
 PARTITION = "processed/spy/date=2024-11-26/bars.parquet"
 RAW = "raw/spy/date=2024-11-26/rev=1/pages-*.tar"
 
@@ -31,22 +34,22 @@ def test_rows_handed_out_carry_no_certificate(lake: Lake, client: PolygonClient)
 
 def test_the_same_rows_again_touch_no_file(lake: Lake, simulator: Simulator, client: PolygonClient) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    before = times_of(lake.storage.root)
+    before = versions_of(lake)
     assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "unchanged"
     assert len(simulator.requests_for(DAY)) == 2
-    assert times_of(lake.storage.root) == before
+    assert versions_of(lake) == before
 
 
 def test_other_rows_become_a_revision_and_the_old_file_is_kept(
     lake: Lake, simulator: Simulator, client: PolygonClient
 ) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    old = (lake.storage.root / PARTITION).read_bytes()
+    old = bytes_of(lake, PARTITION)
     fault(simulator, "fractional_volume")
     report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.revision) == ("revised", 2)
-    assert (lake.storage.root / "revisions/spy/date=2024-11-26/rev=1.parquet").read_bytes() == old
-    assert files_under(lake.storage.root) == {
+    assert bytes_of(lake, "revisions/spy/date=2024-11-26/rev=1.parquet") == old
+    assert keys_of(lake) == {
         PARTITION,
         RAW,
         "raw/spy/date=2024-11-26/rev=2/pages-*.tar",
@@ -54,6 +57,7 @@ def test_other_rows_become_a_revision_and_the_old_file_is_kept(
     }
 
 
+@pytest.mark.places("folder")
 def test_reading_a_partition_starts_no_thread_that_could_abort_the_process_at_its_end(
     lake: Lake, client: PolygonClient
 ) -> None:
@@ -80,36 +84,34 @@ def test_no_revision_is_numbered_twice_though_an_old_one_was_put_back(
     for name in ("delayed", "fractional_volume", "exponents"):
         fault(simulator, name)
         ingest(lake, SECOND_BARS, spy(DAY), client)
-    kept = lake.storage.root / "revisions/spy/date=2024-11-26"
-    second = (kept / "rev=2.parquet").read_bytes()
-    (lake.storage.root / PARTITION).write_bytes((kept / "rev=1.parquet").read_bytes())
+    kept = "revisions/spy/date=2024-11-26"
+    second = bytes_of(lake, f"{kept}/rev=2.parquet")
+    write(lake, PARTITION, bytes_of(lake, f"{kept}/rev=1.parquet"))
     fault(simulator, "no_vwap_no_transactions")
     assert ingest(lake, SECOND_BARS, spy(DAY), client).revision == 4
-    assert (kept / "rev=2.parquet").read_bytes() == second
+    assert bytes_of(lake, f"{kept}/rev=2.parquet") == second
 
 
 def test_a_damaged_partition_is_replaced_and_kept_as_evidence(lake: Lake, client: PolygonClient) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    path = lake.storage.root / PARTITION
-    damaged = bytearray(path.read_bytes())
-    damaged[200] ^= 0xFF
-    path.write_bytes(bytes(damaged))
+    damaged = flip(lake, PARTITION)
     report = ingest(lake, SECOND_BARS, spy(DAY), client)
     assert (report.outcome, report.revision) == ("revised", 2)
-    assert (lake.storage.root / "revisions/spy/date=2024-11-26/rev=1.parquet").read_bytes() == bytes(damaged)
+    assert bytes_of(lake, "revisions/spy/date=2024-11-26/rev=1.parquet") == damaged
 
 
 def test_a_file_without_a_certificate_does_not_count(lake: Lake, client: PolygonClient) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    path = lake.storage.root / PARTITION
-    pq.write_table(pq.read_table(path, partitioning=None).replace_schema_metadata(None), path)
+    bare = io.BytesIO()
+    pq.write_table(pq.read_table(io.BytesIO(bytes_of(lake, PARTITION))).replace_schema_metadata(None), bare)
+    write(lake, PARTITION, bare.getvalue())
     assert kept_by(lake).partitions.certificate(spy(DAY)) is None
     assert ingest(lake, SECOND_BARS, spy(DAY), client).outcome == "revised"
 
 
 def test_the_footer_is_json_that_anybody_can_read(lake: Lake, client: PolygonClient) -> None:
     ingest(lake, SECOND_BARS, spy(DAY), client)
-    footer = pq.read_metadata(lake.storage.root / PARTITION).metadata[b"marketlake.certificate"]
+    footer = pq.read_metadata(io.BytesIO(bytes_of(lake, PARTITION))).metadata[b"marketlake.certificate"]
     certificate = json.loads(footer)
     assert certificate["state"] == "complete"
     assert certificate["hours"]["regular_start_ms"] == 1732631400000

@@ -227,7 +227,7 @@ def test_a_dataset_that_is_none_is_told_with_those_that_are(
     assert refused(folder, yaml, {}, process) == told
 
 
-WRONG = "= 'x y': 'x y' is no stock ticker: capital letters, digits and dots"
+WRONG = "= 'x y': 'x y' is no stock ticker: capital letters and digits, a class behind a dot, as in BRK.B"
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import random
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import behind_the_lake as behind
 from commanded import commanded
-from conftest import KEY, NOW, a_client
+from conftest import KEY, NOW, a_client, settle
 from doc_tables import PROJECT
 from marketlake import commands, settings
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -41,6 +42,8 @@ from sparse_days import SparseDays
 MONDAY, TUESDAY, WEDNESDAY, FRIDAY = (dt.date(2024, 11, day) for day in (25, 26, 27, 29))
 THANKSGIVING = dt.date(2024, 11, 28)
 SESSIONS = [MONDAY, TUESDAY, WEDNESDAY, FRIDAY]
+
+either_place = pytest.mark.places("folder", "bucket")
 
 Found = list[tuple[str, dt.date | None, str]]
 
@@ -67,12 +70,16 @@ def pristine(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator, pristine: Path) -> Lake:
-    shutil.copytree(pristine / "spy", tmp_path / "lake")
-    shutil.copytree(pristine / "qqq", tmp_path / "qqq")
-    monkeypatch.setenv("MARKETLAKE__STORAGE__ROOT", str(tmp_path / "lake"))
+def lake(
+    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator, pristine: Path,
+    request: pytest.FixtureRequest,
+) -> Lake:  # fmt: skip
+    settle(place, monkeypatch, tmp_path, request)
     monkeypatch.setenv("POLYGON_BASE_URL", simulator.url)
-    return Lake(settings.load(), now=lambda: NOW)
+    made = Lake(settings.load(), now=lambda: NOW)
+    behind.fill(made, pristine / "spy")
+    behind.fill(made, pristine / "qqq/processed", below="aside/")
+    return made
 
 
 def fetching_again(ticker: str, first: dt.date, last: dt.date) -> str:
@@ -80,12 +87,27 @@ def fetching_again(ticker: str, first: dt.date, last: dt.date) -> str:
     return commands.fetching("second_bars", ticker, first, last, tickers=["SPY"], again=True)
 
 
+def key_of(lake: Lake, session: dt.date = TUESDAY) -> str:
+    return kept_by(lake).partitions.path(spy(session))
+
+
+def data_of(lake: Lake, session: dt.date = TUESDAY) -> bytes:
+    return behind.bytes_of(lake, key_of(lake, session))
+
+
+def overwrite(lake: Lake, data: bytes, session: dt.date = TUESDAY) -> None:
+    behind.write(lake, key_of(lake, session), data)
+
+
+def as_file(rows: pa.Table) -> bytes:
+    """What Arrow makes of a table, its metadata included."""
+    file = io.BytesIO()
+    pq.write_table(rows, file)
+    return file.getvalue()
+
+
 def path_of(lake: Lake, session: dt.date = TUESDAY) -> Path:
-    return lake.storage.path(kept_by(lake).partitions.path(spy(session)))
-
-
-def folder_of(lake: Lake, session: dt.date = TUESDAY) -> Path:
-    return path_of(lake, session).parent
+    return lake.storage.path(key_of(lake, session))
 
 
 def parts(lake: Lake) -> tuple[pa.Table, Certificate]:
@@ -127,16 +149,16 @@ def rewritten(change: Callable[[pa.Table], pa.Table]) -> Callable[[Lake], None]:
     """Altered by a program that carries the footer's entries along, the seal too."""
 
     def damage(lake: Lake) -> None:
-        footer = pq.read_metadata(path_of(lake)).metadata
-        rows = change(pq.read_table(path_of(lake), partitioning=None))
-        pq.write_table(rows.replace_schema_metadata(footer), path_of(lake))
+        footer = pq.read_metadata(io.BytesIO(data_of(lake))).metadata
+        rows = change(pq.read_table(io.BytesIO(data_of(lake))))
+        overwrite(lake, as_file(rows.replace_schema_metadata(footer)))
 
     return damage
 
 
 def with_bytes(change: Callable[[bytes], bytes]) -> Callable[[Lake], None]:
     def damage(lake: Lake) -> None:
-        path_of(lake).write_bytes(change(path_of(lake).read_bytes()))
+        overwrite(lake, change(data_of(lake)))
 
     return damage
 
@@ -145,27 +167,22 @@ def copied(target: str) -> Callable[[Lake], None]:
     """Tuesday's file, copied to another place under ``processed/``."""
 
     def damage(lake: Lake) -> None:
-        path = lake.storage.root / "processed" / target
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path_of(lake), path)
+        behind.write(lake, f"processed/{target}", data_of(lake))
 
     return damage
 
 
 def put(target: str) -> Callable[[Lake], None]:
     def damage(lake: Lake) -> None:
-        path = lake.storage.root / "processed" / target
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("a note")
+        behind.write(lake, f"processed/{target}", b"a note")
 
     return damage
 
 
 def swapped(lake: Lake) -> None:
-    aside = lake.storage.root / "aside"
-    path_of(lake).rename(aside)
-    path_of(lake, FRIDAY).rename(path_of(lake))
-    aside.rename(path_of(lake, FRIDAY))
+    behind.move(lake, key_of(lake), "between")
+    behind.move(lake, key_of(lake, FRIDAY), key_of(lake))
+    behind.move(lake, "between", key_of(lake, FRIDAY))
 
 
 def on_a_holiday(lake: Lake) -> None:
@@ -174,23 +191,23 @@ def on_a_holiday(lake: Lake) -> None:
 
 
 def by_pyarrow(lake: Lake) -> None:
-    pq.write_table(pq.read_table(path_of(lake), partitioning=None), path_of(lake))
+    overwrite(lake, as_file(pq.read_table(io.BytesIO(data_of(lake)))))
 
 
 def by_pandas(lake: Lake) -> None:
-    pd.read_parquet(path_of(lake)).drop(columns="date", errors="ignore").to_parquet(path_of(lake))
+    overwrite(lake, pd.read_parquet(io.BytesIO(data_of(lake))).to_parquet())
 
 
 def unsealed(lake: Lake) -> None:
     """As an earlier version wrote: a certificate and no seal."""
     rows, certificate = parts(lake)
-    pq.write_table(rows.replace_schema_metadata({"marketlake.certificate": certificate.encode()}), path_of(lake))
+    overwrite(lake, as_file(rows.replace_schema_metadata({"marketlake.certificate": certificate.encode()})))
 
 
 def edited_in_place(lake: Lake) -> None:
-    data = path_of(lake).read_bytes()
+    data = data_of(lake)
     assert data.count(b'"rows":390,') == 1
-    path_of(lake).write_bytes(data.replace(b'"rows":390,', b'"rows":391,'))
+    overwrite(lake, data.replace(b'"rows":390,', b'"rows":391,'))
 
 
 def dearer(rows: pa.Table) -> pa.Table:
@@ -209,7 +226,7 @@ def as_int32(rows: pa.Table) -> pa.Table:
 def removed(*sessions: dt.date) -> Callable[[Lake], None]:
     def damage(lake: Lake) -> None:
         for session in sessions:
-            shutil.rmtree(folder_of(lake, session))
+            behind.remove(lake, key_of(lake, session).removesuffix("/bars.parquet"))
 
     return damage
 
@@ -219,7 +236,7 @@ def emptied(lake: Lake) -> None:
 
 
 def wrong_ticker(lake: Lake) -> None:
-    shutil.copy(lake.storage.root.parent / "qqq/processed/qqq/date=2024-11-26/bars.parquet", path_of(lake))
+    overwrite(lake, behind.bytes_of(lake, "aside/qqq/date=2024-11-26/bars.parquet"))
 
 
 def other_ticker_within(rows: pa.Table) -> pa.Table:
@@ -270,7 +287,7 @@ DAMAGE: dict[str, tuple[Callable[[Lake], None], Found, str]] = {
     "a byte more": (with_bytes(lambda data: b"x" + data), tuesday("damaged"), "no table can be read"),
     "certificate edited in place": (edited_in_place, tuesday("damaged"), "its rows are still those of its certificate"),
     "another day's file": (
-        lambda lake: (shutil.copy(path_of(lake, MONDAY), path_of(lake)), None)[1],
+        lambda lake: overwrite(lake, data_of(lake, MONDAY)),
         tuesday("misplaced"), "it holds SPY 2024-11-25",
     ),
     "two days swapped": (
@@ -324,7 +341,7 @@ DAMAGE: dict[str, tuple[Callable[[Lake], None], Found, str]] = {
     "two sessions gone": (removed(TUESDAY, WEDNESDAY), tuesday("missing"), "2 sessions to 2024-11-27 have no"),
     "a folder emptied": (emptied, tuesday("missing"), "no file can be seen in its folder"),
     "an empty folder": (
-        lambda lake: (lake.storage.root / "processed/spy/new folder").mkdir(),
+        lambda lake: behind.make_folder(lake, "processed/spy/new folder"),
         [("SPY", None, "stray")], "'processed/spy/new folder' is a folder in which no file can be seen",
     ),
     "on a holiday": (
@@ -357,18 +374,31 @@ DAMAGE: dict[str, tuple[Callable[[Lake], None], Found, str]] = {
 }  # fmt: skip
 
 
+OF_PLACES = (
+    "half a file", "empty file", "another day's file", "two days swapped", "rewritten by pandas", "a session gone",
+    "two sessions gone", "an empty folder", "on a holiday", "a file beside", "a folder within", "a file among the days",
+    "a file among the tickers", "a name to be careful with", "a second file", "a second folder",
+    "another spelling of the ticker",
+)  # fmt: skip
+"""Damage that a bucket could show in another way: by what is read, by what is listed, by what is not there."""
+in_either_place = pytest.mark.parametrize(
+    ("place", "name"), [*(("folder", name) for name in DAMAGE), *(("bucket", name) for name in OF_PLACES)]
+)
+
+
 def found(done: Verification) -> Found:
     return [(one.ticker, one.session, one.kind.value) for one in done.findings]
 
 
+@either_place
 def test_an_undisturbed_lake_has_no_finding(lake: Lake) -> None:
     done = verify(lake, SECOND_BARS)
     assert done.findings == ()
     assert (done.tickers, done.partitions, done.rows, done.states) == (("SPY",), 4, 3 * 390 + 210, {"complete": 4})
-    assert done.size_bytes == sum(path_of(lake, session).stat().st_size for session in SESSIONS)
+    assert done.size_bytes == sum(len(data_of(lake, session)) for session in SESSIONS)
 
 
-@pytest.mark.parametrize("name", DAMAGE)
+@in_either_place
 def test_damage_is_found_and_named(lake: Lake, name: str) -> None:
     damage, expected, detail = DAMAGE[name]
     damage(lake)
@@ -378,18 +408,16 @@ def test_damage_is_found_and_named(lake: Lake, name: str) -> None:
     assert all("\n" not in one.detail for one in done.findings)
 
 
-@pytest.mark.parametrize("name", DAMAGE)
+@in_either_place
 def test_what_a_finding_says_to_do_mends_it(lake: Lake, tmp_path: Path, name: str) -> None:
     DAMAGE[name][0](lake)
     before = kept_by(lake).partitions.inspect(spy(MONDAY))
-    for finding in verify(lake, SECOND_BARS).findings:
+    for number, finding in enumerate(verify(lake, SECOND_BARS).findings):
         step = next_step(finding, "", fetching_again)
         if "move " in step:
             named = re.search(r"move (processed/\S+) out", step)
             key = named[1] if named else eval(finding.detail[: finding.detail.rindex("'") + 1])
-            place = lake.storage.root / key
-            if place.exists():
-                shutil.move(place, tmp_path / f"moved-{len(list(tmp_path.iterdir()))}")
+            behind.move(lake, key.rstrip("/"), f"moved/{number}")
         if again := re.search(r"make backfill FROM=(\S+) TO=(\S+) REFETCH=1$", step):
             for session in lake.calendar.sessions(*map(dt.date.fromisoformat, again.groups())):
                 ingest(lake, SECOND_BARS, spy(session), a_client(lake, []))
@@ -423,10 +451,11 @@ def test_a_partition_without_a_seal_is_written_anew_when_fetched_again(lake: Lak
     unsealed(lake)
     report = ingest(lake, SECOND_BARS, spy(TUESDAY), a_client(lake, []))
     assert (report.outcome, report.revision) == ("renewed", 1)
-    assert seal_of(path_of(lake).read_bytes()) is Seal.HOLDS
+    assert seal_of(data_of(lake)) is Seal.HOLDS
     assert ingest(lake, SECOND_BARS, spy(TUESDAY), a_client(lake, [])).outcome == "unchanged"
 
 
+@either_place
 def test_a_partition_whose_seal_is_broken_proves_nothing(lake: Lake) -> None:
     edited_in_place(lake)
     held = kept_by(lake).partitions.inspect(spy(TUESDAY))
@@ -463,11 +492,13 @@ def test_a_partition_before_the_history_is_named(lake: Lake, monkeypatch: pytest
     assert done.findings[0].detail == "the lake's history is 2024-11-26 to today"
 
 
+@either_place
 def test_states_are_counted_and_are_no_findings(
     lake: Lake, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     early = dt.datetime(2024, 11, 27, 15, tzinfo=dt.UTC)  # 10:00 New York on Wednesday
-    shutil.rmtree(lake.storage.root)
+    for key in ("processed", "raw", "lake.json"):
+        behind.remove(lake, key)
     then = Lake(lake.settings, now=lambda: early)
     ingest(then, SECOND_BARS, spy(TUESDAY), a_client_at(then, early), allow_provisional=True)
     simulator.faults.set(str(MONDAY), [{"fault": "low_above_open", "times": 0}])
@@ -525,7 +556,7 @@ def test_a_bound_on_silence_that_has_changed_since_is_no_finding(lake: Lake, mon
 def test_a_range_is_verified_whole_and_alone(
     lake: Lake, first: dt.date | None, last: dt.date | None, partitions: int, expected: Found
 ) -> None:
-    shutil.rmtree(folder_of(lake))
+    removed(TUESDAY)(lake)
     done = verify(lake, SECOND_BARS, first=first, last=last)
     assert (done.partitions, found(done)) == (partitions, expected)
 
@@ -535,8 +566,9 @@ def test_missing_sessions_end_with_the_last_final_one(lake: Lake) -> None:
     assert done.findings[0].last == dt.date(2026, 11, 19)
 
 
+@either_place
 def test_each_ticker_has_a_range_of_its_own_and_one_can_be_named(lake: Lake) -> None:
-    shutil.copytree(lake.storage.root.parent / "qqq/processed/qqq", lake.storage.root / "processed/qqq")
+    behind.move(lake, "aside/qqq", "processed/qqq")
     assert (
         verify(lake, SECOND_BARS).tickers,
         verify(lake, SECOND_BARS).partitions,
@@ -546,9 +578,10 @@ def test_each_ticker_has_a_range_of_its_own_and_one_can_be_named(lake: Lake) -> 
     assert (only.tickers, only.partitions) == (("QQQ",), 1)
 
 
+@either_place
 def test_what_mends_a_ticker_without_a_dag_names_it(lake: Lake) -> None:
-    shutil.copytree(lake.storage.root.parent / "qqq/processed/qqq", lake.storage.root / "processed/qqq")
-    (lake.storage.root / "processed/qqq/date=2024-11-26/bars.parquet").write_bytes(b"")
+    behind.move(lake, "aside/qqq", "processed/qqq")
+    behind.write(lake, "processed/qqq/date=2024-11-26/bars.parquet", b"")
     finding = verify(lake, SECOND_BARS).findings[0]
     assert next_step(finding, "", fetching_again) == (
         "MARKETLAKE__TICKERS='[\"QQQ\"]' make backfill FROM=2024-11-26 TO=2024-11-26 REFETCH=1"
@@ -585,6 +618,7 @@ def test_what_lies_in_a_folder_outside_the_range_is_not_told(lake: Lake) -> None
     ]
 
 
+@either_place
 @pytest.mark.parametrize(
     "asked", [{"ticker": "DIA"}, {"first": dt.date(2024, 11, 30), "last": dt.date(2024, 12, 1)}], ids=str
 )
@@ -622,8 +656,8 @@ def test_the_command_without_findings_ends_with_0(lake: Lake) -> None:
 
 
 def test_the_command_names_each_finding_on_a_line_and_ends_with_1(lake: Lake, tmp_path: Path) -> None:
-    shutil.rmtree(folder_of(lake, WEDNESDAY))
-    path_of(lake).write_bytes(b"")
+    removed(WEDNESDAY)(lake)
+    overwrite(lake, b"")
     put("spy/_SUCCESS")(lake)
     done = commanded("verify", "--json", str(tmp_path / "findings.json"))
     assert done.returncode == 1

@@ -56,7 +56,17 @@ def _new(options: S3Options, access: Access) -> Any:
         signature_version="s3v4",
         s3={"addressing_style": options.addressing},
     )
-    return session.client("s3", endpoint_url=options.endpoint_url or access.endpoint_url, config=config)
+    client = session.client("s3", endpoint_url=options.endpoint_url or access.endpoint_url, config=config)
+    client.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+    return client
+
+
+def _follow_no_redirect(params: dict[str, Any], **_: Any) -> None:
+    """What botocore notes of a call that it has sent to another region.
+
+    It asks for a bucket's region by HeadBucket, and if that one is redirected too, for the region of that, without end.
+    """
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _session(access: Access, region: str | None) -> Any:

@@ -18,7 +18,6 @@ _ACTIONS = {
     "GetObject": "s3:GetObject",
     "PutObject": "s3:PutObject",
     "ListObjectsV2": "s3:ListBucket",
-    "HeadBucket": "s3:ListBucket",
 }
 
 

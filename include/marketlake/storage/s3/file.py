@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 
 from marketlake.errors import Overtaken
 from marketlake.storage.s3.objects import ConditionRefused, Objects, Part
-from marketlake.storage.storage import overtaken
 
 _TAIL_BYTES = 64 * 1024
 """So much of the end comes with the first request: the footer of a partition, which says where the rest lies."""
@@ -17,19 +17,22 @@ _AHEAD_BYTES = 1024 * 1024
 
 
 class ObjectFile(io.RawIOBase):
-    """One version of an object. Raises Overtaken, from reading, once another one lies there."""
+    """One version of an object. Raises Overtaken, from reading, once another one lies there.
 
-    def __init__(self, objects: Objects, key: str, tail: Part, where: str) -> None:
-        self._objects, self._key, self._where = objects, key, where
+    ``overtaken``: makes that error of what lies there by then.
+    """
+
+    def __init__(self, objects: Objects, key: str, tail: Part, overtaken: Callable[[str], Overtaken]) -> None:
+        self._objects, self._key, self._overtaken = objects, key, overtaken
         self._parts = [tail]
         self._size = tail.size_bytes
         self._position = 0
 
     @classmethod
-    def opened(cls, objects: Objects, key: str, where: str) -> ObjectFile | None:
+    def opened(cls, objects: Objects, key: str, overtaken: Callable[[str], Overtaken]) -> ObjectFile | None:
         """The object as it is now; None if it does not exist."""
         tail = objects.get(key, f"bytes=-{_TAIL_BYTES}")
-        return cls(objects, key, tail, where) if tail is not None else None
+        return cls(objects, key, tail, overtaken) if tail is not None else None
 
     def readable(self) -> bool:
         """True."""
@@ -88,10 +91,7 @@ class ObjectFile(io.RawIOBase):
         try:
             part = self._objects.get(self._key, f"bytes={first}-{end - 1}", self._parts[0].version)
         except ConditionRefused:
-            raise self._gone("now holds other bytes") from None
+            raise self._overtaken("now holds other bytes") from None
         if part is None:
-            raise self._gone("is gone")
+            raise self._overtaken("is gone")
         return part
-
-    def _gone(self, state: str) -> Overtaken:
-        return overtaken(self._where, self._key, state)

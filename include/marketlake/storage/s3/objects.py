@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
 from marketlake.storage.s3.access import Access, FindAccess, S3Options
 from marketlake.storage.s3.client import client_of
 from marketlake.storage.s3.errors import Request, error_of_answer, error_without_answer
@@ -74,6 +72,8 @@ class Objects:
 
         ``version``: of that one alone. Raises ConditionRefused if it is another by now.
         """
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
         question = {"Key": key, "ChecksumMode": "ENABLED"}
         question |= {"Range": wanted} if wanted else {}
         question |= {"IfMatch": version} if version else {}
@@ -112,13 +112,13 @@ class Objects:
             beginnings += [found["Prefix"] for found in page.get("CommonPrefixes", ())]
         return keys, beginnings
 
-    def require_bucket(self) -> None:
-        """Raise StoreRefused if the bucket is not there, or may not be used: some stores make it by the first write."""
-        request = Request("HeadBucket", f"s3://{self.bucket}")
-        answer = self._ask("head_bucket", request)
-        if _name_of(answer) in _NOTHING_THERE:  # an answer to HEAD has no text
-            answer = {**answer, "Error": {"Code": "NoSuchBucket"}}
-        self._require_success(answer, request)
+    def require_bucket(self, prefix: str) -> None:
+        """Raise StoreRefused if the bucket is not there, or may not be used: some stores make it by the first write.
+
+        Its prefix is listed: the answer to a HEAD has no text, which alone tells a wrong clock from wrong rights.
+        """
+        request = Request("ListObjectsV2", self.named(prefix))
+        self._require_success(self._ask("list_objects_v2", request, Prefix=prefix, MaxKeys=1), request)
 
     def named(self, key: str) -> str:
         """An object, as messages name it."""

@@ -27,8 +27,8 @@ def require_conditional_writes(objects: Objects, root: Bucket) -> None:
     proven = os.getpid(), str(objects.options.endpoint_url), str(root)
     if proven in _seen:
         return
-    objects.require_bucket()
     key = f"{root.prefix}/{_KEY}" if root.prefix else _KEY
+    objects.require_bucket(key.removesuffix(_KEY))
     if objects.options.conditional:
         _probe(objects, key, root)
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -21,7 +22,7 @@ from marketlake.storage.s3.file import ObjectFile
 from marketlake.storage.s3.objects import Objects
 from marketlake.storage.s3.probe import PROBE, require_conditional_writes
 from marketlake.storage.s3.writer import ObjectWriter
-from marketlake.storage.storage import Seen, Stamp, checked_key
+from marketlake.storage.storage import Seen, Stamp, checked_key, overtaken
 
 _LOCKS = "locks"
 
@@ -51,7 +52,8 @@ class S3Storage:
 
     def open(self, key: str) -> BinaryIO | None:
         """One object to read parts of; None if it does not exist. Its end comes with the first request."""
-        return cast("BinaryIO | None", ObjectFile.opened(self._objects, self._key(key), self.where))
+        opened = ObjectFile.opened(self._objects, self._key(key), partial(overtaken, self.where, key))
+        return cast("BinaryIO | None", opened)
 
     def exists(self, key: str) -> bool:
         """Whether the object exists."""
