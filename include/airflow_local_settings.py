@@ -25,9 +25,9 @@ _HEAVY = (
     "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.empty",
     "airflow.sdk.definitions.decorators",
+    "marketlake_airflow.bars_dag",
     "marketlake_airflow.deadline",
     "marketlake_airflow.report",
-    "marketlake_airflow.session_dag",
     "marketlake_airflow.tasks",
     "pyarrow.parquet",
 )

@@ -37,9 +37,11 @@ def bars_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None
 
         @task
         def plan_sessions() -> list[str]:
-            from marketlake_airflow import tasks
+            from marketlake_airflow import report, tasks
 
-            return tasks.plan_sessions(dataset, ticker, get_current_context())
+            plan = tasks.plan_sessions(dataset, ticker, context := get_current_context())
+            report.skip_report_in_backfill(context)
+            return plan
 
         @task(
             multiple_outputs=False,  # a dict is otherwise pushed key by key as well: ten more requests a session
@@ -51,7 +53,7 @@ def bars_dag(dataset: str, ticker: str, configured: Settings, doc_md: str | None
             from marketlake_airflow import report, tasks
 
             result = tasks.ingest_session(dataset, ticker, session, bars, context := get_current_context())
-            report.skip_report_in_backfill(result, context)
+            report.skip_report_in_backfill(context, again=True)
             return result
 
         @teardown(on_failure_fail_dagrun=True)

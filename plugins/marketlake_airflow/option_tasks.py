@@ -86,7 +86,7 @@ def _ended(report: Report, told: Asset | None, context: Mapping[str, Any]) -> Re
     result = report.as_dict()
     if told is not None:
         tell(told, report.session, result, context)
-        skip_report_in_backfill(result, context)
+        skip_report_in_backfill(context, again=True)
     return result
 
 

@@ -38,9 +38,11 @@ def options_dag(ticker: str, configured: Settings, doc_md: str | None) -> DAG:
 
         @task
         def plan_sessions() -> list[str]:
-            from marketlake_airflow import option_tasks
+            from marketlake_airflow import option_tasks, report
 
-            return option_tasks.plan_sessions(ticker, get_current_context())
+            plan = option_tasks.plan_sessions(ticker, context := get_current_context())
+            report.skip_report_in_backfill(context)
+            return plan
 
         @teardown(on_failure_fail_dagrun=True)
         @task(task_id="report", retries=0, retry_policy=None, execution_timeout=timedelta(minutes=15))

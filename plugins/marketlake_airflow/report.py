@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import msgspec
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.comms import SkipDownstreamTasks
 
 from marketlake import settings
 from marketlake.audit.audit import summarise
@@ -27,7 +28,7 @@ from marketlake_airflow import notify
 from marketlake_airflow.lake import lake_of
 
 _log = logging.getLogger(__name__)
-AFTER_THE_DATES = ["dates_ended", "report"]
+AFTER_THE_DATES: list[str | tuple[str, int]] = ["dates_ended", "report"]
 OPTION_STEPS = ("session.fetch_chain", "session.fetch_bars", "session.build_panel")
 
 
@@ -136,16 +137,20 @@ def deliver(run_summary: RunSummary, context: Mapping[str, Any]) -> None:
         raise AirflowFailException(f"no date failed, but the message was not sent: {not_sent}")
 
 
-def skip_report_in_backfill(result: Mapping[str, Any], context: Mapping[str, Any]) -> None:
-    """In a backfill, end the task so that Airflow skips the report: each run has one session, whose own state already
-    says everything, and the report would be a third process for it.
+def skip_report_in_backfill(context: Mapping[str, Any], *, again: bool = False) -> None:
+    """In a backfill, let Airflow skip the report: each run has one session, whose own state already says everything,
+    and the report would be a third process for it. The plan asks for it, so that the scheduler need not look again and
+    again whether the report may run yet; a session, with ``again``, if it has been cleared with what is behind it.
 
-    Skipped or not, it cannot make a run green whose date fails later on. Does nothing in other runs: there, other
-    dates count. Raises DownstreamTasksSkipped, with which Airflow ends the task as a success.
+    Skipped or not, it cannot make a run green whose date fails. Does nothing in other runs: there, other dates count.
+    Asked of the task's supervisor, as Airflow does for DownstreamTasksSkipped: to raise that would lose the plan, of
+    which Airflow has to know how long it is.
     """
-    if context["dag_run"].run_type == "backfill":
-        context["ti"].xcom_push("return_value", dict(result))
-        raise DownstreamTasksSkipped(tasks=AFTER_THE_DATES)
+    if context["dag_run"].run_type != "backfill" or (again and context["ti"].try_number == 1):
+        return
+    from airflow.sdk.execution_time import task_runner
+
+    task_runner.SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=AFTER_THE_DATES))
 
 
 def _look_at_window(dataset: str, ticker: str, own: dt.date) -> dict[str, Any]:

@@ -60,22 +60,29 @@ def test_what_can_only_be_this_checkouts_is_set_over_the_shell_and_the_rest_stay
     assert environment(monkeypatch, **{name: foreign}).get(name) == expected
 
 
+INTERVAL = "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"
+LIMITS = ("AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT", "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT")
+
+
 @pytest.mark.parametrize(
-    ("tickers", "audit", "given", "expected"),
+    ("tickers", "audit", "given", "interval", "limits"),
     [
-        (1, "true", {}, "30"),
-        (75, "true", {}, "30"),
-        (500, "true", {}, "200"),
-        (500, "false", {}, "100"),
-        (500, "true", {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "45"}, "45"),
+        (1, "true", {}, "30", ("30", "50")),
+        (75, "true", {}, "30", ("30", "50")),
+        (500, "true", {}, "200", ("30", "100")),
+        (500, "false", {}, "100", ("30", "50")),
+        (5_000, "true", {}, "2000", ("250", "1000")),
+        (500, "true", {INTERVAL: "45"}, "45", ("30", "100")),
     ],
 )
-def test_the_more_dags_there_are_the_less_often_airflow_reads_them_unless_somebody_says_how_often(
-    monkeypatch: pytest.MonkeyPatch, tickers: int, audit: str, given: dict[str, str], expected: str
-) -> None:
+def test_the_more_dags_there_are_the_less_often_and_the_longer_airflow_reads_them_unless_somebody_says_how(
+    monkeypatch: pytest.MonkeyPatch, tickers: int, audit: str, given: dict[str, str], interval: str,
+    limits: tuple[str, str],
+) -> None:  # fmt: skip
     names = json.dumps([f"T{number}" for number in range(tickers)])
     found = environment(monkeypatch, MARKETLAKE__TICKERS=names, MARKETLAKE__AUDIT__ENABLED=audit, **given)
-    assert found["AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"] == expected
+    assert found[INTERVAL] == interval
+    assert tuple(found[name] for name in LIMITS) == limits
 
 
 def test_the_passwords_of_another_airflow_are_not_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from file_faults import FILE_FAULTS
 from marketlake.settings import Settings
 from marketlake.settings.values import Section
 from option_fault_table import OPTION_FAULTS
+from sizing import sizing_table
 
 PROJECT = Path(__file__).resolve().parents[2]
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
@@ -88,6 +89,7 @@ TABLES = {
     "docs/configuration.md": ("settings", settings_table),
     "docs/reliability.md": ("faults", faults_table),
     "docs/options.md": ("option faults", option_faults_table),
+    "docs/sizing.md": ("sizing", sizing_table),
 }
 """The documents with a generated part: its name, and what writes it."""
 

@@ -39,8 +39,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture(autouse=True)
 def standing_clock(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
-    for module in (tasks, option_tasks):
-        monkeypatch.setattr(module, "system_clock", lambda: NOW)
+    monkeypatch.setattr("marketlake_airflow.lake.system_clock", lambda: NOW)
     monkeypatch.setattr(PolygonHook, "_connection", lambda _self: None)
     given = {
         "POLYGON_API_KEY": KEY, "MARKETLAKE__STORAGE__MIN_FREE_BYTES": "0",
@@ -288,7 +287,7 @@ def test_a_snapshot_is_of_the_day_on_which_it_is_collected_and_told(
 def test_on_a_day_without_a_session_the_task_is_skipped(
     lake: Lake, snapshots_on: None, monkeypatch: pytest.MonkeyPatch, simulator: Simulator
 ) -> None:
-    monkeypatch.setattr(option_tasks, "system_clock", lambda: NOW + dt.timedelta(days=1))
+    monkeypatch.setattr("marketlake_airflow.lake.system_clock", lambda: NOW + dt.timedelta(days=1))
     with pytest.raises(AirflowSkipException, match="2026-11-21 is no session of the New York Stock Exchange"):
         option_tasks.collect_snapshot("SPY", given(), told="options")
     assert not simulator.requests

@@ -7,10 +7,12 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time import task_runner
 
 from conftest import NOW
 from marketlake import settings
@@ -183,7 +185,7 @@ def smtp_default(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
 @pytest.fixture
 def three_days(monkeypatch: pytest.MonkeyPatch, lake: Lake, client: PolygonClient) -> Lake:
     """A lake with two of the window's three sessions."""
-    monkeypatch.setattr(report, "system_clock", lambda: NOW)
+    monkeypatch.setattr("marketlake_airflow.lake.system_clock", lambda: NOW)
     monkeypatch.setenv("MARKETLAKE__SCHEDULE__CATCH_UP_SESSIONS", "2")
     for day in DAYS[:2]:
         ingest(lake, SECOND_BARS, spy(dt.date.fromisoformat(day)), client)
@@ -407,16 +409,27 @@ def test_what_is_wrong_with_the_settings_is_said(
         settings.load()
 
 
-@pytest.mark.parametrize(("run_type", "spared"), [("backfill", True), ("manual", False), ("scheduled", False)])
-def test_only_a_backfill_is_spared_its_report(run_type: str, spared: bool) -> None:
+@pytest.mark.parametrize(
+    ("run_type", "again", "try_number", "spared"),
+    [
+        ("backfill", False, 1, True),
+        ("backfill", False, 2, True),
+        ("backfill", True, 1, False),  # its plan has asked for it
+        ("backfill", True, 2, True),
+        ("manual", False, 1, False),
+        ("manual", True, 2, False),
+        ("scheduled", False, 1, False),
+    ],
+)
+def test_only_a_backfill_is_spared_its_report_by_its_plan_and_by_a_session_that_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, run_type: str, again: bool, try_number: int, spared: bool
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", SimpleNamespace(send=sent.append), raising=False)
     given = context(run_type, {}, None, [])
-    if spared:
-        with pytest.raises(DownstreamTasksSkipped) as raised:
-            report.skip_report_in_backfill(result(DAYS[0]), given)
-        assert raised.value.tasks == ["dates_ended", "report"]
-    else:
-        report.skip_report_in_backfill(result(DAYS[0]), given)
-    assert given["ti"].pushed == ({"return_value": result(DAYS[0])} if spared else {})
+    given["ti"].try_number = try_number
+    report.skip_report_in_backfill(given, again=again)
+    assert [one.tasks for one in sent] == ([["dates_ended", "report"]] if spared else [])
 
 
 DUE = dt.datetime(2013, 10, 10, 18, 30, tzinfo=dt.UTC)

@@ -19,8 +19,6 @@ DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 _DAGS_FOLDER = "AIRFLOW__CORE__DAGS_FOLDER"
 _USERS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
 _PARALLELISM = 8
-_READ_EVERY_S = 30
-_DAGS_A_SECOND = 5
 _PASSWORDS = "simple_auth_manager_passwords.json.generated"
 _A_DAG_OF_OURS = "second_bars.py"
 # They would lead to the files, DAGs, users or certificates of another Airflow.
@@ -81,17 +79,22 @@ def _defaults(folder: Path, configured: Settings) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
         # A run passes from task to task in a third of a second, for two hundredths of an idle machine's core.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(_seconds_between_reads(configured)),
+        **_of_many_dags(configured),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 
 
-def _seconds_between_reads(configured: Settings) -> int:
-    """How often Airflow reads a DAG file that has not changed: every 30 s as by itself, with many DAGs less often, so
-    that reading them and writing them to its database, 20 ms each, never takes more than a tenth of a core.
+def _of_many_dags(configured: Settings) -> dict[str, str]:
+    """How often Airflow reads a DAG file that has not changed, and how long that may take: as by itself, with many DAGs
+    less often, so that reading them and writing them to its database, 20 ms each, never takes more than a tenth of a
+    core; and ten times as long as one takes to build (2.4 ms), and to build and serialise (10 ms).
     """
     dags = len(configured.each) * (1 + configured.audit.enabled) + len(configured.snapshot_tickers)
-    return max(_READ_EVERY_S, dags // _DAGS_A_SECOND)
+    return {
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(max(30, dags // 5)),
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": str(max(30, dags // 40)),
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": str(max(50, dags // 10)),
+    }
 
 
 def _set(project: Path, folder: Path, given: Mapping[str, str]) -> dict[str, str]:

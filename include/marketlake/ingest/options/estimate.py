@@ -149,7 +149,9 @@ def estimate(
         _minutes(lake, sum(cost.least for cost in costs), len(costs), pauses=False),
         _minutes(lake, sum(cost.most for cost in costs), len(costs), pauses=True),
     )
-    return OptionsEstimate(ticker, tuple(costs), sum(_bytes(configured, cost) for cost in costs), *minutes)
+    return OptionsEstimate(
+        ticker, tuple(costs), sum(bytes_of_session(configured, cost.contracts) for cost in costs), *minutes
+    )
 
 
 def require_affordable(lake: Lake, found: OptionsEstimate) -> None:
@@ -233,10 +235,10 @@ def _minutes(lake: Lake, requests: int, sessions: int, *, pauses: bool) -> float
     return calls + (rounds * configured.options.empty_recheck_s / 60 if pauses else 0)
 
 
-def _bytes(configured: Settings, cost: Cost) -> int:
-    """Of one session, as if every contract had bars."""
+def bytes_of_session(configured: Settings, contracts: int) -> int:
+    """Partitions and archives of one session with so many contracts, as if each of them had bars."""
     size = _SIZES[configured.options.bar_size]
     a_contract = (
         size.bars + size.panel * configured.options.panel.enabled + size.raw * configured.storage.keep_raw_pages
     )
-    return OPTION_CHAIN.cost(configured).bytes + cost.contracts * a_contract
+    return OPTION_CHAIN.cost(configured).bytes + contracts * a_contract
