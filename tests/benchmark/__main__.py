@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmark import (
     coverage,
     flat_file,
+    in_a_bucket,
     one_session,
     option_bars,
     option_map,
@@ -46,7 +47,11 @@ def main() -> int:
     """Run the cases that were asked for, or all."""
     cases = (
         "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "option_bars", "panel",
+<<<<<<< HEAD
         "option_map", "postgres", "sqlite", "plain",
+=======
+        "option_map", "s3", "postgres", "sqlite", "plain", "sizing",
+>>>>>>> a00a515d87da116cf2fa8793e90018b5cb1c5677
     )  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
@@ -96,6 +101,10 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             "option_bars": lambda at: option_bars.option_bars(at, latencies_ms=(65, 0)),
             "panel": lambda at: panel.panel(at, runs=5),
             "option_map": lambda at: option_map.option_map(at, runs=5),
+            "s3": lambda at: [
+                *in_a_bucket.in_a_bucket(url, at / "lake", dense[:9], *_TWENTY_YEARS, runs=5),
+                *in_a_bucket.races(at / "race", publications=40),
+            ],
             "postgres": lambda at: _on_postgres(
                 at, lambda database: through_airflow.on_postgres(url, at, database, dense, sparse, few=_FEW, many=_MANY)
             ),

@@ -13,6 +13,7 @@ import pytest
 
 from benchmark import (
     flat_file,
+    in_a_bucket,
     one_session,
     option_bars,
     option_map,
@@ -194,6 +195,14 @@ def test_option_bars_are_fetched_by_both_sides_and_are_as_many(tmp_path: Path) -
     assert figures[0].name == "option bars of 104 contracts, 0 ms a request"
     assert [(one.unit, one.limit) for one in figures] == [("requests/s", None), ("MiB", None), ("B", None)]
     assert all(one.value > 0 for one in figures)
+
+
+def test_a_bucket_is_measured_against_a_folder_that_answers_the_same(url: str, tmp_path: Path) -> None:
+    first, last = dt.date(2021, 1, 4), SPARSE_ALONE[-1]
+    figures = in_a_bucket.in_a_bucket(url, tmp_path / "made", SPARSE[:3], first, last, runs=1)
+    assert figures[2].note == "6 GET, 2 PUT"
+    assert figures[3].name == "listing, 22 sessions in a bucket"
+    assert [one.note for one in figures[3:7]] == ["1 requests", *["24 requests"] * 3]  # of which two are no footer
 
 
 @needs_postgres
