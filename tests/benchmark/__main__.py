@@ -47,11 +47,6 @@ def main() -> int:
     """Run the cases that were asked for, or all."""
     cases = (
         "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "option_bars", "panel",
-<<<<<<< HEAD
-        "option_map", "postgres", "sqlite", "plain",
-=======
-        "option_map", "s3", "postgres", "sqlite", "plain", "sizing",
->>>>>>> a00a515d87da116cf2fa8793e90018b5cb1c5677
     )  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
