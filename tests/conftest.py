@@ -16,6 +16,7 @@ import pytest
 import requests
 from filelock import FileLock
 
+import server_tracing
 from browser import skip_or_fail
 from bucket_places import variables_of
 from local_airflow.server.home import Home
@@ -78,6 +79,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    server_tracing.follow(item.path)
     if item.get_closest_marker("browser"):
         skip_or_fail()  # before anything is set up for it
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from benchmark import (
     coverage,
     flat_file,
-    footprint,
     in_a_bucket,
     one_session,
     option_bars,
@@ -48,7 +47,6 @@ def main() -> int:
     """Run the cases that were asked for, or all."""
     cases = (
         "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "option_bars", "panel",
-        "option_map", "s3", "postgres", "sqlite", "plain", "sizing",
     )  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
@@ -113,9 +111,6 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
                 lambda database: through_airflow.plain_dag(url, at, database, calendar.sessions(*_WITHOUT_HOLIDAYS)),
             ),
         }
-        measures["sizing"] = lambda at: _on_postgres(
-            at, lambda database: footprint.footprint(url, at, database, dense[: 2 * _SESSIONS])
-        )
         for name in wanted:
             if name == "sizes" and not _RECORDED.is_dir():
                 _say(f"sizes: not measured: no recorded sessions in {_RECORDED}")

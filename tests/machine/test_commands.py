@@ -101,6 +101,9 @@ def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig,
     assert output is not None
     line = next(line for line in output if re.search(r"[1-9]\d* success", line))
     assert "success" in line
+    other = rig.backfill("2024-03-01", "2024-03-05")
+    assert other.returncode == 2
+    assert "there can be only one. Resume it with  make backfill FROM=2024-01-02 TO=2024-01-18" in other.stdout
     running.send_signal(signal.SIGINT)
     rest = output.read()
     assert running.wait(timeout=60) == 130
@@ -110,10 +113,6 @@ def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig,
     assert sum(1 for _ in rig.lake.rglob("bars.parquet")) < 12
 
     rig.simulator.faults.clear()
-    other = rig.backfill("2024-03-01", "2024-03-05")
-    assert other.returncode == 2
-    assert "there can be only one. Resume it with  make backfill FROM=2024-01-02 TO=2024-01-18" in other.stdout
-
     resumed = rig.backfill("2024-01-02", "2024-01-18")
     assert resumed.returncode == 0, resumed.stdout
     assert "re-attached to backfill 1" in resumed.stdout
@@ -205,11 +204,15 @@ def test_a_backfill_reaching_into_the_future_is_clipped_and_says_so(rig: Rig, mi
     ("arguments", "environment", "told"),
     [
         (("2024-13-01", "2024-12-02"), {}, "FROM='2024-13-01' is no date: write it as YYYY-MM-DD."),
-        (("", ""), {}, "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]"),
+        (
+            ("", ""),
+            {},
+            "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [TICKER=SPY] [REFETCH=1]",
+        ),
         (
             ("2024-11-25", ""),
             {},
-            "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]",
+            "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [TICKER=SPY] [REFETCH=1]",
         ),
         (("2024-12-02", "2024-11-25"), {}, "TO=2024-11-25 is before FROM=2024-12-02"),
         (("2024-11-30", "2024-12-01"), {}, "no final session of the New York Stock Exchange"),

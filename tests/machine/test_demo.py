@@ -88,7 +88,8 @@ def test_a_demo_survives_a_kill_and_an_interrupt_and_ends_complete(rig: Rig) -> 
     assert left(rig)
 
     with started(rig) as interrupted:
-        read_until(interrupted, "Airflow is up after")
+        read_until(interrupted, "starting Airflow")
+        until(lambda: "dag-processor" in str([process.cmdline() for process in left(rig)]))
         interrupted.send_signal(signal.SIGINT)
         assert interrupted.stdout is not None
         assert "interrupted" in interrupted.stdout.read()

@@ -19,6 +19,7 @@ from marketlake.ingest.session import ingest
 from polygon_simulator.days import Bar
 from research_lake import Ground, a_ground
 from rig import Rig, airflow_of, ended, home_of, trigger
+from server_tracing import untraced
 from smooth_days import SmoothDays
 from visitor import Visitor
 
@@ -51,7 +52,8 @@ class SmoothForOptions:
 def rig(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("coverage page")
     with a_ground(folder / "lake", days=SmoothForOptions(), contracts="few") as ground:
-        two_years.fill(ground)
+        with untraced():
+            two_years.fill(ground)
         options(ground, two_years.REVISED[1])
         yield Rig(folder, ground.simulator, VARIABLES).with_database(migrated)
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import KEY
 from earlier_version import EarlierVersion, earlier_version
 from polygon_simulator.server import Simulator
-from rig import Rig, rows, until
+from rig import Rig, airflow_of, rows, until
 from sparse_days import SparseDays
 
 pytestmark = pytest.mark.airflow
@@ -97,18 +97,20 @@ def test_a_backfill_that_an_earlier_version_left_half_done_is_resumed_and_ends_c
     assert fetches(rig) == [2, 1, 2]  # of the first and the last, one is the question before the backfill
 
     rig.simulator.faults.replace(refused)
-    resumed = rig.backfill(FIRST, LAST, AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT="15")
-    assert resumed.returncode == 2, resumed.stdout
-    assert "re-attached to backfill 1: 1 runs are left" in resumed.stdout
-    assert f"SPY {REFUSED}  FAILED  InvalidBars: SPY {REFUSED}: refused: low_above_open in 1 bar" in resumed.stdout
-    assert "SPY: 3 of 4 sessions have their partition" in resumed.stdout
-    assert states(rig) == {FIRST: "success", REFUSED: "failed", HELD: "success", LAST: "success"}
+    rig.extra["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"] = "15"
+    with airflow_of(rig):  # one start for both commands
+        resumed = rig.backfill(FIRST, LAST)
+        assert resumed.returncode == 2, resumed.stdout
+        assert "re-attached to backfill 1: 1 runs are left" in resumed.stdout
+        assert f"SPY {REFUSED}  FAILED  InvalidBars: SPY {REFUSED}: refused: low_above_open in 1 bar" in resumed.stdout
+        assert "SPY: 3 of 4 sessions have their partition" in resumed.stdout
+        assert states(rig) == {FIRST: "success", REFUSED: "failed", HELD: "success", LAST: "success"}
 
-    rig.simulator.faults.clear()
-    again = rig.backfill(FIRST, LAST)
-    assert again.returncode == 0, again.stdout
-    assert "backfill 2, runs: 0 created, 1 cleared, 3 skipped" in again.stdout
-    assert "SPY: 4 of 4 sessions have their partition" in again.stdout
+        rig.simulator.faults.clear()
+        again = rig.backfill(FIRST, LAST)
+        assert again.returncode == 0, again.stdout
+        assert "backfill 2, runs: 0 created, 1 cleared, 3 skipped" in again.stdout
+        assert "SPY: 4 of 4 sessions have their partition" in again.stdout
     assert states(rig) == dict.fromkeys(RUNS, "success")
     assert tries(rig) == {
         FIRST: ONCE,

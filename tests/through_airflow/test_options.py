@@ -28,7 +28,7 @@ from smooth_days import SmoothDays
 
 pytestmark = pytest.mark.airflow
 DAG, AUDIT, SECONDS = "spy_options", "spy_options_audit", "spy_second_bars"
-WEEK = ("2024-11-22", "2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29")
+WEEK = ("2024-11-26", "2024-11-27", "2024-11-29")
 GREEN, LATE, UNFIT = "2024-12-02", "2024-12-03", "2024-12-04"
 PARTS = ("option_chain", "option_selection", "option_bars", "option_panel")
 FILES = {
@@ -144,11 +144,11 @@ def green(day: str, index: int = 0) -> dict[tuple[str, int], tuple[str, str | No
     return {(f"session.{step}", index): ("success", day) for step in ("fetch_chain", "fetch_bars", "build_panel")}
 
 
-def test_a_backfill_of_five_sessions_asks_for_what_its_estimate_says(
+def test_a_backfill_of_three_sessions_asks_for_what_its_estimate_says(
     rig: OptionsRig, api: AirflowApi, by_rest: Fetched
 ) -> None:
     line = re.search(
-        r"^SPY options: 5 sessions from 2024-11-22 to 2024-11-29, 5 not here yet: ([\d,]+) contracts,"
+        r"^SPY options: 3 sessions from 2024-11-26 to 2024-11-29, 3 not here yet: ([\d,]+) contracts,"
         r" ([\d,]+) to ([\d,]+) requests, \d+ MB, 1 min$", by_rest.told, re.MULTILINE,
     )  # fmt: skip
     assert line, by_rest.told
@@ -166,9 +166,9 @@ def test_a_backfill_of_five_sessions_asks_for_what_its_estimate_says(
     assert by_rest.requests == counted
     assert least < counted < most
 
-    assert "backfill 1, runs: 5 created, 0 cleared, 0 skipped" in by_rest.told
+    assert "backfill 1, runs: 3 created, 0 cleared, 0 skipped" in by_rest.told
     where = "all of their partitions (option chain, option selection, option bars, option panel)"
-    assert f"SPY options: 5 of 5 sessions have {where} under {rig.lake}" in by_rest.told
+    assert f"SPY options: 3 of 3 sessions have {where} under {rig.lake}" in by_rest.told
     runs = runs_of(api, WEEK)
     assert tuple(sorted(runs)) == WEEK
     for day, run in runs.items():
@@ -276,8 +276,8 @@ def by_file(rig: OptionsRig, api: AirflowApi, by_rest: Fetched) -> Fetched:
 
 
 def test_by_flat_file_the_same_bars_come_value_by_value(rig: OptionsRig, by_rest: Fetched, by_file: Fetched) -> None:
-    assert "5 to fetch: " in by_file.told
-    assert "0 created, 5 cleared, 0 skipped" in by_file.told
+    assert "3 to fetch: " in by_file.told
+    assert "0 created, 3 cleared, 0 skipped" in by_file.told
     for day in WEEK:
         rest, file = by_rest.bars[day], by_file.bars[day]
         assert file.drop(["vwap"]).equals(rest.drop(["vwap"]))
@@ -291,7 +291,7 @@ def test_by_flat_file_the_same_bars_come_value_by_value(rig: OptionsRig, by_rest
 
 
 def test_an_audit_fetches_a_file_only_if_it_is_another_one(rig: OptionsRig, api: AirflowApi, by_file: Fetched) -> None:
-    same, other = WEEK[2:4]
+    same, other = WEEK[:2]
     rig.simulator.faults.set(other, [{"fault": "republished", "times": 0}])
     looked, told, visits = [], [], []
     for _ in range(2):

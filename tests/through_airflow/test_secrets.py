@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ def watched(rig: Rig, called: set[str]) -> Iterator[None]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.2):
+        while not over.wait(0.4):
             for process in [*psutil.Process().children(recursive=True), *processes_in(rig.home)]:
                 try:
                     called.add("\0".join(process.cmdline()))
@@ -178,8 +179,11 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
 
 def _go_through(sweep: Sweep) -> None:
     """Everything that is searched afterwards. What each step must show is asserted, so that none is vacuous."""
-    assert "****2W5w from POLYGON_API_KEY is not accepted" in sweep.make("up", POLYGON_API_KEY=WRONG)
-    assert "ended" in sweep.make("down")
+    with socket.socket() as taken:  # so that the key is asked about, and nothing started
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        told = sweep.make("up", POLYGON_API_KEY=WRONG, AIRFLOW__API__PORT=str(taken.getsockname()[1]))
+    assert "****2W5w from POLYGON_API_KEY is not accepted" in told
     assert "Airflow is up" in sweep.make("up")
     (passwords,) = sweep.rig.home.glob("*passwords*")
     sweep.api = AirflowApi(sweep.api.base_url, "admin", json.loads(passwords.read_text())["admin"])
