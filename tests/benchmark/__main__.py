@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmark import (
     coverage,
     flat_file,
-    footprint,
+    in_a_bucket,
     one_session,
     option_bars,
     option_map,
@@ -47,7 +47,6 @@ def main() -> int:
     """Run the cases that were asked for, or all."""
     cases = (
         "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "option_bars", "panel",
-        "option_map", "postgres", "sqlite", "plain", "sizing",
     )  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
@@ -97,6 +96,10 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
             "option_bars": lambda at: option_bars.option_bars(at, latencies_ms=(65, 0)),
             "panel": lambda at: panel.panel(at, runs=5),
             "option_map": lambda at: option_map.option_map(at, runs=5),
+            "s3": lambda at: [
+                *in_a_bucket.in_a_bucket(url, at / "lake", dense[:9], *_TWENTY_YEARS, runs=5),
+                *in_a_bucket.races(at / "race", publications=40),
+            ],
             "postgres": lambda at: _on_postgres(
                 at, lambda database: through_airflow.on_postgres(url, at, database, dense, sparse, few=_FEW, many=_MANY)
             ),
@@ -108,9 +111,6 @@ def _measured(wanted: tuple[str, ...] | list[str], folder: Path) -> list[Figure]
                 lambda database: through_airflow.plain_dag(url, at, database, calendar.sessions(*_WITHOUT_HOLIDAYS)),
             ),
         }
-        measures["sizing"] = lambda at: _on_postgres(
-            at, lambda database: footprint.footprint(url, at, database, dense[: 2 * _SESSIONS])
-        )
         for name in wanted:
             if name == "sizes" and not _RECORDED.is_dir():
                 _say(f"sizes: not measured: no recorded sessions in {_RECORDED}")

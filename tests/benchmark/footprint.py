@@ -1,70 +1,54 @@
-"""What Airflow takes and keeps of a session, by a manual range and by a backfill: ``docs/sizing.md`` multiplies it."""
+"""What Airflow keeps of a session, by a manual range and by a backfill: what ``docs/sizing.md`` multiplies."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmark.airflow_runs import BenchAirflow, Spent, airflow
+from benchmark.airflow_runs import Spent
 from benchmark.figures import Figure
-from benchmark.metadata import metadata_of
-from benchmark.through_airflow import DAG
-from sizing import BACKFILL, MANUAL, Footprint, sizing_table
-
-_WARM = 8
+from benchmark.metadata import Metadata, metadata_of
+from sizing import Footprint
 
 
-def footprint(url: str, folder: Path, database: str, days: Sequence[dt.date]) -> list[Figure]:
-    """Both in one Airflow, half of the sessions each, on an empty database. Prints the table of the documents, too."""
-    half = (len(days) - _WARM) // 2
-    with airflow(folder, url, database) as up:
-        up.manual(DAG, days[:_WARM])
-        manual, of_manual, rows_of_manual = _measured(
-            up, database, folder, partial(up.manual, DAG, days[_WARM:][:half])
+class Footprints:
+    """What each of some runs left in Airflow's database and among its task logs."""
+
+    def __init__(self, database: str, logs: Path) -> None:
+        self._database, self._logs = database, logs
+        self.found: list[Footprint] = []
+        self._last = Metadata({}, {}), 0
+
+    def of(self, run: Callable[[], Spent]) -> Callable[[], Spent]:
+        """The run, which then leaves what it left here, too."""
+
+        def noted() -> Spent:
+            before, logs_before = metadata_of(self._database), _bytes_under(self._logs)
+            spent = run()
+            left = metadata_of(self._database).since(before)
+            self._last = left, spent.sessions
+            self.found.append(
+                Footprint(
+                    rows=sum(left.rows.values()) / spent.sessions,
+                    database_bytes=sum(left.bytes.values()) // spent.sessions,
+                    log_bytes=(_bytes_under(self._logs) - logs_before) // spent.sessions,
+                )
+            )
+            return spent
+
+        return noted
+
+    def beside(self, name: str, known: Footprint) -> Iterator[Figure]:
+        """What was found, against what the documents reckon with; and the tables of the last run."""
+        left, sessions = self._last
+        rows: Sequence[tuple[str, str, list[float], float]] = (
+            ("rows in Airflow's database", "", [one.rows for one in self.found], known.rows),
+            ("bytes in it", "bytes", [one.database_bytes for one in self.found], known.database_bytes),
+            ("bytes of task logs", "bytes", [one.log_bytes for one in self.found], known.log_bytes),
         )
-        backfill, of_backfill, rows = _measured(up, database, folder, partial(up.backfill, DAG, days[-half:]))
-    print(sizing_table())
-    pairs = (("a backfill", of_backfill, BACKFILL, rows), ("a manual range", of_manual, MANUAL, rows_of_manual))
-    figures = [figure for name, found, known, tables in pairs for figure in _beside(name, found, known, tables)]
-    return [
-        Figure(f"sessions a minute, a backfill of {half}", "/min", [backfill.a_minute], "a manual range",
-               [manual.a_minute], more_is_better=True),
-        Figure("CPU a session of a backfill", "s", [backfill.cpu_s / half], "of a manual range", [manual.cpu_s / half],
-               note=f"{manual.cpu_ms_a_session}; of a backfill {backfill.cpu_ms_a_session}"),
-        *figures,
-    ]  # fmt: skip
-
-
-def _measured(up: BenchAirflow, database: str, folder: Path, run: Callable[[], Spent]) -> tuple[Spent, Footprint, str]:
-    """What sessions took, what one of them leaves, and the rows of a thousand of them by table."""
-    before, logs_before = metadata_of(database), _bytes_under(folder / "logs")
-    spent = run()
-    left = metadata_of(database).since(before)
-    return (
-        spent,
-        Footprint(
-            rows=sum(left.rows.values()) / spent.sessions,
-            database_bytes=sum(left.bytes.values()) // spent.sessions,
-            log_bytes=(_bytes_under(folder / "logs") - logs_before) // spent.sessions,
-        ),
-        left.a_thousand(spent.sessions),
-    )
-
-
-def _beside(name: str, found: Footprint, known: Footprint, tables: str) -> list[Figure]:
-    """What was found, against what the documents reckon with."""
-    rows = [
-        ("rows in Airflow's database", "", found.rows, known.rows),
-        ("bytes in Airflow's database", "bytes", found.database_bytes, known.database_bytes),
-        ("bytes of task logs", "bytes", found.log_bytes, known.log_bytes),
-    ]
-    return [
-        Figure(f"{what} a session of {name}", unit, [value], "docs/sizing.md", [expected],
-               note=f"of 1,000: {tables}" if unit == "" else "")
-        for what, unit, value, expected in rows
-    ]  # fmt: skip
+        for what, unit, values, expected in rows:
+            tables = f"of 1,000: {left.a_thousand(sessions)}" if not unit else ""
+            yield Figure(f"{what} a session of {name}", unit, values, "docs/sizing.md", [expected], note=tables)
 
 
 def _bytes_under(folder: Path) -> int:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from benchmark.airflow_runs import Spent, airflow
 from benchmark.figures import Figure
+from benchmark.footprint import Footprints
 from benchmark.peers import OfficialClient
 from benchmark.vendor import TICKER
+from sizing import BACKFILL, MANUAL
 
 DAG = f"{TICKER.lower()}_second_bars"
 _WARM = 8
@@ -63,22 +65,31 @@ def on_postgres(
     bare = BareClient(url, folder / "client", dense)
     count = len(dense) // 4
     ranges = [dense[start : start + count] for start in range(0, 4 * count, count)]
+    of_manual, of_backfill = (Footprints(database, folder / "logs") for _ in range(2))
     with airflow(folder, url, database) as up:
         up.manual(DAG, sparse[:warm])
         small = [up.manual(DAG, sparse[warm : warm + few])]
-        manual, beside_manual = bare.beside(*(partial(up.manual, DAG, days) for days in ranges[:2]))
-        backfill, beside_backfill = bare.beside(partial(up.backfill, DAG, ranges[2]))
+        manual, beside_manual = bare.beside(*(of_manual.of(partial(up.manual, DAG, days)) for days in ranges[:2]))
+        backfill, beside_backfill = bare.beside(of_backfill.of(partial(up.backfill, DAG, ranges[2])))
         large = up.manual(DAG, sparse[-many:])
         small.append(up.manual(DAG, sparse[warm + few : warm + 2 * few]))
-        again, beside_again = bare.beside(partial(up.backfill, DAG, ranges[3]))
+        again, beside_again = bare.beside(of_backfill.of(partial(up.backfill, DAG, ranges[3])))
+    backfill += again
     where, parts = "PostgreSQL, LocalExecutor", f"{small[0].cpu_ms_a_session}; then {large.cpu_ms_a_session}"
     return [
         _rate(f"{where}: manual range of {count}", manual, beside_manual, limit=3),
-        _rate(f"{where}: airflow backfill of {count}", backfill + again, beside_backfill + beside_again, limit=1.5),
+        _rate(f"{where}: airflow backfill of {count}", backfill, beside_backfill + beside_again, limit=1.5),
+        Figure(f"sessions a minute, {where}: airflow backfill of {count}", "/min", [one.a_minute for one in backfill],
+               "a manual range", [one.a_minute for one in manual], more_is_better=True),
+        Figure(f"CPU a dense session of a backfill of {count}", "s", [one.cpu_s / count for one in backfill],
+               "of a manual range", [one.cpu_s / count for one in manual],
+               note=f"{backfill[-1].cpu_ms_a_session}; of a range {manual[-1].cpu_ms_a_session}"),
         Figure(f"CPU a sparse session in a run of {many}", "s", [large.cpu_s / many], f"in a run of {few}",
                [one.cpu_s / few for one in small], limit=1.15, note=parts),
         Figure(f"wall a sparse session in a run of {many}", "s", [large.wall_s / many], f"in a run of {few}",
                [one.wall_s / few for one in small], limit=1.15),
+        *of_manual.beside("a manual range", MANUAL),
+        *of_backfill.beside("a backfill", BACKFILL),
     ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from benchmark import (
     flat_file,
+    in_a_bucket,
     one_session,
     option_bars,
     option_map,
@@ -196,14 +197,25 @@ def test_option_bars_are_fetched_by_both_sides_and_are_as_many(tmp_path: Path) -
     assert all(one.value > 0 for one in figures)
 
 
+def test_a_bucket_is_measured_against_a_folder_that_answers_the_same(url: str, tmp_path: Path) -> None:
+    first, last = dt.date(2021, 1, 4), SPARSE_ALONE[-1]
+    figures = in_a_bucket.in_a_bucket(url, tmp_path / "made", SPARSE[:3], first, last, runs=1)
+    assert figures[2].note == "6 GET, 2 PUT"
+    assert figures[3].name == "listing, 22 sessions in a bucket"
+    assert [one.note for one in figures[3:7]] == ["1 requests", *["24 requests"] * 3]  # of which two are no footer
+
+
 @needs_postgres
 @pytest.mark.airflow
 def test_sessions_go_through_airflow_on_postgresql(url: str, server: postgres.Server, tmp_path: Path) -> None:
     database = server.database("ours")
     figures = through_airflow.on_postgres(url, tmp_path, database, SPARSE_ALONE, SPARSE, few=1, many=2, warm=1)
-    assert [len(one.ours) for one in figures] == [2, 2, 1, 1]
-    assert [len(one.peer) for one in figures] == [6, 8, 2, 2]
-    assert all(one.value > 0 for one in figures)
+    assert [len(one.ours) for one in figures] == [2, 2, 2, 2, 1, 1, *[2] * 6]
+    assert [len(one.peer) for one in figures] == [6, 8, 2, 2, 2, 2, *[1] * 6]
+    assert all(one.value > 0 for one in figures if "bytes in it" not in one.name)  # which grows by pages
+    of_range, of_backfill = (one.note for one in figures if one.name.startswith("rows in Airflow's database"))
+    assert {"task_instance 4,000", "xcom 2,000", "dag_run 1,000"} <= set(of_range.split(", "))  # of one session a run
+    assert {"task_instance 4,000", "xcom 2,000", "backfill_dag_run 1,000"} <= set(of_backfill.split(", "))
 
 
 @pytest.mark.airflow

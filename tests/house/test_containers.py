@@ -115,13 +115,17 @@ def test_the_whole_file_is_for_airflow_alone() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_secret_is_an_argument_that_every_user_of_the_host_sees(name: str) -> None:
     service = SERVICES[name]
-    for words in (service.get("command", ""), service.get("healthcheck", {}).get("test", "")):
+    for words in (
+        service.get("command", ""),
+        service.get("entrypoint", ""),
+        service.get("healthcheck", {}).get("test"),
+    ):
         filled_in = {variable for text in texts(words) for variable, *_ in _VARIABLE.findall(text)}
         by_a_shell = set(re.findall(r"\$\$\{?([A-Z_]+)", " ".join(texts(words))))
         assert filled_in <= {"LAKE_FOLDER"}
         # By standard input, and by the environment of one command.
-        assert by_a_shell <= {"REDIS_PASSWORD", "KEEP_DAYS"}
-        assert "--key" not in words
+        assert by_a_shell <= {"REDIS_PASSWORD", "KEEP_DAYS", "ADMIN_KEY", "LAKE_ID", "LAKE_KEY"}
+        assert "--key" not in (words or "")
 
 
 def test_what_is_queued_on_a_dead_worker_is_put_back_after_a_minute_and_waits_as_long_as_by_default() -> None:
@@ -161,6 +165,20 @@ def test_one_variable_says_how_many_workers_there_are_and_how_many_tasks_they_ha
 
 def test_no_service_has_a_name_that_a_second_container_of_it_could_not_have() -> None:
     assert not [name for name, service in SERVICES.items() if {"container_name", "hostname"} & set(service)]
+
+
+def test_the_object_store_starts_with_no_key_missing_and_keeps_its_names_beside_its_objects() -> None:
+    store = SERVICES["object-store"]
+    missing = subprocess.run(
+        [*store["entrypoint"][:2], store["entrypoint"][2].replace("$$", "$").partition("umask")[0]],
+        env={"PATH": os.environ["PATH"], "ADMIN_KEY": "a-key", "LAKE_ID": "", "LAKE_KEY": "another"},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert missing.returncode != 0
+    assert "LAKE_ID: is missing: run  make env S3=1" in missing.stderr
+    assert "-dir=/lake/objects " in store["entrypoint"][2]
+    assert store["environment"]["WEED_LEVELDB2_DIR"].startswith("/lake/objects/")
+    assert store["volumes"] == ["${LAKE_FOLDER:-./data}:/lake"]
 
 
 def test_every_process_that_writes_or_shows_a_log_has_the_lakes_folder_in_which_they_lie() -> None:

@@ -204,11 +204,15 @@ def test_a_backfill_reaching_into_the_future_is_clipped_and_says_so(rig: Rig, mi
     ("arguments", "environment", "told"),
     [
         (("2024-13-01", "2024-12-02"), {}, "FROM='2024-13-01' is no date: write it as YYYY-MM-DD."),
-        (("", ""), {}, "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]"),
+        (
+            ("", ""),
+            {},
+            "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [TICKER=SPY] [REFETCH=1]",
+        ),
         (
             ("2024-11-25", ""),
             {},
-            "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [REFETCH=1]",
+            "usage: make backfill FROM=YYYY-MM-DD TO=YYYY-MM-DD [DATASET=second_bars] [TICKER=SPY] [REFETCH=1]",
         ),
         (("2024-12-02", "2024-11-25"), {}, "TO=2024-11-25 is before FROM=2024-12-02"),
         (("2024-11-30", "2024-12-01"), {}, "no final session of the New York Stock Exchange"),

@@ -48,7 +48,8 @@ def backfill_under_kills(stack: Stack, table: Table, sessions: list[str], worker
     stack.create_backfill(sessions[0], sessions[-1], runs=workers * slots)
     most, memory = _most_at_once(stack, min(workers * slots, len(sessions)))
     table.add("sessions fetched at once", f"{most}, by {workers} workers with {slots} slots each", ok=most > slots)
-    for victim in VICTIMS:
+    beside = ("object-store",) if stack.engine.containers("object-store") else ()
+    for victim in (*VICTIMS, *beside):
         _kill(stack, table, victim, len(sessions))
         memory = _larger(memory, stack.engine.memory_bytes())
     _, took_s = awaited("the end of the backfill", _ENDS_S, lambda: stack.under_way()[0] == 0)

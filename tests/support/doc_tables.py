@@ -15,6 +15,7 @@ from marketlake.settings import Settings
 from marketlake.settings.values import Section
 from option_fault_table import OPTION_FAULTS
 from sizing import sizing_table
+from store_fault_table import STORE_FAULTS
 
 PROJECT = Path(__file__).resolve().parents[2]
 _BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
@@ -85,10 +86,17 @@ def option_faults_table() -> str:
     return "\n".join(["| in | fault | what happens |", "|---|---|---|", *lines])
 
 
+def store_faults_table() -> str:
+    """One row a fault of an object store: what happens."""
+    lines = [f"| {fault.what} | {fault.then.value} |" for fault in STORE_FAULTS]
+    return "\n".join(["| fault | what happens |", "|---|---|", *lines])
+
+
 TABLES = {
     "docs/configuration.md": ("settings", settings_table),
     "docs/reliability.md": ("faults", faults_table),
     "docs/options.md": ("option faults", option_faults_table),
+    "docs/object-storage.md": ("store faults", store_faults_table),
     "docs/sizing.md": ("sizing", sizing_table),
 }
 """The documents with a generated part: its name, and what writes it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import random
 import signal
 from collections import Counter
@@ -123,8 +124,9 @@ def _racers(race: Race, lake: Lake, rows: Prepared, log: Path, seed: float, at: 
 
 def _race(race: Race, lake: Lake, rows: Prepared, log: Path, deaths: _Deaths, times: int) -> int:
     signal.alarm(_BOUND_S)
-    logging = lake.settings.logging.model_copy(update={"folder": log.with_suffix(".machine")})  # locks of its own
-    own = Lake(lake.settings.model_copy(update={"logging": logging}), now=lambda: NOW)
+    logging.disable()  # of being overtaken, say
+    folder = lake.settings.logging.model_copy(update={"folder": log.with_suffix(".machine")})  # locks of its own
+    own = Lake(lake.settings.model_copy(update={"logging": folder}), now=lambda: NOW)
     store, refused, chance = own.store(SECOND_BARS.spec), [0], deaths.chance
     _make_deadly(race, deaths, refused)
     with log.open("a") as told:

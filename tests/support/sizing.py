@@ -1,6 +1,6 @@
 """How much a lake takes and how long it takes to fill: what was measured of one session, times how many there are.
 
-``make readme`` writes the table of ``docs/sizing.md`` from here; ``make bench CASES=sizing`` measures again what
+``make readme`` writes the table of ``docs/sizing.md`` from here; ``make bench CASES=postgres`` measures again what
 ``BACKFILL`` and ``MANUAL`` say.
 """
 

@@ -46,7 +46,9 @@ STORE_FAULTS = (
     StoreFault("503 `SlowDown`", "503", StoreUnreachable, "HTTP 503 SlowDown"),
     StoreFault("no answer at all", "hang", StoreUnreachable, "ReadTimeoutError", of=(READ, REPLACE), hasty=True),
     StoreFault("a body cut short", "short", StoreUnreachable, "by length or checksum", of=(READ,)),
-    StoreFault("a flipped bit", "flipped", StoreUnreachable, "by length or checksum", of=(READ,)),
+    StoreFault(
+        "a flipped bit in an object read as a whole", "flipped", StoreUnreachable, "by length or checksum", of=(READ,),
+    ),
     StoreFault("a body that trickles", "trickle", StoreUnreachable, "did not end within", of=(READ,), hasty=True),
     stopped("403: rights that lack", "denied", "may not do that: they need s3:"),
     stopped("credentials that have expired", "expired", "have expired: renew them, then clear the task."),

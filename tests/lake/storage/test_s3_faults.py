@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import pytest
 
 from bucket_places import storage_at
 from fault_proxy import Asked, FaultProxy, meets
-from marketlake.errors import Overtaken, StoreRefused, StoreUnreachable
+from marketlake.errors import Overtaken, StorageError, StoreRefused, StoreUnreachable
 from marketlake.storage.s3 import objects
 from marketlake.storage.s3.access import Access, S3Options
 from marketlake.storage.s3.storage import S3Storage
 from marketlake.storage.storage import Seen
 from object_store import ADMIN, BUCKET, REGION, WRITER, Identity, ObjectStore
+from secret_search import SecretSearch
 from storage_conformance import put
 from store_fault_table import CREATE, LIST, READ, REPLACE, STORE_FAULTS, StoreFault, Then
 
@@ -240,6 +242,20 @@ def test_a_clock_that_is_wrong_is_named_by_the_real_server(
     place = storage_at(object_store.endpoint_url, object_store.corner(), tmp_path)
     with pytest.raises(StoreRefused, match=r"HTTP 403 RequestTimeTooSkewed: .* This machine's clock is wrong: set it"):
         place.require_writable()
+
+
+def test_what_is_logged_at_its_most_shows_neither_key_nor_signature(
+    proxy: FaultProxy, prefix: str, seen: Seen, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    place = storage_at(proxy.url, prefix, tmp_path, attempts=ATTEMPTS, read_timeout_s=31)  # a client of its own
+    ask(place, READ, seen)
+    for served in ("denied", "500", "reset", "short"):
+        with proxy.meeting(meets(served)), pytest.raises(StorageError):
+            ask(place, READ, seen)
+    shown = SecretSearch({"secret": WRITER.secret_access_key, "access key": WRITER.access_key_id}).in_text(caplog.text)
+    assert shown == set()
+    assert "Signature" not in caplog.text
 
 
 def test_without_any_credentials_it_is_said_where_they_are_looked_for(
