@@ -515,7 +515,7 @@ def test_of_a_lake_without_a_session_the_page_says_what_to_do_first(vera: Visito
     assert counted(page) == {"missing": 498, "closed": 227}
     assert page.locator("#what-first").inner_text() == (
         "Nothing is held yet. Put a key into .env, then fetch the first sessions: "
-        "make backfill FROM=2026-11-13 TO=2026-11-19"
+        "make backfill TICKER=QQQ FROM=2026-11-13 TO=2026-11-19"
     )
 
 

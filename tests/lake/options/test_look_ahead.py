@@ -7,7 +7,7 @@ import datetime as dt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketlake.options.dividends import ConstantDividends
@@ -55,6 +55,7 @@ def panel(bars: Bars, seconds: Seconds, bar_ms: int) -> pa.Table:
 
 
 @pytest.mark.parametrize("bar_ms", [60_000, 1_000])
+@settings(max_examples=60)  # a length of bars
 @given(data=st.data())
 def test_nothing_that_happens_later_changes_a_row(bar_ms: int, data: st.DataObject) -> None:
     bars, seconds = data.draw(days(bar_ms))

@@ -296,7 +296,7 @@ TARGETS = [
 ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(morning=days(), afternoon=days())
 def test_whatever_comes_after_a_moment_changes_nothing_that_was_known_at_it(
     morning: list[Row], afternoon: list[Row]
