@@ -73,7 +73,6 @@ def written_env(folder: Path, *, workers: int, calls_a_minute: int, s3: bool) ->
         "AIRFLOW_WORKERS": str(workers),
         "MARKETLAKE__API__REQUESTS_PER_MINUTE": str(calls_a_minute),
         "MARKETLAKE__SCHEDULE__ENABLED": "false",
-        "MARKETLAKE__TASKS__RETRY_DELAY_S": "10",
     }
     path.touch(0o600)
     path.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
