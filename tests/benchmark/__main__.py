@@ -47,6 +47,7 @@ def main() -> int:
     """Run the cases that were asked for, or all."""
     cases = (
         "cpu", "memory", "sizes", "parse", "plan", "coverage", "research", "flat_file", "option_bars", "panel",
+        "option_map", "s3", "postgres", "sqlite", "plain",
     )  # fmt: skip
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which: {', '.join(cases)}; all without any")
