@@ -85,6 +85,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # some libraries complain of what is left at the very end
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     server_tracing.follow(item.path)
     if item.get_closest_marker("browser"):

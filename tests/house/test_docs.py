@@ -35,6 +35,7 @@ TEXT = "\n".join(READ[name] for name in PAGES)
 CODE = [path for folder in ("include", "plugins", "dags") for path in sorted((PROJECT / folder).rglob("*.py"))]
 
 
+@cache
 def headings(text: str) -> list[tuple[int, int, str]]:
     """Level, place and title of every heading; a comment within a block of code is none."""
     blocks = [range(*match.span()) for match in re.finditer(r"^```.*?^```$", text, re.DOTALL | re.MULTILINE)]

@@ -21,6 +21,7 @@ from marketlake.lake import Lake
 from marketlake.research.lake import ResearchLake
 from polygon_simulator.days import Days, RecordedDays
 from polygon_simulator.server import Simulator
+from server_tracing import untraced
 
 RECORDED = [dt.date(2013, 10, day) for day in (7, 8, 9)]
 MADE_UP = [dt.date(2024, 11, 25), dt.date(2024, 11, 26), dt.date(2024, 11, 27), dt.date(2024, 11, 29),
@@ -62,8 +63,9 @@ class Ground:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """The made-up sessions of two datasets, and the recorded ones if they are there; not to be changed."""
     with a_ground(tmp_path_factory.mktemp("research") / "lake") as ground:
-        ground.fetch(*MADE_UP, *(RECORDED if REAL.is_dir() else ()))
-        ground.fetch(*MADE_UP[:2], *(RECORDED if REAL.is_dir() else ()), dataset=MINUTE_BARS)
+        with untraced():
+            ground.fetch(*MADE_UP, *(RECORDED if REAL.is_dir() else ()))
+            ground.fetch(*MADE_UP[:2], *(RECORDED if REAL.is_dir() else ()), dataset=MINUTE_BARS)
         yield ground
 
 
@@ -71,7 +73,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """The made-up sessions alone, as the examples of the reference have them."""
     with a_ground(tmp_path_factory.mktemp("made up") / "lake") as ground:
-        ground.fetch(*MADE_UP)
+        with untraced():
+            ground.fetch(*MADE_UP)
         yield ground
 
 
