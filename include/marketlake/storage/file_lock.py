@@ -13,10 +13,11 @@ from marketlake.errors import LakeBusy, StorageError
 
 
 @contextmanager
-def locked(file: Path, name: str, timeout_s: float) -> Iterator[None]:
+def locked(file: Path, name: str, timeout_s: float, *, place: str) -> Iterator[None]:
     """While within, no other process of this machine has the lock ``name``, which is ``file``.
 
-    Raises LakeBusy if another one still has it after ``timeout_s``, StorageError if the file cannot be locked.
+    ``place``: what to look at if the file cannot be locked, which raises StorageError. Raises LakeBusy if another one
+    still has it after ``timeout_s``.
     """
     started = time.monotonic()
     lock = FileLock(file)
@@ -28,7 +29,7 @@ def locked(file: Path, name: str, timeout_s: float) -> Iterator[None]:
             f" (storage.lock_timeout_s = {timeout_s:g}). See whether that task still works; clear this one later."
         ) from exc
     except OSError as exc:
-        raise StorageError(f"cannot lock {file}: {exc}. Check that {file.parent} is writable.") from exc
+        raise StorageError(f"cannot lock {file}: {exc}. Check that {place} is writable.") from exc
     try:
         yield
     finally:

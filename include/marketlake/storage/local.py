@@ -161,7 +161,7 @@ class LocalStorage:
         stage = self._staging / name
         with as_storage_error("lock", stage):
             (self._staging / _LOCKS).mkdir(parents=True, exist_ok=True)
-        with locked(self._staging / _LOCKS / f"{name}.lock", name, timeout_s):
+        with locked(self._staging / _LOCKS / f"{name}.lock", name, timeout_s, place="storage.root"):
             try:
                 shutil.rmtree(stage, ignore_errors=True)
                 yield LocalWriter(self.root, stage)

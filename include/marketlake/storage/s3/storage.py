@@ -120,7 +120,7 @@ class S3Storage:
         folder = self._local / _LOCKS
         with as_storage_error("lock", folder):
             folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / f"{name}.lock", name, timeout_s):
+        with locked(folder / f"{name}.lock", name, timeout_s, place=str(folder)):
             yield ObjectWriter(self._objects, self._place)
 
     def sweep(self) -> list[str]:
