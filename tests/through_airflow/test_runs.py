@@ -134,19 +134,24 @@ def test_no_report_makes_a_failed_date_green(rig: Rig, api: AirflowApi) -> None:
 
 
 def test_a_run_marked_failed_by_hand_ends_red_although_no_date_failed(rig: Rig, api: AirflowApi) -> None:
-    rig.simulator.faults.set("*", [{"fault": "slow", "times": 0}])
-    with rig.start_backfill("2022-03-01", "2022-03-16") as running:
-        assert running.stdout is not None
-        next(line for line in running.stdout if "running" in line)
-        waiting = [run for run in api.runs(DAG, dt.date(2022, 3, 1), dt.date(2022, 3, 16)) if run["state"] == "queued"]
-        for run in waiting[-2:]:
-            api._send("PATCH", f"dags/{DAG}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
-        rest = running.stdout.read()
-    assert running.returncode == 1, rest
-    for run in waiting[-2:]:
-        assert ended(api, run["dag_run_id"]) == "failed"
-        assert f"SPY {run['logical_date'][:10]}  FAILED  " in rest
-    assert "SPY: 10 of 12 sessions have their partition" in rest
+    first, last = dt.date(2022, 3, 1), dt.date(2022, 3, 4)
+    asked = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z", "reprocess_behavior": "failed"}
+    api.set_paused(DAG, paused=True)  # so that no run begins before the backfill is paused
+    backfill = api.create_backfill({"dag_id": DAG, "max_active_runs": 16, "dag_run_conf": {}, **asked})
+    api.steer_backfill(backfill, "pause")
+    api.set_paused(DAG, paused=False)
+    waiting = {run["logical_date"][:10]: run["dag_run_id"] for run in api.runs(DAG, first, last)}
+    assert list(waiting) == ["2022-03-01", "2022-03-02", "2022-03-03", "2022-03-04"]
+    for day in ("2022-03-03", "2022-03-04"):
+        api._send("PATCH", f"dags/{DAG}/dagRuns/{waiting[day]}", json={"state": "failed"})
+    done = rig.backfill(str(first), str(last))
+    assert done.returncode == 2, done.stdout  # make's own code for a failed recipe
+    assert f"re-attached to backfill {backfill}: " in done.stdout
+    states = {day: ended(api, run) for day, run in waiting.items()}
+    assert states == {"2022-03-01": "success", "2022-03-02": "success", "2022-03-03": "failed", "2022-03-04": "failed"}
+    for day in ("2022-03-03", "2022-03-04"):
+        assert f"SPY {day}  FAILED  see the log of the run in the UI" in done.stdout
+    assert "SPY: 2 of 4 sessions have their partition" in done.stdout
 
 
 def test_a_scheduler_that_ends_by_itself_is_started_again(rig: Rig, api: AirflowApi) -> None:
