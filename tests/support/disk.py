@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import pathlib
 import shutil
@@ -117,6 +118,7 @@ def forked(body: Callable[[], int]) -> int:
     child = os.fork()
     if child:
         return child
+    gc.freeze()  # what this process left unused is for it to end: it may belong to threads that a child has not got
     code = 99
     try:
         code = body()
