@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from conftest import KEY, NOW, a_client
+from conftest import NOW
+from fetched_options import a_market, fill_with_options
 from marketlake import settings
 from marketlake.audit.due import AuditReason, reason_for, sessions_due
 from marketlake.coverage.joint import disagreements, state_of, suspect_because
 from marketlake.datasets import OF_OPTIONS
-from marketlake.datasets.stock_bars import SECOND_BARS
 from marketlake.ingest.collected import coverage_of
-from marketlake.ingest.options.panel import build_panel
-from marketlake.ingest.session import ingest
 from marketlake.lake import Lake
 from marketlake.partitions.certificate import Certificate, State
 from marketlake.quality.reconciliation import Reconciliation
-from option_lake import BARS, CHAIN, PANEL, SELECTION, SETTINGS, TUESDAY, WEDNESDAY, bars_of, chain_of, held
+from option_lake import BARS, CHAIN, PANEL, SELECTION, SETTINGS, TUESDAY, WEDNESDAY, held
 from polygon_simulator.server import Simulator
-from smooth_days import SmoothDays
 
 FILES = {CHAIN: "chain", SELECTION: "selection", BARS: "bars", PANEL: "panel"}
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(SmoothDays(), KEY, contracts="few", now_s=NOW.timestamp) as running:
+    with a_market() as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with every part of one session, which each test has a copy of."""
+    folder = tmp_path_factory.mktemp("joint") / "lake"
+    with a_market() as market:
+        fill_with_options(market, folder, [WEDNESDAY], [WEDNESDAY])
+    return folder
+
+
 @pytest.fixture
-def whole(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
-    """A lake with every part of one session."""
+def whole(lake: Lake, made: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-    lake = Lake(settings.load(), now=lake.now)
-    ingest(lake, SECOND_BARS, SECOND_BARS.spec.key("SPY", WEDNESDAY), a_client(lake, []))
-    chain_of(lake)
-    bars_of(lake)
-    build_panel(lake, "SPY", WEDNESDAY)
-    return lake
+    shutil.copytree(made, lake.storage.root)
+    return Lake(settings.load(), now=lake.now)
 
 
 def unfinished(lake: Lake) -> list[dt.date]:

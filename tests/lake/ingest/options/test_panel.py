@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import KEY, NOW, a_client, times_of
+from conftest import NOW, a_client, times_of
+from fetched_options import a_market
 from marketlake import settings
 from marketlake.datasets import OF_OPTIONS
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -22,14 +24,13 @@ from marketlake.lake import Lake
 from marketlake.verify.verify import verify
 from option_lake import BARS, CHAIN, FRIDAY, PANEL, SELECTION, TUESDAY, WEDNESDAY, bars_of, chain_of, held
 from polygon_simulator.server import Simulator
-from smooth_days import SmoothDays
 
 MODEL = "Black-76 on the forward from theory, by QuantLib "
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(SmoothDays(), KEY, contracts="few", now_s=NOW.timestamp) as running:
+    with a_market() as running:
         yield running
 
 
@@ -58,6 +59,27 @@ def fetched(lake: Lake, session: dt.date = WEDNESDAY) -> Lake:
     return lake
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with chain, bars and seconds of Wednesday, of which most tests have a copy."""
+    root = tmp_path_factory.mktemp("panel") / "lake"
+    with a_market() as market, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MARKETLAKE_ENV_FILE", "")
+        patched.setenv("MARKETLAKE__OPTIONS__ENABLED", "true")
+        patched.setenv("MARKETLAKE__STORAGE__ROOT", str(root))
+        patched.setenv("POLYGON_BASE_URL", market.url)
+        fetched(Lake(settings.load(), now=lambda: NOW))
+    return root
+
+
+@pytest.fixture
+def wednesday(lake: Lake, made: Path) -> None:
+    shutil.copytree(made, lake.storage.root)
+
+
+of_wednesday = pytest.mark.usefixtures("wednesday")
+
+
 def folder(lake: Lake, dataset: str) -> Path:
     return lake.storage.root / dataset / "processed/spy/date=2024-11-27"
 
@@ -65,8 +87,8 @@ def folder(lake: Lake, dataset: str) -> Path:
 # --- what is published ------------------------------------------------------------------------------------------------
 
 
+@of_wednesday
 def test_a_panel_is_published_with_what_it_is_made_of(lake: Lake, simulator: Simulator) -> None:
-    fetched(lake)
     asked = len(simulator.requests)
     report = build_panel(lake, "SPY", WEDNESDAY)
     assert len(simulator.requests) == asked
@@ -93,9 +115,9 @@ def test_a_panel_is_published_with_what_it_is_made_of(lake: Lake, simulator: Sim
     assert (found.partitions, found.states, found.findings) == (1, {"complete": 1}, ())
 
 
+@of_wednesday
 def test_each_out_of_the_money_row_has_the_iv_that_it_was_priced_with(lake: Lake, simulator: Simulator) -> None:
     """Of 0.30 USD at least, and half a day before the expiry: within a vol point; what else there is, is counted."""
-    fetched(lake)
     build_panel(lake, "SPY", WEDNESDAY)
     errors, others = [], Counter[str]()
     for row in held(lake, PANEL)[1].to_pylist():
@@ -111,18 +133,19 @@ def test_each_out_of_the_money_row_has_the_iv_that_it_was_priced_with(lake: Lake
     assert max(errors) < 0.01
 
 
+@of_wednesday
 def test_made_again_of_the_same_nothing_changes_on_disk(lake: Lake) -> None:
-    fetched(lake)
     build_panel(lake, "SPY", WEDNESDAY)
     before = times_of(lake.storage.root)
     assert build_panel(lake, "SPY", WEDNESDAY).outcome == "unchanged"
     assert times_of(lake.storage.root) == before
 
 
+@of_wednesday
 def test_other_seconds_are_another_panel(lake: Lake, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is left of the underlying is its first minute; those seconds are suspect, and so is what they make."""
     monkeypatch.setenv("MARKETLAKE__QUALITY__MAX_SILENCE_S", "23400")
-    fetched(lake := Lake(settings.load(), now=lake.now))
+    lake = Lake(settings.load(), now=lake.now)
     build_panel(lake, "SPY", WEDNESDAY)
     before = held(lake, PANEL)[0]
     simulator.faults.set(str(WEDNESDAY), [{"fault": "one_bar", "times": 0, "timespan": "second"}])
@@ -212,8 +235,8 @@ def test_an_underlying_that_no_dag_fetches_is_fetched_by_a_command_that_says_so(
         build_panel(Lake(settings.load(), now=lake.now), "SPY", WEDNESDAY)
 
 
+@of_wednesday
 def test_seconds_that_do_not_prove_themselves_are_none(lake: Lake) -> None:
-    fetched(lake)
     file = lake.storage.root / "processed/spy/date=2024-11-27/bars.parquet"
     data = bytearray(file.read_bytes())
     data[len(data) // 3] ^= 1
@@ -235,9 +258,9 @@ def test_without_bars_it_is_said_what_is_missing(lake: Lake) -> None:
     assert not isinstance(told.value, UnderlyingMissing)
 
 
+@of_wednesday
 def test_bars_whose_selection_was_not_published_are_not_valued_until_it_is(lake: Lake) -> None:
     """Between the two of them a task was killed."""
-    fetched(lake)
     (folder(lake, "option_selection") / "selection.parquet").unlink()
     with pytest.raises(InputMissing, match="the selection that is held is another one than its option bars name"):
         build_panel(lake, "SPY", WEDNESDAY)
@@ -246,8 +269,8 @@ def test_bars_whose_selection_was_not_published_are_not_valued_until_it_is(lake:
     assert build_panel(lake, "SPY", WEDNESDAY).outcome == "created"
 
 
+@of_wednesday
 def test_a_selection_of_other_bars_is_none(lake: Lake, simulator: Simulator) -> None:
-    fetched(lake)
     before = (folder(lake, "option_selection") / "selection.parquet").read_bytes()
     faults = [{"fault": "one_bar", "times": 0, "contract": "O:SPY241129C00605000", "timespan": "minute"}]
     simulator.faults.set(str(WEDNESDAY), faults)
@@ -269,8 +292,8 @@ def test_a_chain_of_later_is_not_the_one_that_the_bars_are_of(lake: Lake, simula
     assert build_panel(lake, "SPY", WEDNESDAY).outcome == "created"
 
 
+@of_wednesday
 def test_a_chain_that_is_lost_is_missed(lake: Lake) -> None:
-    fetched(lake)
     (folder(lake, "option_chain") / "chain.parquet").unlink()
     with pytest.raises(InputMissing, match="the chain that is held is another one"):
         build_panel(lake, "SPY", WEDNESDAY)
@@ -281,8 +304,8 @@ def test_a_date_without_a_session_is_told_as_that(lake: Lake) -> None:
         build_panel(lake, "SPY", dt.date(2024, 11, 28))
 
 
+@of_wednesday
 def test_without_quantlib_nothing_is_published(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetched(lake)
     monkeypatch.setitem(__import__("sys").modules, "QuantLib", None)
     with pytest.raises(EngineMissing, match="python -m pip install QuantLib"):
         build_panel(lake, "SPY", WEDNESDAY)
@@ -292,8 +315,8 @@ def test_without_quantlib_nothing_is_published(lake: Lake, monkeypatch: pytest.M
 # --- rates and dividends ----------------------------------------------------------------------------------------------
 
 
+@of_wednesday
 def test_constants_of_the_settings_come_before_what_was_known(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetched(lake)
     build_panel(lake, "SPY", WEDNESDAY)
     known = {name: set(held(lake, PANEL)[1].column(name).to_pylist()) for name in ("rate", "dividends_pv")}
     assert min(len(values) for values in known.values()) > 1
