@@ -44,6 +44,8 @@ hypothesis.settings.load_profile("untimed")
 KEY = "test-key-of-the-simulator-abcd"
 NOW = dt.datetime(2026, 11, 20, 17, 0, tzinfo=dt.UTC)
 """A Friday at noon in New York: the 19th has been final for an hour, the 20th is trading."""
+_FAULTS = Path(__file__).parent / "faults"
+"""Tests that go the ways of others a thousand times: to trace them would take a quarter more, and find no line."""
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 needs_real_days = pytest.mark.skipif(
     not REAL.is_dir(), reason="the recorded SPY days (shared/real beside the project) are absent"
@@ -67,6 +69,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+        if item.path.is_relative_to(_FAULTS):
+            item.add_marker("no_cover")
     of_airflow = Counter(item.path for item in items if item.get_closest_marker("airflow"))
     in_all = Counter(item.path for item in items)
     items.sort(key=lambda item: (-of_airflow[item.path], -in_all[item.path]))
@@ -81,7 +85,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_finish() -> None:
     """What was imported stays: looking for garbage among it, and copying it in each fork, is a twentieth of all CPU."""
-    gc.collect()
     gc.freeze()
 
 

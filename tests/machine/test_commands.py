@@ -47,7 +47,22 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         assert rig.processes() == []
 
 
-def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> None:
+def test_three_days_from_nothing_then_another_interrupted_and_resumed_then_the_days_fetched_again(rig: Rig) -> None:
+    """In one home, and with one start less: each costs as much as all of its runs."""
+    _three_days_from_nothing(rig)
+    migrated_ns = (rig.home / "migrate.log").stat().st_mtime_ns
+    _interrupted_with_its_processes_ended(rig)
+    with airflow_of(rig):  # that a second command starts its own, the interrupted one shows
+        _resumed(rig)
+        again = rig.backfill("2013-10-05", "2013-10-09")
+        assert again.returncode == 0, again.stdout
+        assert "nothing to do: all 3 sessions have a run that succeeded" in again.stdout
+        _the_days_fetched_again(rig)
+    assert (rig.home / "migrate.log").stat().st_mtime_ns == migrated_ns
+    assert rows(rig, "select run_type, count(*) from dag_run group by 1") == [("backfill", 15)]
+
+
+def _three_days_from_nothing(rig: Rig) -> None:
     first = rig.backfill("2013-10-05", "2013-10-09")
     assert first.returncode == 0, first.stdout
     assert "SPY: 3 sessions from 2013-10-07 to 2013-10-09, 3 not here yet: about 9 requests" in first.stdout
@@ -71,27 +86,8 @@ def test_three_days_from_nothing_then_resumed_then_fetched_again(rig: Rig) -> No
         for name, key in (("timestamp", "t"), ("open", "o"), ("low", "l"), ("volume", "v"), ("vwap", "vw")):
             assert stored[name] == [bar[key] for bar in served], (day, name)
 
-    migrated_ns = (rig.home / "migrate.log").stat().st_mtime_ns
-    with airflow_of(rig):  # one start for both: that a second command starts its own, the interrupted one shows
-        again = rig.backfill("2013-10-05", "2013-10-09")
-        assert again.returncode == 0, again.stdout
-        assert (rig.home / "migrate.log").stat().st_mtime_ns == migrated_ns
-        assert "nothing to do: all 3 sessions have a run that succeeded" in again.stdout
 
-        before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in rig.lake.rglob("*") if path.is_file()}
-        asked = len(rig.simulator.requests)
-        refetched = rig.backfill("2013-10-05", "2013-10-09", REFETCH="1")
-        assert refetched.returncode == 0, refetched.stdout
-    assert "0 created, 3 cleared, 0 skipped" in refetched.stdout
-    first_and_last, seconds_minutes_day = 2, 3
-    assert len(rig.simulator.requests) - asked == first_and_last + 3 * seconds_minutes_day
-    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in rig.lake.rglob("*") if path.is_file()}
-    assert after == before
-    assert rows(rig, "select count(*) from asset_event") == [(6,)]
-
-
-def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig, migrated: Path) -> None:
-    rig.with_database(migrated)
+def _interrupted_with_its_processes_ended(rig: Rig) -> None:
     rig.extra["MARKETLAKE__TASKS__RETRIES"] = "4"  # the interrupt takes one try of whatever it ends, and so may a stall
     rig.simulator.faults.set("*", [{"fault": "slow", "times": 0}])
     for day in (10, 11, 12, 16):  # not one of them arrives before the interrupt does
@@ -109,16 +105,34 @@ def test_an_interrupted_backfill_pauses_ends_its_processes_and_resumes(rig: Rig,
     assert running.wait(timeout=60) == 130
     assert "paused. Resume with  make backfill FROM=2024-01-02 TO=2024-01-18" in rest
     until(lambda: rig.processes() == [], timeout_s=10)
-    assert rows(rig, "select is_paused, completed_at is null from backfill") == [(1, 1)]
-    assert sum(1 for _ in rig.lake.rglob("bars.parquet")) < 12
-
+    assert rows(rig, "select is_paused, completed_at is null from backfill where id = 2") == [(1, 1)]
+    assert sum(1 for _ in rig.lake.rglob("date=2024-01-*/bars.parquet")) < 12
     rig.simulator.faults.clear()
+
+
+def _resumed(rig: Rig) -> None:
     resumed = rig.backfill("2024-01-02", "2024-01-18")
     assert resumed.returncode == 0, resumed.stdout
-    assert "re-attached to backfill 1" in resumed.stdout
+    assert "re-attached to backfill 2" in resumed.stdout
     assert "SPY: 12 of 12 sessions have their partition" in resumed.stdout
-    assert rows(rig, "select count(*) from dag_run") == [(12,)]
-    assert rows(rig, "select state, count(*) from task_instance group by 1") == [("skipped", 24), ("success", 24)]
+    of_january = "from {} where run_id like 'backfill__2024-01-%'"
+    assert rows(rig, f"select count(*) {of_january.format('dag_run')}") == [(12,)]
+    states = rows(rig, f"select state, count(*) {of_january.format('task_instance')} group by 1")
+    assert states == [("skipped", 24), ("success", 24)]
+
+
+def _the_days_fetched_again(rig: Rig) -> None:
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in rig.lake.rglob("*") if path.is_file()}
+    asked = len(rig.simulator.requests)
+    assert rows(rig, "select count(*) from asset_event") == [(15,)]
+    refetched = rig.backfill("2013-10-05", "2013-10-09", REFETCH="1")
+    assert refetched.returncode == 0, refetched.stdout
+    assert "0 created, 3 cleared, 0 skipped" in refetched.stdout
+    first_and_last, seconds_minutes_day = 2, 3
+    assert len(rig.simulator.requests) - asked == first_and_last + 3 * seconds_minutes_day
+    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in rig.lake.rglob("*") if path.is_file()}
+    assert after == before
+    assert rows(rig, "select count(*) from asset_event") == [(18,)]
 
 
 def test_up_runs_the_schedule_and_fills_recent_gaps_and_down_ends_it(rig: Rig, migrated: Path) -> None:

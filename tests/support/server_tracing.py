@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _TESTS = Path(__file__).resolve().parents[1]
-_ABOUT_IT = ("simulator", "faults", "lake/ingest/options/test_snapshots.py")
+_ABOUT_IT = ("simulator", "lake/ingest/options/test_snapshots.py")
 _answer = socketserver.ThreadingMixIn.process_request_thread
 _traced = True
 
