@@ -1,4 +1,4 @@
-"""What docs/sizing.md multiplies: sessions, whichever of Airflow and the vendor is slower, and how it is written."""
+"""What docs/sizing.md multiplies: sessions, whichever of Airflow and the vendor is slower, pauses, and how it is written."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from sizing import Lake, Session, lakes
 
-BARS = Session(requests=3, bytes=1_500_000, files=3)
-CONTRACTS = Session(requests=2_400, bytes=17_000_000, files=7)
+BARS = Session(requests=3, bytes=1_500_000, files=3, revisits=3)
+CONTRACTS = Session(requests=2_400, bytes=17_000_000, files=7, revisits=1, pause_min=5, at_a_time=4)
 
 
 @pytest.mark.parametrize(
@@ -15,10 +15,10 @@ CONTRACTS = Session(requests=2_400, bytes=17_000_000, files=7)
     [
         (Lake("a", 1, 20, BARS), 5_040, 5_040 / 97, 4 / 97),
         (Lake("b", 500, 5, BARS), 630_000, 630_000 / 97, 2_000 / 97),
-        (Lake("c", 1, 4, CONTRACTS), 1_008, 1_008 * 2_400 / 6_000, 4 * 2_400 / 6_000),
+        (Lake("c", 1, 4, CONTRACTS), 1_008, 1_008 * 2_400 / 6_000 + 252 * 5, 2 * 2_400 / 6_000 + 5),
     ],
 )
-def test_a_lake_takes_as_long_as_the_slower_of_airflow_and_the_vendor(
+def test_a_lake_takes_as_long_as_the_slower_of_airflow_and_the_vendor_and_the_pauses(
     lake: Lake, sessions: int, backfill_min: float, daily_min: float
 ) -> None:
     assert lake.sessions == sessions
@@ -38,3 +38,4 @@ def test_a_session_costs_what_the_estimates_of_the_commands_say() -> None:
     assert (bars.requests, bars.bytes) == (3, 1_500_000)
     # Fourteen pages of the chain, the contracts, two more for each empty one, yields and dividends.
     assert (options.requests, options.bytes) == (14 + 1_972 + 2 * 202 + 2, 650_000 + 1_972 * 8_600)
+    assert [(each.revisits, each.pause_min, each.at_a_time) for each in (bars, options)] == [(3, 0, 1), (1, 5, 4)]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from marketlake.datasets.option_chain import OPTION_CHAIN
 from marketlake.datasets.stock_bars import SECOND_BARS
@@ -20,8 +21,6 @@ CONTRACTS, EMPTIES = 1_972, 202
 """Of a session of options, and those of them without a bar: docs/performance.md."""
 DAGS_A_TICKER = 2
 """Its bars', and their audit's."""
-REVISITS = 3
-"""Sessions that an audit looks at again for each new one."""
 READ_S_A_DAG = 0.018
 """CPU of the DAG processor for a DAG, each time that it looks: measured of 2,000, on SQLite."""
 _HOURS_FROM_MIN, _DAYS_FROM_MIN = 120, 2 * 24 * 60
@@ -46,11 +45,16 @@ BACKFILL_A_MINUTE = 97
 
 @dataclass(frozen=True)
 class Session:
-    """What one session takes of the vendor and of the lake: requests, bytes and files."""
+    """What one session takes of the vendor and of the lake: requests, bytes and files, how many times an audit looks
+    at it again, and how long it waits for the vendor without a request, so many sessions at a time.
+    """
 
     requests: int
     bytes: int
     files: int
+    revisits: int
+    pause_min: float = 0
+    at_a_time: int = 1
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,17 @@ class Lake:
 
     @property
     def backfill_min(self) -> float:
-        """How long a backfill takes, whichever is slower: Airflow, or the vendor."""
-        return max(self.sessions / BACKFILL_A_MINUTE, self.vendor_min)
-
-    @property
-    def vendor_min(self) -> float:
-        """How long the requests take, as fast as the vendor would have them at most."""
-        return self.sessions * self.each.requests / VENDOR_A_MINUTE
+        """How long a backfill takes: whichever is slower, Airflow or the vendor, and the pauses."""
+        return self._min(self.sessions)
 
     @property
     def daily_min(self) -> float:
         """How long each day takes afterwards: a session of each ticker, and its revisits, each a run of its own."""
-        return max(
-            self.tickers * (1 + REVISITS) / BACKFILL_A_MINUTE,
-            self.tickers * (1 + REVISITS) * self.each.requests / VENDOR_A_MINUTE,
-        )
+        return self._min(self.tickers * (1 + self.each.revisits))
+
+    def _min(self, sessions: int) -> float:
+        pauses_min = ceil(sessions / self.each.at_a_time) * self.each.pause_min
+        return max(sessions / BACKFILL_A_MINUTE, sessions * self.each.requests / VENDOR_A_MINUTE) + pauses_min
 
     @property
     def read_s(self) -> float:
@@ -107,9 +107,13 @@ def lakes() -> list[Lake]:
     """Those of the table. A session of bars is as dense as SPY's, as the estimate of a backfill reckons."""
     configured = Settings.model_construct()
     cost = SECOND_BARS.cost(configured)
-    bars = Session(cost.requests, cost.bytes, files=3)
+    bars = Session(cost.requests, cost.bytes, files=3, revisits=len(configured.audit.revisit_after_sessions))
     requests = Requests(OPTION_CHAIN.pages, 0, 0, market=2).with_contracts(CONTRACTS, EMPTIES)
-    options = Session(requests, bytes_of_session(configured, CONTRACTS), files=7)
+    options = Session(
+        requests, bytes_of_session(configured, CONTRACTS), files=7,
+        revisits=len(configured.options.revisit_after_sessions),
+        pause_min=configured.options.empty_recheck_s / 60, at_a_time=configured.option_sessions_in_flight,
+    )  # fmt: skip
     return [
         Lake("1 ticker, 20 years", 1, 20, bars),
         Lake("500 tickers, 5 years", 500, 5, bars),

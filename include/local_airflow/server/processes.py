@@ -30,6 +30,8 @@ _OF_THE_LAKE = (
     "MARKETLAKE__TICKERS",
     "POLYGON_BASE_URL",
 )
+_OF_ITS_DATASETS = ("MARKETLAKE__DATASETS__", "MARKETLAKE__OPTIONS__")
+"""How the names of those begin that say what is fetched, and so which DAGs there are."""
 
 
 @dataclass(frozen=True)
@@ -251,8 +253,12 @@ class Processes:
 
 
 def variables_of_the_lake(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those that say which lake tasks write, and where from; none of them is a secret."""
-    return {name: environment[name] for name in _OF_THE_LAKE if environment.get(name)}
+    """Those that say which lake tasks write, what of, and where from; none of them is a secret."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if value and (name in _OF_THE_LAKE or name.startswith(_OF_ITS_DATASETS))
+    }
 
 
 def _has_no_schedule(environment: Mapping[str, str]) -> bool:

@@ -79,7 +79,7 @@ class Snapshots(Section):
     enabled: bool = False
     """collected once a session, as the vendor shows it then"""
     time: ReadyTime = dt.time(16, 45)
-    """in quotes: New York, on the day of the session; best when its trading in options has ended, at 16:15"""
+    """in quotes: New York, on the day of the session; from "16:30" on it is complete, before that provisional for ever"""
 
 
 class Options(Section):

@@ -168,7 +168,7 @@ class Schedule(Section):
     catch_up_sessions: int = Field(default=60, ge=0, le=1_000)
     """the run of a session also fetches what is missing or provisional among so many before it"""
     deadline_s: float = Field(default=10_800, gt=0, le=604_800)
-    """a scheduled run of bars that has not ended so long after it was queued is reported"""
+    """a scheduled run that has not ended so long after it was queued is reported"""
 
 
 class Tasks(Section):
