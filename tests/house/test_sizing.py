@@ -1,4 +1,4 @@
-"""What docs/sizing.md multiplies: sessions, whichever of Airflow and the vendor is slower, pauses, and how it is written."""
+"""What docs/sizing.md multiplies: sessions, the slower of Airflow and the vendor, pauses, and how it is written."""
 
 from __future__ import annotations
 

@@ -55,7 +55,10 @@ def test_an_airflow_that_is_up_for_the_same_lake_is_used(home: Home, up: Process
     [
         (SAME | {"MARKETLAKE__STORAGE__ROOT": "/mnt/two"}, "STORAGE__ROOT is '/mnt/two' here and '/mnt/one' there."),
         (SAME | {"MARKETLAKE__TICKERS": '["QQQ"]'}, "MARKETLAKE__TICKERS is '[\"QQQ\"]' here and unset there."),
-        (SAME | {"MARKETLAKE__OPTIONS__ENABLED": "true"}, "MARKETLAKE__OPTIONS__ENABLED is 'true' here and unset there."),
+        (
+            SAME | {"MARKETLAKE__OPTIONS__ENABLED": "true"},
+            "OPTIONS__ENABLED is 'true' here and unset there.",
+        ),
         (SAME | {"MARKETLAKE__DATASETS__MINUTE_BARS__TICKERS": "[]"}, "TICKERS is '[]' here and unset there."),
         ({"MARKETLAKE__STORAGE__ROOT": "/mnt/one"}, "BASE_URL is unset here and 'https://mirror.example.com' there."),
     ],

@@ -79,7 +79,7 @@ class Snapshots(Section):
     enabled: bool = False
     """collected once a session, as the vendor shows it then"""
     time: ReadyTime = dt.time(16, 45)
-    """in quotes: New York, on the day of the session; from "16:30" on it is complete, before that provisional for ever"""
+    """in quotes: New York, on the day of the session; complete from "16:30" on, before that provisional for ever"""
 
 
 class Options(Section):
