@@ -228,8 +228,8 @@ def test_up_asks_for_the_datasets_that_are_on_and_for_no_other(
         (BOTH_ON, "minute_bars", "minute_bars"),
         (SECONDS_OFF, "", "minute_bars"),
         (SECONDS_OFF, "minute_bars", "minute_bars"),
-        ({}, "minutes", "there is no dataset 'minutes': those are second_bars, minute_bars."),
-        ({}, "Minute_bars", "there is no dataset 'Minute_bars': those are second_bars, minute_bars."),
+        ({}, "minutes", "there is no dataset 'minutes': those are second_bars, minute_bars, options."),
+        ({}, "Minute_bars", "there is no dataset 'Minute_bars': those are second_bars, minute_bars, options."),
         (
             {}, "minute_bars",
             "DATASET=minute_bars is off: name a ticker in datasets.minute_bars.tickers, such as"

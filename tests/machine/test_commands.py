@@ -234,7 +234,7 @@ def test_a_backfill_reaching_into_the_future_is_clipped_and_says_so(rig: Rig, mi
         (
             ("2024-11-25", "2024-11-26"),
             {"DATASET": "minutes"},
-            "SettingsError: there is no dataset 'minutes': those are second_bars, minute_bars.",
+            "SettingsError: there is no dataset 'minutes': those are second_bars, minute_bars, options.",
         ),
         (
             ("2024-11-25", "2024-11-26"),

@@ -21,7 +21,7 @@ from marketlake import settings
 from marketlake.console import INTERRUPTED, say
 from marketlake.coverage.joint import JointCoverage
 from marketlake.dataset_names import OPTION_NAMES, OPTIONS, dag_id
-from marketlake.datasets import DATASETS, dataset_named
+from marketlake.datasets import DATASETS, EVERY, dataset_named
 from marketlake.errors import SettingsError
 from marketlake.ingest.collected import coverage_of
 from marketlake.lake import Lake
@@ -67,6 +67,8 @@ def _chosen(configured: settings.Settings, given: str) -> str:
         raise SettingsError(
             f"DATASET={name} is a part of a session of options, which is fetched whole: DATASET=options."
         )
+    if name not in {*EVERY, OPTIONS}:
+        raise SettingsError(f"there is no dataset {name!r}: those are {', '.join((*DATASETS, OPTIONS))}.")
     if name == OPTIONS and not configured.tickers_of(OPTIONS):
         raise SettingsError(
             "DATASET=options is off: set options.enabled: true, such as MARKETLAKE__OPTIONS__ENABLED=true, and the"

@@ -172,7 +172,7 @@ def audit_plan(lake: Lake, name: str, ticker: str, first: dt.date | None, last: 
     """What one run looks at: the held sessions of a range that was asked for, else the most urgent of what is due."""
     if first is not None or last is not None:
         dates = DateRange(first, last)
-        return sorted(day for day in lake.store(foremost_of(name).spec).partitions.sessions(ticker) if day in dates)
+        return sorted(day for day in lake.store(foremost_of(name).spec).partitions.present(ticker) if day in dates)
     waiting = sessions_due(lake, name, ticker)
     taken = waiting[: lake.settings.audit.sessions_a_run]
     if len(taken) < len(waiting):

@@ -85,7 +85,7 @@ def log_report(report: Report, compared: Reconciliation | None) -> None:
     if report.changes:
         _log.warning("%s: %s", report.title, report.changes)
     _log.info(
-        "%s: %s, %s, %d bars, revision %d, content %s, from %s",
+        "%s: %s, %s, %d rows, revision %d, content %s, from %s",
         report.title,
         report.outcome,
         report.state,

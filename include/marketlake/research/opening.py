@@ -23,7 +23,7 @@ _PREFIXES = {dataset.spec.prefix for dataset in EVERY.values()} - {""}
 
 def opened(root: str | Path | None) -> Lake:
     """The lake at ``root``, a folder from the current one on, or ``s3://bucket/prefix`` by the settings' connection to
-    it; None: that of the settings. Raises BadArgument.
+    it; None: that of the settings. Raises BadArgument, and PlaceUnusable for a lake of another layout.
     """
     configured = settings.load()
     if root is not None:
@@ -35,7 +35,18 @@ def opened(root: str | Path | None) -> Lake:
         raise BadArgument(f"root={str(place)!r} is a dataset's folder within a lake: give {str(above(place))!r}.")
     if not _is_lake(lake):
         raise BadArgument(f"root={str(place)!r} holds no lake, no {PROCESSED}/ in it: {_remedy(root)}")
+    _require_known_layout(lake)
     return lake
+
+
+def _require_known_layout(lake: Lake) -> None:
+    """Raise PlaceUnusable if files may lie elsewhere than this version looks."""
+    try:
+        recorded_kind(lake.storage)
+    except PlaceUnusable:
+        raise
+    except StorageError:
+        return  # that ``lake.json`` is damaged moves no file: what is held can be read
 
 
 def _at(configured: Settings, root: LakeRoot) -> Settings:

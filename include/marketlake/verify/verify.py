@@ -139,7 +139,7 @@ def _mixed(results: list[Examination]) -> Iterator[Finding]:
     usual = sources.most_common(1)[0][0] if sources else None
     for result in results:
         if result.source and usual and result.source != usual:
-            detail = f"its bars are {_source(result.source)}, most of the lake's are {_source(usual)}"
+            detail = f"its rows are {_source(result.source)}, most of the lake's are {_source(usual)}"
             yield _finding(result.key, Kind.MIXED, detail)
 
 

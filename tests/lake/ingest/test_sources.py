@@ -266,3 +266,16 @@ def test_the_last_revision_of_raw_pages_is_replayed(lake: Lake, client: PolygonC
     ingest(lake, SECOND_BARS, spy(MONDAY), client)
     assert ingest(lake, SECOND_BARS, spy(MONDAY), client).revision == 2
     assert RecordedDays(lake.storage.root).bars("SPY", MONDAY) == simulator.bars("SPY", MONDAY)
+
+
+def test_a_lake_of_a_layout_that_this_version_does_not_know_is_neither_read_nor_written(
+    lake: Lake, client: PolygonClient
+) -> None:
+    lake.storage.root.mkdir()
+    text = '{"layout": 2, "source": "the vendor", "adjusted": false}'
+    (lake.storage.root / "lake.json").write_text(text)
+    with pytest.raises(StorageError, match=r"lake\.json in .* is of layout 2, and this version knows layout 1 alone"):
+        ingest(lake, SECOND_BARS, spy(MONDAY), client)
+    assert [path.name for path in lake.storage.root.rglob("*") if path.suffix != ".lock" and path.is_file()] == [
+        "lake.json"
+    ]

@@ -12,7 +12,7 @@ import pytest
 from conftest import NOW
 from marketlake import open_lake
 from marketlake.datasets.stock_bars import MINUTE_BARS
-from marketlake.errors import BadArgument
+from marketlake.errors import BadArgument, PlaceUnusable
 from research_lake import Ground, ground, made_up, prepared
 
 __all__ = ["ground", "made_up", "prepared"]
@@ -64,6 +64,13 @@ def test_a_dataset_within_a_lake_is_no_lake(ground: Ground) -> None:
 def test_a_lake_whose_own_file_is_broken_still_says_what_it_holds(ground: Ground) -> None:
     (ground.root / "lake.json").write_text("{")
     assert repr(ground.lake).startswith("<lake of nobody knows whom (lake.json cannot be read) at /")
+
+
+def test_a_lake_of_a_layout_that_this_version_does_not_know_is_not_opened(ground: Ground) -> None:
+    ground.fetch(dt.date(2024, 11, 25))
+    (ground.root / "lake.json").write_text('{"layout": 2, "source": "the vendor", "adjusted": false}')
+    with pytest.raises(PlaceUnusable, match=r"lake\.json in .* is of layout 2, and this version knows layout 1 alone"):
+        open_lake(ground.root)
 
 
 def test_without_the_lake_of_the_settings_the_command_that_fills_it_is_told(

@@ -370,7 +370,7 @@ DAMAGE: dict[str, tuple[Callable[[Lake], None], Found, str]] = {
     "of another source": (
         claiming(source_host="api.massive.com"), tuesday("mixed"), "unadjusted and from the vendor, most of the lake's",
     ),
-    "adjusted": (claiming(adjusted=True), tuesday("mixed"), "its bars are adjusted and from 127.0.0.1"),
+    "adjusted": (claiming(adjusted=True), tuesday("mixed"), "its rows are adjusted and from 127.0.0.1"),
 }  # fmt: skip
 
 
