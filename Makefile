@@ -106,10 +106,10 @@ check-scripts: script-tools
 		[ -z "$$CI" ]; \
 	fi
 
-script-tools: # what looks at the page's scripts, and axe for the tests in a browser: where there is Node
+script-tools: # what looks at the page's scripts, and axe for the tests in a browser: if there is Node
 	@if $(NODE_FITS); then $(MAKE) -s --no-print-directory $(TOOLS)/.installed; fi
 
-audit-dependencies: $(VENV)/.development ## look the locked packages up among known vulnerabilities, where that can be reached
+audit-dependencies: $(VENV)/.development ## look the locked packages up among known vulnerabilities, if that can be reached
 	@$(VENV)/bin/python .ci/audit_dependencies.py
 
 readme: $(VENV)/.development ## write the generated tables of README and docs anew

@@ -92,10 +92,10 @@ def _say_waits() -> None:
     """A wait for a turn to call is said here, too, if no other log is shown."""
     waits = logging.getLogger(call_budget.__name__)
     waits.setLevel(logging.INFO)
-    waits.addHandler(_Said())
+    waits.addHandler(_ConsoleHandler())
 
 
-class _Said(logging.Handler):
+class _ConsoleHandler(logging.Handler):
     """What is logged is said."""
 
     def emit(self, record: logging.LogRecord) -> None:

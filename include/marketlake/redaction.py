@@ -63,7 +63,7 @@ def _field_without_value(field: re.Match[str]) -> str:
 def redacted_url(url: str) -> str:
     """``url`` without user info and fragment, and with every query value redacted but those known to be plain.
 
-    Where user info cannot be told from the rest, or the text is no address, nothing of it is shown.
+    If user info cannot be told from the rest, or the text is no address, nothing of it is shown.
     """
     try:
         parts = urlsplit(url)

@@ -60,7 +60,8 @@ def _odd_strike(answer: Answer, strike: str) -> None:
     """A call and a put of a strike between whole dollars: 587.5, or the argument, of the page's first expiry."""
     first = _contract(answer["results"][0])
     contracts = (Contract(first.underlying, first.expiration, call, float(strike or 587.5)) for call in (True, False))
-    known = {record["ticker"]: record for record in answer["results"]} | {one.ticker: one.record() for one in contracts}
+    known = {record["ticker"]: record for record in answer["results"]}
+    known |= {contract.ticker: contract.record() for contract in contracts}
     answer["results"] = [known[ticker] for ticker in sorted(known)]
 
 

@@ -79,8 +79,8 @@ class Handler(Wire):
             return
         if self.simulator.latency_ms:
             time.sleep(self.simulator.latency_ms / 1000)
-        if asked := s3.Request.of(self.command, unquote(parts.path), query, dict(self.headers.items())):
-            self._answer_s3(asked)
+        if request := s3.Request.of(self.command, unquote(parts.path), query, dict(self.headers.items())):
+            self._answer_s3(request)
             return
         try:
             question = references.read(parts.path, query) or questions.read(parts.path, query)
@@ -191,13 +191,13 @@ class Handler(Wire):
             answer, name = {"results": [], "status": "OK", "request_id": request_id()}, ""
         self._send_page(answer, name, argument, question.again())
 
-    def _answer_s3(self, asked: s3.Request) -> None:
-        entry = {"path": self.path, "day": str(asked.day or ""), "page": asked.page, "timespan": FLAT_FILE}
+    def _answer_s3(self, request: s3.Request) -> None:
+        entry = {"path": self.path, "day": str(request.day or ""), "page": request.page, "timespan": FLAT_FILE}
         entry |= {"ticker": None, "method": self.command, "authorization": self.headers.get("Authorization")}
         self.simulator.requests.append(entry)
-        fault = self.simulator.faults.take(str(asked.day or "*"), asked.page, FLAT_FILE)
+        fault = self.simulator.faults.take(str(request.day or "*"), request.page, FLAT_FILE)
         name, _, argument = (fault or "").partition(":")
-        reply = self.simulator.flat_file(asked, name)
+        reply = self.simulator.flat_file(request, name)
         if name in WIRE_FAULTS:
             self.break_off(name, argument, reply.body, reply.code, reply.headers)
             return

@@ -39,18 +39,18 @@ class ReferencePages:
         today = dt.datetime.fromtimestamp(now_ms / 1000, NEW_YORK).date()
         if question.ticker:
             return self._single(question, today)
-        asked = replace(question, as_of=today) if fault == "as_of_ignored" else question
-        asked = asked.without_filters() if fault == "filter_lost" else asked  # half a page: the rest is foreign
+        query = replace(question, as_of=today) if fault == "as_of_ignored" else question
+        query = query.without_filters() if fault == "filter_lost" else query  # half a page: the rest is foreign
         underlying = question.wanted("underlying_ticker") if fault == "filter_lost" else ""
-        rows = self._sorted(asked, today, underlying)
-        start = _place(asked, rows)
-        served, end = rows[start : start + asked.limit], start + asked.limit
+        rows = self._sorted(query, today, underlying)
+        start = _place(query, rows)
+        served, end = rows[start : start + query.limit], start + query.limit
         answer: Row = {"results": served, "status": "OK", "request_id": request_id()}
         if end < len(rows):
-            last = rows[min(end + asked.limit, len(rows)) - 1] if fault == "lost_page" else served[-1]
+            last = rows[min(end + query.limit, len(rows)) - 1] if fault == "lost_page" else served[-1]
             answer["next_url"] = base_url + question.next_path(last, self._hidden(last, question))
         if fault == "filter_lost":
-            others = self._options.chain.records(_ANOTHER, _as_of(asked, today))
+            others = self._options.chain.records(_ANOTHER, _as_of(query, today))
             answer["results"] = [row for pair in zip(served, others, strict=False) for row in pair]
         if question.endpoint == SNAPSHOTS:
             answer["results"] = [
@@ -68,8 +68,8 @@ class ReferencePages:
     def _sorted(self, question: Reference, today: dt.date, underlying: str = "") -> list[Row]:
         """Every row that was asked for, in the order of the answer."""
         rows = self._rows(question, today, underlying)
-        for one in question.filters:
-            rows = [row for row in rows if one.holds(row)]
+        for rule in question.filters:
+            rows = [row for row in rows if rule.holds(row)]
         return sorted(rows, key=question.order, reverse=not question.ascending)
 
     def _rows(self, question: Reference, today: dt.date, underlying: str) -> list[Row]:
@@ -78,7 +78,7 @@ class ReferencePages:
             wanted = underlying or question.wanted("underlying_ticker") or (of_ticker.underlying if of_ticker else "")
             tickers = [wanted] if wanted else sorted(PRICES_IN_2003)
             chain, as_of = self._options.chain, _as_of(question, today)
-            return [row for one in tickers for row in chain.records(one, as_of, expired=question.expired)]
+            return [row for ticker in tickers for row in chain.records(ticker, as_of, expired=question.expired)]
         return yields.rows(before=today) if question.endpoint == YIELDS else dividends.rows(today)
 
     def _hidden(self, row: Mapping[str, Any], question: Reference) -> Row:

@@ -111,7 +111,7 @@ class Reference:
 
     def wanted(self, field: str) -> str:
         """The value that a field must have; empty if any."""
-        return next((str(one.value) for one in self.filters if one.field == field and not one.operator), "")
+        return next((str(rule.value) for rule in self.filters if rule.field == field and not rule.operator), "")
 
     def order(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         """What a row is sorted by: its own key settles what ``sort`` leaves open."""
@@ -133,9 +133,9 @@ class Reference:
         return self._path_after(dict(self.given).get("ap", ""))
 
     def _path_after(self, record: str) -> str:
-        asked = sorted((name, value) for name, value in self.given if name not in {"ap", "page", "cursor", "as"})
+        query = sorted((name, value) for name, value in self.given if name not in {"ap", "page", "cursor", "as"})
         begin = [f"ap={quote(record, safe='')}", "as="] if record else []
-        cursor = "&".join([*begin, *([urlencode(asked)] if asked else []), f"page={self.page + 1}"])
+        cursor = "&".join([*begin, *([urlencode(query)] if query else []), f"page={self.page + 1}"])
         return f"{self.path}?cursor={base64.urlsafe_b64encode(cursor.encode()).decode().rstrip('=')}"
 
     def without_filters(self) -> Reference:
@@ -186,17 +186,17 @@ def _shown_last(text: str) -> Mapping[str, Any]:
 
 def _filters(given: Mapping[str, str], shape: _Shape) -> list[Filter]:
     names = ((field, operator) for field in shape.fields for operator in _OPERATORS)
-    asked = ((field, operator, f"{field}.{operator}".rstrip(".")) for field, operator in names)
+    parameters = ((field, operator, f"{field}.{operator}".rstrip(".")) for field, operator in names)
     return [
         Filter(field, operator, _value(field, operator, given[name], name))
-        for field, operator, name in asked
+        for field, operator, name in parameters
         if name in given
     ]
 
 
 def _value(field: str, operator: str, text: str, name: str) -> Any:
     if operator == "any_of":
-        return frozenset(_value(field, "", one, name) for one in text.split(","))
+        return frozenset(_value(field, "", part, name) for part in text.split(","))
     if field in _DATES:
         return str(_date(text, name))
     if field in _NUMBERS:

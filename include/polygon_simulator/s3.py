@@ -132,8 +132,8 @@ def _faulty(file: FlatFile, fault: str) -> FlatFile:
 
 def _range_of(headers: Mapping[str, str]) -> tuple[str, str] | None:
     """First and last byte of a Range header, either of them empty if open; None without one."""
-    asked = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("range", ""))
-    return (asked[1], asked[2]) if asked and (asked[1] or asked[2]) else None
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("range", ""))
+    return (match[1], match[2]) if match and (match[1] or match[2]) else None
 
 
 def _object(file: FlatFile, headers: Mapping[str, str]) -> Reply:
@@ -147,12 +147,12 @@ def _object(file: FlatFile, headers: Mapping[str, str]) -> Reply:
         return _error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
     if headers.get("if-none-match", "").strip('"') == file.etag.strip('"'):
         return Reply(304, b"", about)
-    asked = _range_of(headers)
-    if asked is None:
+    bounds = _range_of(headers)
+    if bounds is None:
         return Reply(200, file.content, about)
     size = len(file.content)
-    first = int(asked[0]) if asked[0] else max(0, size - int(asked[1]))
-    last = min(int(asked[1]), size - 1) if all(asked) else size - 1
+    first = int(bounds[0]) if bounds[0] else max(0, size - int(bounds[1]))
+    last = min(int(bounds[1]), size - 1) if all(bounds) else size - 1
     if first > last:
         return _error(416, "InvalidRange", "The requested range is not satisfiable")
     return Reply(206, file.content[first : last + 1], {**about, "Content-Range": f"bytes {first}-{last}/{size}"})
@@ -168,11 +168,11 @@ def _entry(file: FlatFile) -> str:
 
 def _error(code: int, name: str, message: str, key: str = "") -> Reply:
     where = f"<Key>{escape(key)}</Key>" if key else ""
-    asked = request_id()
+    hex_id = request_id()
     text = (
-        f"<Error><Code>{name}</Code><Message>{escape(message)}</Message>{where}<RequestId>{asked}</RequestId></Error>"
+        f"<Error><Code>{name}</Code><Message>{escape(message)}</Message>{where}<RequestId>{hex_id}</RequestId></Error>"
     )
-    return Reply(code, _xml(text), {**_XML, "x-amz-request-id": asked})
+    return Reply(code, _xml(text), {**_XML, "x-amz-request-id": hex_id})
 
 
 def _xml(text: str) -> bytes:

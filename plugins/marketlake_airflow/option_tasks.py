@@ -46,23 +46,23 @@ def fetch_chain(ticker: str, session: str, context: Mapping[str, Any]) -> Result
         return steps.fetch_chain(PolygonHook().client(steps.lake.settings)).as_dict()
 
 
-def fetch_bars(ticker: str, session: str, context: Mapping[str, Any], *, told: Asset | None) -> Result:
-    """The bars of one session's selected contracts, and what became of each. ``told``: if it is the last step."""
+def fetch_bars(ticker: str, session: str, context: Mapping[str, Any], *, asset: Asset | None) -> Result:
+    """The bars of one session's selected contracts, and what became of each. ``asset``: if it is the last step."""
     with reason_kept(context):
         steps = _steps(ticker, session, context)
         if context["params"]["source"] == Source.RAW:
-            return _ended(steps.rebuild_bars(), told, context)
+            return _ended(steps.rebuild_bars(), asset, context)
         client = PolygonHook().client(steps.lake.settings)
-        return _ended(steps.fetch_bars(client, source_of(steps.lake.settings, client)), told, context)
+        return _ended(steps.fetch_bars(client, source_of(steps.lake.settings, client)), asset, context)
 
 
-def build_panel(ticker: str, session: str, context: Mapping[str, Any], *, told: Asset) -> Result:
+def build_panel(ticker: str, session: str, context: Mapping[str, Any], *, asset: Asset) -> Result:
     """The panel of one session, made of what the lake holds."""
     with reason_kept(context):
-        return _ended(_steps(ticker, session, context).build_panel(), told, context)
+        return _ended(_steps(ticker, session, context).build_panel(), asset, context)
 
 
-def collect_snapshot(ticker: str, context: Mapping[str, Any], *, told: Asset) -> Result:
+def collect_snapshot(ticker: str, context: Mapping[str, Any], *, asset: Asset) -> Result:
     """The snapshot of today's session. Raises AirflowSkipException on a day without one."""
     with reason_kept(context):
         lake = lake_of(settings.load())
@@ -71,7 +71,7 @@ def collect_snapshot(ticker: str, context: Mapping[str, Any], *, told: Asset) ->
         except NotASession as exc:
             raise AirflowSkipException(str(exc)) from exc
         result = report.as_dict()
-        tell(told, report.session, result, context)
+        tell(asset, report.session, result, context)
         return result
 
 
@@ -81,11 +81,11 @@ def _steps(ticker: str, session: str, context: Mapping[str, Any]) -> Steps:
     return Steps(lake, ticker, day, anew=params["refetch"], provisional=params["allow_provisional"])
 
 
-def _ended(report: Report, told: Asset | None, context: Mapping[str, Any]) -> Result:
+def _ended(report: Report, asset: Asset | None, context: Mapping[str, Any]) -> Result:
     """What a step hands on. The last one of a session tells the asset's readers, and in a backfill needs no report."""
     result = report.as_dict()
-    if told is not None:
-        tell(told, report.session, result, context)
+    if asset is not None:
+        tell(asset, report.session, result, context)
         skip_report_in_backfill(context, again=True)
     return result
 

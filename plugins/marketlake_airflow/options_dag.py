@@ -79,7 +79,7 @@ def _session(ticker: str, configured: Settings) -> Any:
     def fetch_bars(session: str) -> dict[str, Any]:
         from marketlake_airflow import option_tasks
 
-        return option_tasks.fetch_bars(ticker, session, get_current_context(), told=None if with_panel else options)
+        return option_tasks.fetch_bars(ticker, session, get_current_context(), asset=None if with_panel else options)
 
     @task(
         multiple_outputs=False,
@@ -90,7 +90,7 @@ def _session(ticker: str, configured: Settings) -> Any:
     def build_panel(session: str) -> dict[str, Any]:
         from marketlake_airflow import option_tasks
 
-        return option_tasks.build_panel(ticker, session, get_current_context(), told=options)
+        return option_tasks.build_panel(ticker, session, get_current_context(), asset=options)
 
     @task_group(group_id="session")
     def steps(session: str) -> None:

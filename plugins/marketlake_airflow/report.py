@@ -80,7 +80,7 @@ def summary(what: str, context: Mapping[str, Any], plan_task: str, *steps: str, 
     of_run = states.get(run.run_id, {})
     planned = ti.xcom_pull(task_ids=plan_task) if of_run.get(plan_task) == "success" else None
     # In one request a step, however many.
-    results = [[one for one in ti.xcom_pull(task_ids=[step]) if one] if planned else [] for step in steps]
+    results = [[result for result in ti.xcom_pull(task_ids=[step]) if result] if planned else [] for step in steps]
     state_of = {result["session"]: result["state"] for result in results[-1]}
     succeeded = {
         session: state_of[session]
@@ -110,8 +110,8 @@ def _reasons(results: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for result in results:
         found.setdefault(result["session"], []).extend(result["suspect_because"])
     derived = {f"{name} is suspect" for name in OPTION_NAMES}
-    told = {session: [one for one in dict.fromkeys(lines) if one not in derived] for session, lines in found.items()}
-    return {session: "; ".join(lines) for session, lines in told.items() if lines}
+    own = {session: [line for line in dict.fromkeys(lines) if line not in derived] for session, lines in found.items()}
+    return {session: "; ".join(lines) for session, lines in own.items() if lines}
 
 
 def deliver(run_summary: RunSummary, context: Mapping[str, Any]) -> None:

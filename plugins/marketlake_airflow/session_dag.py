@@ -90,7 +90,7 @@ def session_dag(
 
 
 def _room_for(sessions: int) -> dict[str, int]:
-    """Airflow's limit for one run, raised where it would hold many workers to the pace of two."""
+    """Airflow's limit for one run, raised if it would hold many workers to the pace of two."""
     return {"max_active_tasks": sessions} if sessions > _AIRFLOWS_OWN else {}
 
 

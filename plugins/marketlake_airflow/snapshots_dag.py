@@ -50,7 +50,7 @@ def snapshots_dag(ticker: str, configured: Settings, doc_md: str | None) -> DAG:
         def collect_snapshot() -> dict[str, Any]:
             from marketlake_airflow import option_tasks
 
-            return option_tasks.collect_snapshot(ticker, get_current_context(), told=collected)
+            return option_tasks.collect_snapshot(ticker, get_current_context(), asset=collected)
 
         collect_snapshot()
     return dag

@@ -148,7 +148,7 @@ def audit_session(name: str, ticker: str, session: str, asset: Asset, context: M
     any other reason (a comparison made up for, say) claims nothing else of the rows.
     """
     lake, day = lake_of(settings.load()), dt.date.fromisoformat(session)
-    before = _kept_until_told(context, lambda: _standing(_held(lake, name, ticker, day)))
+    before = _look_once(context, lambda: _standing(_held(lake, name, ticker, day)))
     visit = _audit(lake, name, ticker, day)
     held = _held(lake, name, ticker, day)
     if held[-1] and _standing(held) != before:
@@ -174,7 +174,7 @@ def _held(lake: Lake, name: str, ticker: str, session: dt.date) -> list[Certific
     return [lake.store(spec).partitions.certificate(spec.key(ticker, session)) for spec in specs]
 
 
-def _kept_until_told(context: Mapping[str, Any], look: Callable[[], list[int | str]]) -> list[int | str]:
+def _look_once(context: Mapping[str, Any], look: Callable[[], list[int | str]]) -> list[int | str]:
     """What was seen when this task instance was first tried: a try that dies after it has published tells nobody, and
     the next one finds nothing new.
     """

@@ -73,8 +73,8 @@ def fetched(run: dict[str, Any] | None = None, day: str = DAY) -> tuple[list[dic
     run = run or given()
     results = [
         option_tasks.fetch_chain("SPY", day, run),
-        option_tasks.fetch_bars("SPY", day, run, told=None),
-        option_tasks.build_panel("SPY", day, run, told="options"),  # type: ignore[arg-type]
+        option_tasks.fetch_bars("SPY", day, run, asset=None),
+        option_tasks.build_panel("SPY", day, run, asset="options"),  # type: ignore[arg-type]
     ]
     event: Event = run["outlet_events"]["options"]
     return results, event
@@ -148,14 +148,14 @@ def test_a_chain_that_is_refused_keeps_its_reason_and_bars_wait_for_a_chain(lake
         option_tasks.fetch_chain("SPY", DAY, run)
     assert run["ti"].pushed[REASON_KEY].startswith("MalformedPage: SPY option chain of 2024-11-27")
     with pytest.raises(InputMissing, match="the lake holds no chain of it that proves itself"):
-        option_tasks.fetch_bars("SPY", DAY, run, told=None)
+        option_tasks.fetch_bars("SPY", DAY, run, asset=None)
 
 
 def test_without_a_panel_the_bars_are_the_last_step(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKETLAKE__OPTIONS__PANEL__ENABLED", "false")
     run = given()
     option_tasks.fetch_chain("SPY", DAY, run)
-    told = option_tasks.fetch_bars("SPY", DAY, run, told="options")  # type: ignore[arg-type]
+    told = option_tasks.fetch_bars("SPY", DAY, run, asset="options")  # type: ignore[arg-type]
     assert run["outlet_events"]["options"].extra["content_hash"] == told["content_hash"]
     assert option_tasks.plan_sessions("SPY", given(start_date=DAY, end_date=DAY)) == []
 
@@ -278,7 +278,7 @@ def test_a_snapshot_is_of_the_day_on_which_it_is_collected_and_told(
 ) -> None:
     monkeypatch.setattr(PolygonHook, "client", lambda _self, _configured: a_client(lake, []))  # with the lake's clock
     run = given()
-    result = option_tasks.collect_snapshot("SPY", run, told="options")
+    result = option_tasks.collect_snapshot("SPY", run, asset="options")
     assert (result["session"], result["dataset"], result["state"]) == ("2026-11-20", "option_snapshots", "provisional")
     assert run["outlet_events"]["options"].partitions == ["2026-11-20"]
     assert (lake.storage.root / "option_snapshots/processed/spy/date=2026-11-20").is_dir()
@@ -289,7 +289,7 @@ def test_on_a_day_without_a_session_the_task_is_skipped(
 ) -> None:
     monkeypatch.setattr("marketlake_airflow.lake.system_clock", lambda: NOW + dt.timedelta(days=1))
     with pytest.raises(AirflowSkipException, match="2026-11-21 is no session of the New York Stock Exchange"):
-        option_tasks.collect_snapshot("SPY", given(), told="options")
+        option_tasks.collect_snapshot("SPY", given(), asset="options")
     assert not simulator.requests
 
 

@@ -46,14 +46,14 @@ def run(first: str, last: str, *, dataset_name: str = "", ticker: str = "", refe
             home.migrate()
     client = client_of_tasks.client(home, configured)
     say(f"asking {client}")
-    for one in tickers:
-        for line in _ahead(home, lake, client, one, wanted, refetch=refetch):
+    for symbol in tickers:
+        for line in _ahead(home, lake, client, symbol, wanted, refetch=refetch):
             say(line)
     with stack(home, scheduled_dag_ids(configured), say) as airflow:
         codes = []
-        for one in tickers:
-            its_range = replace(wanted, ticker=one if len(every) > 1 else "")
-            codes.append(_backfill(home, airflow, coverage_of(lake, name, one), its_range, refetch=refetch))
+        for symbol in tickers:
+            its_range = replace(wanted, ticker=symbol if len(every) > 1 else "")
+            codes.append(_backfill(home, airflow, coverage_of(lake, name, symbol), its_range, refetch=refetch))
             if codes[-1] == INTERRUPTED:
                 say(f"\npaused. Resume with  make backfill {its_range if ticker else wanted}")
                 break

@@ -28,15 +28,15 @@ def options_ahead(
     """
     coverage = coverage_of(lake, OPTIONS, ticker)
     fetched = to_fetch(coverage, wanted, refetch=refetch)
-    asked = to_ask_for(lake, ticker, fetched, refetch=refetch)
+    sessions = to_ask_for(lake, ticker, fetched, refetch=refetch)
     span = span_of(coverage, wanted, len(fetched), refetch=refetch)
     if line := without_underlying(lake, ticker, fetched):
         yield line
-    if not asked:
+    if not sessions:
         yield f"{span}: no request"
         return
-    yield from probe_options(lake, client, source, ticker, asked)
-    found = estimate(lake, ticker, asked, look_ahead(lake, client, ticker, asked), refetch=refetch)
+    yield from probe_options(lake, client, source, ticker, sessions)
+    found = estimate(lake, ticker, sessions, look_ahead(lake, client, ticker, sessions), refetch=refetch)
     yield f"{span}: {found}"
     require_affordable(lake, found)
-    preflight.require_place(lake, parts_of(OPTIONS, lake.settings), len(asked), found.bytes)
+    preflight.require_place(lake, parts_of(OPTIONS, lake.settings), len(sessions), found.bytes)

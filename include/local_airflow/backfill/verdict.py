@@ -19,17 +19,17 @@ _GOOD = frozenset({State.COMPLETE, State.SUSPECT, State.EMPTY})
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Finding:
     """A session: its certificates by dataset, and what is wrong with each part, in words; nothing if it passes."""
 
     certificates: Certificates
     wrong: tuple[str, ...]
-    is_unfit: bool
+    is_certified: bool
 
     @property
     def other_host(self) -> str:
         """Who served a part of it, if that was not the vendor."""
-        hosts = (one.source_host for one in self.certificates.values() if one)
+        hosts = (certificate.source_host for certificate in self.certificates.values() if certificate)
         return next((host for host in hosts if not is_vendor(host)), "")
 
 
@@ -37,10 +37,10 @@ def verdict(coverage: JointCoverage, wanted: Range, reasons: dict[dt.date, str],
     """Judge the partitions of the range, whatever the runs say: each is read whole and held against its
     certificate. COMPLETE or INCOMPLETE.
     """
-    judged = _judge(coverage, wanted)
-    bad = {day: _because(coverage, wanted, day, one, reasons) for day, one in judged.items() if one.wrong}
-    counted = {day: one.certificates for day, one in judged.items() if all(one.certificates.values())}
-    hosts = {day: judged[day].other_host for day in counted if judged[day].other_host}
+    findings = _judge(coverage, wanted)
+    bad = {day: _reason(coverage, wanted, day, finding, reasons) for day, finding in findings.items() if finding.wrong}
+    counted = {day: finding.certificates for day, finding in findings.items() if all(finding.certificates.values())}
+    hosts = {day: findings[day].other_host for day in counted if findings[day].other_host}
     if hosts and len(hosts) < len(counted):
         for day, host in hosts.items():
             bad.setdefault(day, f"beside bars of the vendor, its own are from {host}: remove that partition")
@@ -89,35 +89,35 @@ def _counted(
         yield f"NOT THE VENDOR'S: bars of this range were served by {', '.join(sorted(set(hosts.values())))}"
 
 
-def _judge(coverage: JointCoverage, wanted: Range) -> dict[dt.date, _Judged]:
+def _judge(coverage: JointCoverage, wanted: Range) -> dict[dt.date, _Finding]:
     """Of each session: the certificates that count, and what is wrong."""
     held = {part.spec.name: part.inspect_all(wanted.sessions) for part in coverage.parts}
     return {day: _judge_one({name: found[day] for name, found in held.items()}) for day in wanted.sessions}
 
 
-def _judge_one(held: Mapping[str, HeldPartition | None]) -> _Judged:
-    certificates = {name: one.certificate if one else None for name, one in held.items()}
-    states = {name: one.state for name, one in certificates.items() if one}
+def _judge_one(held: Mapping[str, HeldPartition | None]) -> _Finding:
+    certificates = {name: part.certificate if part else None for name, part in held.items()}
+    states = {name: certificate.state for name, certificate in certificates.items() if certificate}
     unfit = {name: f"the partition is {state.value}" for name, state in states.items() if state not in _GOOD}
     other = {name: f"it is made of other {_words(of)}" for name, of in disagreements(certificates).items()}
     absent = {
         name: "there is no partition" if held[name] is None else "its partition does not match its certificate"
-        for name, one in certificates.items()
-        if one is None
+        for name, certificate in certificates.items()
+        if certificate is None
     }
     wrong = {**other, **unfit, **absent}
     alone = len(held) == 1
     lines = (text if alone else f"{_words(name)}: {text}" for name, text in wrong.items())
-    return _Judged(certificates, tuple(lines), is_unfit=not absent)
+    return _Finding(certificates, tuple(lines), is_certified=not absent)
 
 
-def _because(
-    coverage: JointCoverage, wanted: Range, day: dt.date, judged: _Judged, reasons: Mapping[dt.date, str]
+def _reason(
+    coverage: JointCoverage, wanted: Range, day: dt.date, finding: _Finding, reasons: Mapping[dt.date, str]
 ) -> str:
     """Why a session does not pass, and what to do if its run did not fail."""
-    what, again = "; ".join(judged.wrong), f"make backfill {wanted.of(day, day)} REFETCH=1"
+    what, again = "; ".join(finding.wrong), f"make backfill {wanted.of(day, day)} REFETCH=1"
     alone, reason = len(coverage.parts) == 1, reasons.get(day)
-    if judged.is_unfit and (alone or not reason):
+    if finding.is_certified and (alone or not reason):
         return f"{what}: {again}"
     if not reason:
         return f"its run did not fail, but {what}: {again}"

@@ -56,9 +56,9 @@ def _backfill(demo: Demo, name: str) -> int:
     """Backfill the three sessions of a dataset, or of options. The verdict's exit code."""
     wanted = backfill_range(demo.lake, FIRST, LAST, say, name)
     if name == OPTIONS:
-        asked = client(demo.home, demo.lake.settings)
-        bars = source(demo.home, demo.lake.settings, asked)
-        for line in options_ahead(demo.lake, asked, bars, TICKER, wanted, refetch=False):
+        api = client(demo.home, demo.lake.settings)
+        bars = source(demo.home, demo.lake.settings, api)
+        for line in options_ahead(demo.lake, api, bars, TICKER, wanted, refetch=False):
             say(line)
     reasons, lines = demo.backfill(wanted), list[str]()
     code = verdict(coverage_of(demo.lake, name, TICKER), wanted, reasons, lines.append)
@@ -74,12 +74,12 @@ def _table(lake: Lake) -> Iterator[str]:
         f"  {'with iv':>7}  state"
     )
     for session, parts in coverage_of(lake, OPTIONS, TICKER).certificates().items():
-        rows = {name: one.rows if one else 0 for name, one in parts.items()}
+        rows = {name: certificate.rows if certificate else 0 for name, certificate in parts.items()}
         chosen, panel = (_read(lake, name, session) for name in (OPTION_SELECTION, OPTION_PANEL))
         states = Counter(chosen.column("state").to_pylist())
-        asked, with_iv = states[WITH_BARS] + states[EMPTY], panel.num_rows - panel.column("iv").null_count
+        with_answer, with_iv = states[WITH_BARS] + states[EMPTY], panel.num_rows - panel.column("iv").null_count
         yield (
-            f"{session:%Y-%m-%d %a}  {rows[OPTION_CHAIN]:>6,}  {asked:>9,}  {states[EMPTY]:>5,}"
+            f"{session:%Y-%m-%d %a}  {rows[OPTION_CHAIN]:>6,}  {with_answer:>9,}  {states[EMPTY]:>5,}"
             f"  {rows[OPTION_BARS]:>7,}  {rows[OPTION_PANEL]:>8,}  {with_iv:>7,}  {state_of(parts) or 'MISSING'}"
         )
     yield "no 2025-11-27: Thanksgiving. 2025-11-28 closed at 13:00, its options at 13:15."
@@ -102,7 +102,7 @@ def _vols(demo: Demo) -> Iterator[str]:
     rows = [row for row in near.to_pylist() if not row["itm"] and row["iv"] is not None and row["timestamp"] < noon]
     yield f"\nimplied volatility on {day}, of the last trade out of the money and near to it before 12:00 New York:"
     for dte, of_expiry in groupby(sorted(rows, key=lambda row: row["dte"]), key=lambda row: row["dte"]):
-        row = max(of_expiry, key=lambda one: (one["timestamp"], -abs(one["moneyness"])))
+        row = max(of_expiry, key=lambda bar: (bar["timestamp"], -abs(bar["moneyness"])))
         at = row["timestamp"].astimezone(NEW_YORK)
         yield (
             f"  {dte:>3} days  {row['contract']}  {row['close']:>6.2f} USD at {at:%H:%M},"

@@ -81,7 +81,7 @@ def valued(options: Options) -> pa.Table:
 
     ``iv``: a fraction a year, 0.20 is 20 %. ``delta``: USD a USD of the underlying; ``gamma``: of delta, per USD;
     ``vega``: USD per 1.00 of iv; ``theta``: USD a calendar day, as time passes and spot, iv and rate stay, an instant's
-    slope and no difference between two days. Where there is no iv, all five are null and ``no_iv`` says why, one of
+    slope and no difference between two days. If there is no iv, all five are null and ``no_iv`` says why, one of
     ``NO_IV``; elsewhere it is null. No figure is NaN, and no iv is 0. Raises EngineMissing without QuantLib.
     """
     why = _why_not(options)

@@ -197,7 +197,7 @@ def _whole(number: float | None, what: str) -> int | None:
 
 
 def require_echo(page: Page, request: SnapshotRequest, number: int) -> None:
-    """Refuse a page that answers another question: of another underlying, where it says of which."""
+    """Refuse a page that answers another question: of another underlying, if it says of which."""
     for contract, underlying in zip(
         *(page.rows.column(name).to_pylist() for name in ("contract", "underlying")), strict=True
     ):

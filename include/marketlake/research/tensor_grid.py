@@ -48,7 +48,7 @@ class TensorGrid:
         fill: Fill | Mapping[str, Fill],
         dtype: DTypeLike,
     ) -> Self:
-        """The grid of these sessions. Raises BadArgument; NotASession where ``hours`` does."""
+        """The grid of these sessions. Raises BadArgument; NotASession if ``hours`` does."""
         step, days, names = count("step_ms", step_ms), _ascending(sessions), _distinct(fields)
         each = [hours(day) for day in days]
         opens_ms = np.array([one.regular_start_ms for one in each], dtype=np.int64)

@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     def option_sessions_in_flight(self) -> int:
         """Sessions of one underlying at the same time, of ``sessions_in_flight``: half of them by REST, since each
         asks for several contracts at once, for some 15 s, and waits for ``options.empty_recheck_s`` to ask again for
-        those that were empty; a quarter by flat file, which takes a core and half a GB. Where so few calls a minute are
+        those that were empty; a quarter by flat file, which takes a core and half a GB. If so few calls a minute are
         allowed that they take longer than that wait, more sessions would only wait for each other.
         """
         if self.options.source == "flat_file":

@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 
 def price(*, call: bool, forward: Floats, strike: float, years: Floats, rate: Floats, vol: Floats) -> Floats:
-    """Discounted prices in USD, all arrays of one shape; where no time is left, what exercise brings.
+    """Discounted prices in USD, all arrays of one shape; if no time is left, what exercise brings.
 
     ``vol`` and ``rate`` are fractions a year, the rate continuous.
     """

@@ -38,7 +38,7 @@ def _rows(today: dt.date) -> tuple[dict[str, Any], ...]:
         pairs = [pair for year in range(FIRST_SESSION.year, today.year + 1) for pair in _of_year(ticker, year)]
         later = sum(day > today for day, _ in pairs)
         found += [_row(ticker, *pair, len(pairs) - later - place) for place, pair in enumerate(pairs, 1)]
-    return tuple(one for one in found if one["declaration_date"] <= str(today))
+    return tuple(row for row in found if row["declaration_date"] <= str(today))
 
 
 @lru_cache(maxsize=1_024)

@@ -25,7 +25,9 @@ from marketlake.coverage_page.options import Options
 from marketlake.coverage_page.subjects import Shown, SubjectList, subjects_of
 from marketlake.partitions.certificate import Certificate
 from marketlake_airflow.coverage import attempts
-from marketlake_airflow.coverage.asked import (
+from marketlake_airflow.coverage.documentation import answers, openapi
+from marketlake_airflow.coverage.indexes import index_of
+from marketlake_airflow.coverage.requests import (
     AskedOptions,
     AskedRows,
     AskedSession,
@@ -34,8 +36,6 @@ from marketlake_airflow.coverage.asked import (
     lake,
     sent,
 )
-from marketlake_airflow.coverage.documentation import answers, openapi
-from marketlake_airflow.coverage.indexes import index_of
 from marketlake_airflow.coverage.rights import may_see, may_trigger
 
 api = APIRouter(prefix="/api")

@@ -82,7 +82,7 @@ def refused(request: Request, error: HTTPException) -> Response:
 @app.exception_handler(RequestValidationError)
 def malformed(_: Request, error: RequestValidationError) -> Response:
     """What is no number, or is left out, in one line like every other refusal."""
-    lines = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
+    lines = [f"{detail['loc'][-1]}: {detail['msg']}" for detail in error.errors()]
     return JSONResponse({"detail": "; ".join(lines)}, _MALFORMED)
 
 

@@ -52,7 +52,7 @@ def attempts_of(database: Session, dag_id: str) -> dict[dt.date, Attempt]:
     Of the tasks of a session in one run it is the first that did not succeed: the others wait for it, or for nothing.
     """
     last: dict[dt.date, _Found] = {}
-    for found in sorted(_unsuccessful(database, dag_id), key=lambda one: (one.queued_ms, -_ORDER[one.task_id])):
+    for found in sorted(_unsuccessful(database, dag_id), key=lambda task: (task.queued_ms, -_ORDER[task.task_id])):
         last.update(dict.fromkeys(found.sessions, found))
     if not any(found.attempt.run.state == FAILED for found in last.values()):
         return {session: found.attempt for session, found in last.items()}
@@ -147,9 +147,9 @@ def _sessions(row: Row[Any], plans: Mapping[str, Sequence[str]]) -> list[dt.date
         # Between the end of its plan and the scheduler's next look a run has one instance, which is of all its dates.
         own = plan if row.map_index < 0 else plan[row.map_index : row.map_index + 1]
         return [dt.date.fromisoformat(day) for day in ([row.label] if row.label else own)]
-    asked = (row.conf or {}).get("sessions")
-    if asked:
-        return [dt.date.fromisoformat(day) for day in asked]
+    dates = (row.conf or {}).get("sessions")
+    if dates:
+        return [dt.date.fromisoformat(day) for day in dates]
     return [date_meant(row.logical_date)] if row.run_type == "backfill" and row.logical_date else []
 
 

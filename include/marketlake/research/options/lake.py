@@ -138,7 +138,7 @@ class OptionReader:
 
         ``moneyness`` is of each row's own underlying, and takes no row that has none. A panel counts only if it was
         made of the bars that are held: if not, its session is missing, as one without a panel is. In it, ``iv`` is NaN
-        where there is none, and ``no_iv`` says why; of a strike, the option that is not ``itm`` has the iv to be used.
+        if there is none, and ``no_iv`` says why; of a strike, the option that is not ``itm`` has the iv to be used.
 
         >>> lake.option_panel("2024-11-27", moneyness=(-0.01, 0.01), columns=["contract", "iv"]).shape
         (8, 2)

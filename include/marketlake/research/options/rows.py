@@ -100,7 +100,7 @@ def _of_file(subject: Subject, cut: OptionCut) -> list[str]:
 
 
 def _reading(session: dt.date, wanted: ContractFilter) -> Any:
-    """How a file is read: only where there is a row of a contract that is wanted."""
+    """How a file is read: of its row groups, those with a row of a contract that is wanted."""
     if not wanted.is_of_contracts:
         return certified_columns
 
