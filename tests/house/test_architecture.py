@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -42,6 +43,28 @@ def test_functions_are_small() -> None:
     ]
     assert len(lengths) > 800
     assert median(lengths) <= 6  # its docstring included
+
+
+def bound_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """What a file gives a name to: variables, parameters, functions and classes, with their lines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name, node.lineno
+
+
+def test_what_is_named_is_named_by_what_it_is() -> None:
+    nameless = {"asked", "said", "told"}
+    found = [
+        f"{path.relative_to(PROJECT)}:{line}: {name}"
+        for path in SOURCES
+        for name, line in bound_names(ast.parse(path.read_text()))
+        if name.strip("_").lower() in nameless
+    ]
+    assert found == []
 
 
 def modules_after(code: str, *arguments: str) -> set[str]:

@@ -33,7 +33,7 @@ class AuditReason(enum.StrEnum):
     REVISIT = "revisit"
     SUSPECT = "suspect"
     NOT_COMPARED = "not compared"
-    ASKED = "asked for"
+    REQUESTED = "asked for"
 
 
 @dataclass(frozen=True)
@@ -157,15 +157,15 @@ def sessions_due(lake: Lake, name: str, ticker: str) -> list[Due]:
 
 
 def reason_for(lake: Lake, name: str, ticker: str, session: dt.date) -> AuditReason:
-    """Why one session is due; ASKED if it is not."""
+    """Why one session is due; REQUESTED if it is not."""
     last = lake.calendar.last_final(lake.now())
     since = lake.calendar.sessions(session, last) if last else []
     if not since:
-        return AuditReason.ASKED
+        return AuditReason.REQUESTED
     nothing: _PartsAndInputs = ({foremost_of(name).spec.name: None}, {})
     visit = Visits(lake.store(foremost_of(name).spec).storage).last(ticker, session)
     due = _look(lake, name, _held(lake, name, ticker, [session]).get(session, nothing), since, visit).due()
-    return due.reason if due else AuditReason.ASKED
+    return due.reason if due else AuditReason.REQUESTED
 
 
 def audit_plan(lake: Lake, name: str, ticker: str, first: dt.date | None, last: dt.date | None) -> list[dt.date]:

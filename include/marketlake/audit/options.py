@@ -71,5 +71,5 @@ def _looks(lake: Lake, ticker: str, sessions: Sequence[dt.date]) -> Iterator[Loo
         counts = {check.name: check.count for check in selection.checks} if selection else {}
         chain = chains.get(session)
         if counts and chain:
-            asked = sum(counts.get(f"contracts_{state}", 0) for state in (WITH_BARS, EMPTY))
-            yield Look(session, asked, chain.pages)
+            contracts = sum(counts.get(f"contracts_{state}", 0) for state in (WITH_BARS, EMPTY))
+            yield Look(session, contracts, chain.pages)

@@ -12,7 +12,8 @@ from marketlake.partitions.certificate import Certificate, State
 Certificates = Mapping[str, Certificate | None]
 """What is held of one session, by dataset: those without a partition file are left out, None does not count."""
 
-_GRAVEST_FIRST = (State.PROVISIONAL, State.SUSPECT, State.EMPTY, State.COMPLETE)
+GRAVEST_FIRST = (State.PROVISIONAL, State.SUSPECT, State.EMPTY, State.COMPLETE)
+"""In which state a session is whose parts are in several."""
 
 
 class JointCoverage:
@@ -66,14 +67,14 @@ class JointCoverage:
 def state_of(held: Certificates) -> State | None:
     """The gravest state of the parts of one session; None if one of them does not count."""
     states = {certificate.state if certificate else None for certificate in held.values()}
-    return None if None in states else next(state for state in _GRAVEST_FIRST if state in states)
+    return None if None in states else next(state for state in GRAVEST_FIRST if state in states)
 
 
 def suspect_because(held: Certificates) -> tuple[str, ...]:
     """Why the parts of a session are suspect, a line each, once: not that one is since another one is."""
     reasons = (one.suspect_because for one in held.values() if one and one.state is State.SUSPECT)
-    said = {f"{name} is suspect" for name in held}
-    return tuple(dict.fromkeys(reason for part in reasons for reason in part if reason not in said))
+    consequences = {f"{name} is suspect" for name in held}
+    return tuple(dict.fromkeys(reason for part in reasons for reason in part if reason not in consequences))
 
 
 def disagreements(held: Certificates) -> dict[str, str]:

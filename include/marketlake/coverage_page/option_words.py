@@ -161,24 +161,26 @@ def _made_of(certificate: Certificate) -> Iterator[str]:
 def _market_input(text: str) -> str:
     """What ``market_inputs`` wrote, in short; anything else as it is."""
     try:
-        told = msgspec.json.decode(text, type=dict[str, Any])
+        inputs = msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError:
         return text
-    in_short = _MARKET_INPUTS.get(str(told.get("source")))
-    return in_short(told) if in_short else text
+    in_short = _MARKET_INPUTS.get(str(inputs.get("source")))
+    return in_short(inputs) if in_short else text
 
 
-def _constant(told: Mapping[str, Any]) -> str:
+def _constant(inputs: Mapping[str, Any]) -> str:
     return (
-        f"{told['constant_usd']:g} USD a quarter" if "constant_usd" in told else f"{told.get('constant', 0):.4g} a year"
+        f"{inputs['constant_usd']:g} USD a quarter"
+        if "constant_usd" in inputs
+        else f"{inputs.get('constant', 0):.4g} a year"
     )
 
 
 _MARKET_INPUTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "treasury": lambda told: f"treasury yields of {told.get('date')}",
+    "treasury": lambda inputs: f"treasury yields of {inputs.get('date')}",
     "constant": _constant,
     "none": lambda _: "none",
-    "vendor": lambda told: (
-        f"the vendor's, {len(told.get('paid', ()))} paid and {len(told.get('declared', ()))} declared by then"
+    "vendor": lambda inputs: (
+        f"the vendor's, {len(inputs.get('paid', ()))} paid and {len(inputs.get('declared', ()))} declared by then"
     ),
 }

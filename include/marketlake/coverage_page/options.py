@@ -6,13 +6,11 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 
 from marketlake.coverage.index import CoverageIndex, HeldFacts
+from marketlake.coverage.joint import GRAVEST_FIRST
 from marketlake.dataset_names import OPTION_BARS, OPTION_PANEL, OPTIONS
 from marketlake.datasets import OF_OPTIONS
 from marketlake.lake import Lake
-from marketlake.partitions.certificate import State
 from marketlake.research.selection import Subject
-
-_WORST_FIRST = (State.PROVISIONAL, State.SUSPECT, State.EMPTY, State.COMPLETE)
 
 
 class Options:
@@ -58,7 +56,7 @@ def whole(parts: Mapping[str, HeldFacts], needed: Iterable[str]) -> HeldFacts:
     """What the datasets of one session are together; one at least is held. Figures are those of the bars.
 
     Damaged if one is, or if one was made of another than the one that is held beside it; else ``PartlyHeld`` if one is
-    not there; else in the state of the worst.
+    not there; else in the gravest state.
     """
     size, bars = sum(part.bytes for part in parts.values()), parts.get(OPTION_BARS)
     wrong = [*_damaged(parts), *disagreements(parts)]
@@ -72,7 +70,7 @@ def whole(parts: Mapping[str, HeldFacts], needed: Iterable[str]) -> HeldFacts:
     return HeldFacts(
         "",
         size,
-        next(state for state in _WORST_FIRST if state in states),
+        next(state for state in GRAVEST_FIRST if state in states),
         bars.rows if bars else 0,
         bars.volume if bars else 0.0,
         None,

@@ -36,7 +36,7 @@ class Basis(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """What was asked for. ``reasons``: by contract, ascending, why it is selected or not."""
 
     basis: Basis
@@ -54,7 +54,7 @@ class Asked:
         return {BASIS: Listing((msgspec.json.encode(self.basis),)), CHOSEN: Listing((chosen,))}
 
     @classmethod
-    def of(cls, fetch: Fetch) -> Asked:
+    def of(cls, fetch: Fetch) -> Question:
         """What a fetch says that it was asked. Raises RawPagesUnusable if it says nothing of the kind."""
         try:
             basis = msgspec.json.decode(fetch.of(BASIS).bodies[0], type=Basis)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketlake.datasets.dataset import Decoded, EmptyRule
-from marketlake.datasets.option_answers import FILE, FLAT_FILE, Asked
+from marketlake.datasets.option_answers import FILE, FLAT_FILE, Question
 from marketlake.datasets.option_selection import OPTION_SELECTION, selection_rows
 from marketlake.errors import MalformedPage, RawPagesUnusable, RefusedData, UndecodableBody
 from marketlake.lake import Lake
@@ -47,26 +47,28 @@ class OptionBars:
 
     def inputs(self, fetch: Fetch, rows: pa.Table) -> Mapping[str, str]:
         """The content of the chain that was selected from, the frozen rule, and what became of each contract."""
-        asked = Asked.of(fetch)
+        question = Question.of(fetch)
         selection = selection_rows(fetch, rows)
         return {
-            CHAIN_INPUT: asked.frozen.chain_hash,
-            RULE_INPUT: asked.frozen.hash,
+            CHAIN_INPUT: question.frozen.chain_hash,
+            RULE_INPUT: question.frozen.hash,
             SELECTION_INPUT: OPTION_SELECTION.spec.rows.content_hash(selection),
         }
 
     def basis(self, fetch: Fetch) -> Mapping[str, str]:
         """The frozen rule, the size of a bar, the source, and what could be known of rates and dividends."""
-        basis = Asked.of(fetch).basis
+        basis = Question.of(fetch).basis
         return {name: getattr(basis, name) for name in basis.__struct_fields__}
 
     def decode(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> Decoded:
         """The bars of a fetch, by contract and time as they came. Raises RefusedData or UndecodableBody."""
-        asked = Asked.of(fetch)
-        if (asked.frozen.underlying, asked.frozen.session) != (key.ticker, key.session):
-            raise RawPagesUnusable(f"{key}: these answers are of {asked.frozen.underlying} {asked.frozen.session}.")
-        ids = (_facts(fetch).etag,) if asked.basis.source == FLAT_FILE else ()  # the selection has those of pages
-        return Decoded(_bars(fetch, asked, lake.calendar.hours(key.session)), ids)
+        question = Question.of(fetch)
+        if (question.frozen.underlying, question.frozen.session) != (key.ticker, key.session):
+            raise RawPagesUnusable(
+                f"{key}: these answers are of {question.frozen.underlying} {question.frozen.session}."
+            )
+        ids = (_facts(fetch).etag,) if question.basis.source == FLAT_FILE else ()  # the selection has those of pages
+        return Decoded(_bars(fetch, question, lake.calendar.hours(key.session)), ids)
 
     def check(self, rows: pa.Table, hours: SessionHours, max_silence_s: float | None) -> list[Check]:  # noqa: ARG002
         """Every check of the bars."""
@@ -75,50 +77,53 @@ class OptionBars:
     def reconcile(self, lake: Lake, rows: pa.Table, fetch: Fetch, key: PartitionKey) -> Reconciliation:
         """How many contracts had no bar, held against the sessions before."""
         states = selection_rows(fetch, rows).column("state").to_pylist()
-        share = empty_share(len(Asked.of(fetch).selected), states.count(EMPTY))
+        share = empty_share(len(Question.of(fetch).selected), states.count(EMPTY))
         found = tuple(too_many_empties(share, _shares_before(lake, key)))
         return Reconciliation(None, None, {}, {"contracts": found})
 
     def offenders(self, lake: Lake, fetch: Fetch, key: PartitionKey) -> list[str]:
         """The listings of a refused fetch whose bars may not enter, each judged by itself."""
-        asked, hours = Asked.of(fetch), lake.calendar.hours(key.session)
-        if asked.basis.source == FLAT_FILE:
+        question, hours = Question.of(fetch), lake.calendar.hours(key.session)
+        if question.basis.source == FLAT_FILE:
             return [FILE]
-        alone = {name: replace(asked, reasons={name: SELECTED}) for name in asked.selected if fetch.of(name).bodies}
+        alone = {
+            name: replace(question, reasons={name: SELECTED}) for name in question.selected if fetch.of(name).bodies
+        }
         return [name for name, one in alone.items() if not _is_fit(fetch, one, hours)]
 
 
 OPTION_BARS = OptionBars()
 
 
-def _is_fit(fetch: Fetch, asked: Asked, hours: SessionHours) -> bool:
+def _is_fit(fetch: Fetch, question: Question, hours: SessionHours) -> bool:
     try:
-        checks = check_option_bars(_bars(fetch, asked, hours), hours)
+        checks = check_option_bars(_bars(fetch, question, hours), hours)
     except (RefusedData, UndecodableBody):
         return False
     return all(check.ok for check in checks if check.blocking)
 
 
-def _bars(fetch: Fetch, asked: Asked, hours: SessionHours) -> pa.Table:
+def _bars(fetch: Fetch, question: Question, hours: SessionHours) -> pa.Table:
     """The bars of the selected contracts; from the reference's time on if that is the session's own open."""
-    parts = _of_file(fetch, asked) if asked.basis.source == FLAT_FILE else _of_pages(fetch, asked, hours)
+    parts = _of_file(fetch, question) if question.basis.source == FLAT_FILE else _of_pages(fetch, question, hours)
     rows = pa.concat_tables([BARS.empty_table(), *parts]).combine_chunks()
-    if asked.frozen.rule.reference == OPEN_0930:
-        rows = rows.filter(pc.greater_equal(rows.column("timestamp"), asked.frozen.reference_end_ms))
-    size_ms = Timespan(asked.basis.bar_size).length_ms
+    if question.frozen.rule.reference == OPEN_0930:
+        rows = rows.filter(pc.greater_equal(rows.column("timestamp"), question.frozen.reference_end_ms))
+    size_ms = Timespan(question.basis.bar_size).length_ms
     off = [start for start in rows.column("timestamp").unique().to_pylist() if start % size_ms]
     if off:
-        name = f"{asked.frozen.underlying} {asked.frozen.session}"
+        name = f"{question.frozen.underlying} {question.frozen.session}"
         raise MalformedPage(
-            f"{name} option bars: one begins at {off[0]}, which is no whole {asked.basis.bar_size}. Fetch again later."
+            f"{name} option bars: one begins at {off[0]}, which is no whole {question.basis.bar_size}. Fetch again"
+            " later."
         )
     return rows
 
 
-def _of_pages(fetch: Fetch, asked: Asked, hours: SessionHours) -> Iterator[pa.Table]:
+def _of_pages(fetch: Fetch, question: Question, hours: SessionHours) -> Iterator[pa.Table]:
     """A table a contract that has bars."""
-    size = Timespan(asked.basis.bar_size)
-    for contract in asked.selected:
+    size = Timespan(question.basis.bar_size)
+    for contract in question.selected:
         for number, body in enumerate(fetch.of(contract).bodies, 1):
             page = aggregates.decode(body)
             aggregates.require_echo(page, BarRequest(contract, hours, adjusted=False, timespan=size), number)
@@ -127,11 +132,11 @@ def _of_pages(fetch: Fetch, asked: Asked, hours: SessionHours) -> Iterator[pa.Ta
                 yield page.rows.append_column("contract", names).select(BARS.names).cast(BARS)
 
 
-def _of_file(fetch: Fetch, asked: Asked) -> Iterator[pa.Table]:
+def _of_file(fetch: Fetch, question: Question) -> Iterator[pa.Table]:
     """One table, ascending: the lines of the file that are of selected contracts."""
     _, lines = fetch.of(FILE).bodies
     rows = flat_files.decode(lines)
-    yield rows.filter(pc.is_in(rows.column("contract"), pa.array(asked.selected, pa.string()))).sort_by(
+    yield rows.filter(pc.is_in(rows.column("contract"), pa.array(question.selected, pa.string()))).sort_by(
         [("contract", "ascending"), ("timestamp", "ascending")]
     )
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from marketlake.datasets.dataset import EmptyRule
-from marketlake.datasets.option_answers import FILE, FLAT_FILE, Asked, day_listing
+from marketlake.datasets.option_answers import FILE, FLAT_FILE, Question, day_listing
 from marketlake.errors import InvalidBars
 from marketlake.options.selection import SELECTED
 from marketlake.polygon import aggregates
@@ -52,15 +52,15 @@ OPTION_SELECTION = OptionSelection()
 
 def selection_rows(fetch: Fetch, bars: pa.Table) -> pa.Table:
     """The selection that a fetch shows. ``bars``: its rows. Raises InvalidBars for a contract without evidence."""
-    asked = Asked.of(fetch)
+    question = Question.of(fetch)
     counted = pc.value_counts(bars.column("contract").combine_chunks())
     counts = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
-    shown = _of_file if asked.basis.source == FLAT_FILE else _of_pages
+    shown = _of_file if question.basis.source == FLAT_FILE else _of_pages
     rows = (
         (contract, True, reason, *shown(fetch, contract, counts.get(contract, 0)))
         if reason == SELECTED
         else (contract, False, reason, NOT_SELECTED, None, 0, None)
-        for contract, reason in asked.reasons.items()
+        for contract, reason in question.reasons.items()
     )
     return _table(rows)
 

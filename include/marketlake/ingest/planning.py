@@ -80,13 +80,13 @@ def manual_plan(
     date was given, several ways of giving some, or end before start; NotASession if none is in range.
     """
     if sessions:
-        asked = _named(lake, sessions, start or end, allow_provisional)
-        span = f"{len(asked)} that were named"
+        requested = _named(lake, sessions, start or end, allow_provisional)
+        span = f"{len(requested)} that were named"
     else:
         first, last = _date_range(lake, start, end, logical_date, allow_provisional)
-        asked = _within(lake, coverage.title, first, last, allow_provisional)
-        span = f"{len(asked)} sessions from {first} to {last}"
-    wanted = asked if refetch or source is Source.RAW else coverage.unfinished(asked)
+        requested = _within(lake, coverage.title, first, last, allow_provisional)
+        span = f"{len(requested)} sessions from {first} to {last}"
+    wanted = requested if refetch or source is Source.RAW else coverage.unfinished(requested)
     _log.info("%s: %d of %s are to be fetched", coverage.title, len(wanted), span)
     return wanted
 

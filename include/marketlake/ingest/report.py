@@ -70,8 +70,8 @@ class Report:
     def joined(cls, steps: Sequence[Report]) -> Report:
         """Of the steps of one session, the last one's, with the most that any of them did, and what each has to say."""
         most = max(steps, key=lambda step: _LEAST_FIRST.index(step.outcome))
-        said = {f"{step.dataset} is suspect" for step in steps}
-        doubts = dict.fromkeys(doubt for step in steps for doubt in step.suspect_because if doubt not in said)
+        consequences = {f"{step.dataset} is suspect" for step in steps}
+        doubts = dict.fromkeys(doubt for step in steps for doubt in step.suspect_because if doubt not in consequences)
         changes = "; ".join(f"{step.dataset}: {step.changes}" for step in steps if step.changes)
         return replace(steps[-1], outcome=most.outcome, suspect_because=tuple(doubts), changes=changes)
 

@@ -155,17 +155,17 @@ def _known(agrees: pa.ChunkedArray | pa.Array) -> NDArray[np.bool_]:
 
 
 def _in_words(row: dict[str, object], underlying: str) -> str:
-    ticker, told = row["contract"], "no option ticker"
+    ticker, meaning = row["contract"], "no option ticker"
     try:
         contract = parse(str(ticker))
         root = contract.root[:-1] if contract.adjusted else contract.root
         if root == underlying.replace(".", ""):
-            told = f"a {contract.type} of {contract.expiration} at {contract.strike}"
+            meaning = f"a {contract.type} of {contract.expiration} at {contract.strike}"
         else:
-            told = f"of root {contract.root}"
+            meaning = f"of root {contract.root}"
     except BadArgument:
         pass
     return (
-        f"{ticker} is {told}, and its fields say: {row['underlying']} {row['contract_type']} of"
+        f"{ticker} is {meaning}, and its fields say: {row['underlying']} {row['contract_type']} of"
         f" {row['expiration_date']} at {row['strike_price']}; {underlying} was asked for"
     )

@@ -115,11 +115,11 @@ class S3Bucket:
             raise TransportTrouble(f"{where}: the answer broke off ({self._cause(exc)}).") from None
 
     def _refusal(self, answer: Mapping[str, Any], key: str, about: str) -> MarketLakeError:
-        said, how = answer.get("Error", {}), answer.get("ResponseMetadata", {})
+        error, how = answer.get("Error", {}), answer.get("ResponseMetadata", {})
         headers = how.get("HTTPHeaders", {})
         code, request_id = how.get("HTTPStatusCode", 0), self._keys.hidden(how.get("RequestId") or "none")
         about = f"{about}: HTTP {code} for {self.where(key)} (request id {request_id})"
-        refused = Refused(code, said.get("Code", ""), said.get("Message", ""), headers.get("retry-after", ""))
+        refused = Refused(code, error.get("Code", ""), error.get("Message", ""), headers.get("retry-after", ""))
         return error_for(refused, about, self._keys, time.time())
 
     def _cause(self, exc: Exception) -> str:

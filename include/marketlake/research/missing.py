@@ -56,10 +56,10 @@ def require_rows(subject: Subject, gone: Sequence[dt.date]) -> None:
 
 
 def _text(subject: Subject, lacking: Sequence[Found], expected: int, skipping: str) -> str:
-    told = f"{subject.title}: {len(lacking)} of {expected} sessions cannot be given: {_by_state(lacking)}."
+    summary = f"{subject.title}: {len(lacking)} of {expected} sessions cannot be given: {_by_state(lacking)}."
     if all(found.state == NOT_NOTED for found in lacking):
-        return f"{told} Make a manifest anew if they are to be in it."
-    return f"{told} {_remedy(subject, lacking)}missing='skip' gives {skipping}, with this as a warning."
+        return f"{summary} Make a manifest anew if they are to be in it."
+    return f"{summary} {_remedy(subject, lacking)}missing='skip' gives {skipping}, with this as a warning."
 
 
 def _by_state(lacking: Sequence[Found]) -> str:

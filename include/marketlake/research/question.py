@@ -156,9 +156,9 @@ class Question:
         return [Chosen.of(one, pinned=True) for one in found]
 
     def _require_same_subject(self, manifest: Manifest) -> None:
-        for argument, asked, noted in (
+        for argument, given, noted in (
             ("dataset", self.subject.spec.name, manifest.dataset),
             ("ticker", self.subject.ticker, manifest.ticker),
         ):
-            if asked != noted:
-                raise BadArgument(f"{argument}={asked!r}, but the manifest is of {noted!r}: ask for that.")
+            if given != noted:
+                raise BadArgument(f"{argument}={given!r}, but the manifest is of {noted!r}: ask for that.")

@@ -100,7 +100,7 @@ def test_a_session_is_due_by_age_state_and_last_look(
     hold(lake, session, waits, final_from(session) + after, **says)
     found = sessions_due(lake, SECONDS.name, "SPY")
     assert [(one.session, one.reason) for one in found] == ([(session, expected)] if expected else [])
-    assert reason_for(lake, SECONDS.name, "SPY", session) == (expected or AuditReason.ASKED)
+    assert reason_for(lake, SECONDS.name, "SPY", session) == (expected or AuditReason.REQUESTED)
 
 
 @either_place

@@ -31,8 +31,8 @@ def require_plan(
     lake: Lake, ticker: str, plan: Sequence[dt.date], client: Callable[[], PolygonClient], *, refetch: bool
 ) -> None:
     """Look ahead at a plan and say what it takes. Raises SettingsError if that is too much, and as ``look_ahead``."""
-    if asked := to_ask_for(lake, ticker, plan, refetch=refetch):
-        require_affordable(lake, _estimate(lake, ticker, asked, client(), refetch=refetch))
+    if sessions := to_ask_for(lake, ticker, plan, refetch=refetch):
+        require_affordable(lake, _estimate(lake, ticker, sessions, client(), refetch=refetch))
 
 
 def what_fits(
@@ -41,19 +41,19 @@ def what_fits(
     """Of a plan that nobody waits for: its own session, and of those that it catches up with as many as a run may ask
     for, oldest first; the rest is left to later runs. Raises SettingsError if the own one is too much by itself.
     """
-    asked = to_ask_for(lake, ticker, plan, refetch=False)
-    if not asked:
+    sessions = to_ask_for(lake, ticker, plan, refetch=False)
+    if not sessions:
         return list(plan)
-    found = _estimate(lake, ticker, asked, client(), refetch=False)
+    found = _estimate(lake, ticker, sessions, client(), refetch=False)
     in_order = replace(found, costs=tuple(sorted(found.costs, key=lambda cost: (cost.session != own, cost.session))))
     fitting = in_order.fitting(lake.settings.options.max_requests_per_run)
     require_affordable(lake, replace(found, costs=in_order.costs[: max(1, len(fitting))]))
-    if left := len(asked) - len(fitting):
+    if left := len(sessions) - len(fitting):
         _log.warning(
             "%s: sessions left to later runs: %d (options.max_requests_per_run = %d)",
             title(OPTIONS, ticker), left, lake.settings.options.max_requests_per_run,
         )  # fmt: skip
-    return [day for day in plan if day in fitting or day not in asked]
+    return [day for day in plan if day in fitting or day not in sessions]
 
 
 def is_bounded(configured: Settings) -> bool:
@@ -65,8 +65,8 @@ def is_bounded(configured: Settings) -> bool:
 
 
 def _estimate(
-    lake: Lake, ticker: str, asked: Sequence[dt.date], client: PolygonClient, *, refetch: bool
+    lake: Lake, ticker: str, sessions: Sequence[dt.date], client: PolygonClient, *, refetch: bool
 ) -> OptionsEstimate:
-    found = estimate(lake, ticker, asked, look_ahead(lake, client, ticker, asked), refetch=refetch)
-    _log.info("%s: %d sessions to ask for: %s", title(OPTIONS, ticker), len(asked), found)
+    found = estimate(lake, ticker, sessions, look_ahead(lake, client, ticker, sessions), refetch=refetch)
+    _log.info("%s: %d sessions to ask for: %s", title(OPTIONS, ticker), len(sessions), found)
     return found

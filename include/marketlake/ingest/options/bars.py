@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from marketlake.datasets.option_answers import Asked, Basis
+from marketlake.datasets.option_answers import Basis, Question
 from marketlake.datasets.option_bars import OPTION_BARS, SELECTION_INPUT
 from marketlake.datasets.option_selection import OPTION_SELECTION, selection_rows
 from marketlake.errors import NotFinal, RawPagesUnusable, RefusedData
@@ -16,7 +16,7 @@ from marketlake.ingest.certify import certify, judge
 from marketlake.ingest.one_kind import require_same_kind
 from marketlake.ingest.options.derived import publish_derived
 from marketlake.ingest.options.freezing import earlier_rule, frozen, held_chain, reasons_of
-from marketlake.ingest.options.journal import Journal, asked_in
+from marketlake.ingest.options.journal import Journal, question_in
 from marketlake.ingest.options.market_inputs import dividends_text, rates_text
 from marketlake.ingest.options.source import OptionSource
 from marketlake.ingest.publish import publish
@@ -58,10 +58,10 @@ def fetch_bars(
     with store.exclusive(key) as writer:
         path = store.storage.local_file(journal_path(key))
         held = store.partitions.certificate(key)
-        asked = _asked(lake, client, key, source.name, [asked_in(path), held])
-        with Journal.for_asked(path, asked, not_before_ms=_oldest_ms(lake, key, held)) as journal:
+        question = _question(lake, client, key, source.name, [question_in(path), held])
+        with Journal.for_question(path, question, not_before_ms=_oldest_ms(lake, key, held)) as journal:
             turn = _Turn(lake, key, writer, source.host)
-            fetch = _collect(turn, source, asked, journal)
+            fetch = _collect(turn, source, question, journal)
             try:
                 report, rows = _publish(turn, fetch, allow_provisional=allow_provisional)
             except RefusedData as refusal:
@@ -87,16 +87,16 @@ class _Turn:
         keep_refused(self.lake, store, self.writer, self.key, bodies=bodies, host=self.host, because=because)
 
 
-def _collect(turn: _Turn, source: OptionSource, asked: Asked, journal: Journal) -> Fetch:
+def _collect(turn: _Turn, source: OptionSource, question: Question, journal: Journal) -> Fetch:
     """All that was asked and answered, as of the oldest answer; of now, if nothing was to be asked."""
     try:
-        source.collect(asked, turn.lake.calendar.hours(turn.key.session), journal)
+        source.collect(question, turn.lake.calendar.hours(turn.key.session), journal)
     except RefusedData as refusal:
         turn.refuse(refusal.bodies, str(refusal))
         raise
     answers = {name: answer.listing for name, answer in journal.answers.items()}
     began_ms = journal.began_ms or int(turn.lake.now().timestamp() * 1000)
-    return Fetch({**asked.listings(), **answers}, source.host, began_ms)
+    return Fetch({**question.listings(), **answers}, source.host, began_ms)
 
 
 def _forget_offenders(turn: _Turn, fetch: Fetch, journal: Journal, because: str) -> None:
@@ -116,9 +116,9 @@ def rebuild_bars(lake: Lake, ticker: str, session: dt.date, *, allow_provisional
     return report
 
 
-def _asked(
-    lake: Lake, client: PolygonClient, key: PartitionKey, source: str, earlier: list[Asked | Certificate | None]
-) -> Asked:
+def _question(
+    lake: Lake, client: PolygonClient, key: PartitionKey, source: str, earlier: list[Question | Certificate | None]
+) -> Question:
     """What is to be asked for, and by what. Raises InputMissing, and what the client raises."""
     chain = held_chain(lake, key.ticker, key.session)
     known = [_rule_of(one) for one in earlier]
@@ -130,17 +130,17 @@ def _asked(
         rates=rates_text(lake, client, key.session),
         dividends=dividends_text(lake, client, key.ticker, key.session),
     )
-    asked = Asked(basis, rule, reasons_of(chain, rule))
+    question = Question(basis, rule, reasons_of(chain, rule))
     _log.info(
         "%s: %d of %d contracts are selected, by %.2f USD (%s)",
-        key, len(asked.selected), len(asked.reasons), rule.reference_usd, rule.reference_source,
+        key, len(question.selected), len(question.reasons), rule.reference_usd, rule.reference_source,
     )  # fmt: skip
-    return asked
+    return question
 
 
-def _rule_of(earlier: Asked | Certificate | None) -> FrozenRule | None:
+def _rule_of(earlier: Question | Certificate | None) -> FrozenRule | None:
     """The rule that a journal was begun with, or that a certificate names."""
-    return earlier.frozen if isinstance(earlier, Asked) else earlier_rule(earlier.basis if earlier else None)
+    return earlier.frozen if isinstance(earlier, Question) else earlier_rule(earlier.basis if earlier else None)
 
 
 def _oldest_ms(lake: Lake, key: PartitionKey, held: Certificate | None) -> int:

@@ -6,7 +6,7 @@ import datetime as dt
 
 import msgspec
 
-from marketlake.datasets.option_answers import FILE, FLAT_FILE, Asked
+from marketlake.datasets.option_answers import FILE, FLAT_FILE, Question
 from marketlake.errors import SettingsError
 from marketlake.ingest.options.journal import Journal
 from marketlake.partitions.certificate import Certificate
@@ -28,20 +28,20 @@ class FlatFileSource:
         """Host and port of the files."""
         return self._bucket.host
 
-    def collect(self, asked: Asked, hours: SessionHours, journal: Journal) -> None:
+    def collect(self, question: Question, hours: SessionHours, journal: Journal) -> None:
         """Fetch the session's file, whole, unless the journal has it: its facts, and the underlying's lines.
 
         Raises SettingsError for bars that no file has, and as ``FlatFileBucket.fetch`` does.
         """
-        if asked.basis.bar_size != Timespan.MINUTE:
+        if question.basis.bar_size != Timespan.MINUTE:
             raise SettingsError(
-                f"flat files have bars of a minute, none of a {asked.basis.bar_size}: set options.bar_size to"
+                f"flat files have bars of a minute, none of a {question.basis.bar_size}: set options.bar_size to"
                 " 1 minute, or options.source to rest."
             )
         if FILE in journal.answers:
             return
         asked_at_ms = int(self._bucket.now_s() * 1000)
-        facts, lines = self._bucket.fetch(hours.session, asked.frozen.underlying)
+        facts, lines = self._bucket.fetch(hours.session, question.frozen.underlying)
         bodies = (msgspec.json.encode(facts), lines)
         journal.add(FILE, bodies, asked_at_ms, rows=lines.count(b"\n") - 1)
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from marketlake.datasets.option_answers import Asked, Basis
+from marketlake.datasets.option_answers import Basis, Question
 from marketlake.options.selection import FrozenRule
 from marketlake.polygon.fetch import Listing
 from marketlake.storage.disk_errors import as_storage_error
@@ -58,7 +58,7 @@ _DECODER = msgspec.msgpack.Decoder(_Frame)
 
 
 class Journal:
-    """The answers of one session. ``for_asked`` opens it; ``asked_in`` only looks. Safe to add to from many threads."""
+    """The answers of one session, safe to add to from many threads. ``for_question`` opens, ``question_in`` looks."""
 
     def __init__(self, path: Path, answers: dict[str, Answer], file: BinaryIO) -> None:
         self._path, self._file, self._lock = path, file, threading.Lock()
@@ -81,7 +81,7 @@ class Journal:
         return min((answer.asked_at_ms for answer in self._answers.values()), default=None)
 
     @classmethod
-    def for_asked(cls, path: Path, asked: Asked, *, not_before_ms: int) -> Journal:
+    def for_question(cls, path: Path, question: Question, *, not_before_ms: int) -> Journal:
         """The journal of what is asked for: with the answers that are there already, if they answer the same question
         and none before ``not_before_ms``; else begun anew. Raises StorageError.
         """
@@ -89,14 +89,14 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             frames, size = _read(path)
             begin = frames[0] if frames and isinstance(frames[0], _Begin) else None
-            answers = _answers(frames) if begin is not None and _is_the_same(begin, asked) else {}
+            answers = _answers(frames) if begin is not None and _is_the_same(begin, question) else {}
             if not answers or any(answer.asked_at_ms < not_before_ms for answer in answers.values()):
                 answers, size = {}, 0
             file = path.open("ab", buffering=0)
             file.truncate(size)
             journal = cls(path, answers, file)
             if not size:
-                journal._append(_Begin(asked.basis, list(asked.reasons.items())))
+                journal._append(_Begin(question.basis, list(question.reasons.items())))
             return journal
 
     def add(self, name: str, bodies: Sequence[bytes], asked_at_ms: int, *, rows: int = 0, attempts: int = 1) -> Answer:
@@ -127,21 +127,21 @@ class Journal:
                 framed = framed[self._file.write(framed) :]
 
 
-def asked_in(path: Path) -> Asked | None:
+def question_in(path: Path) -> Question | None:
     """What a journal was begun for; None without one that can be read. Raises StorageError."""
     with as_storage_error("read", path):
         begin = next(iter(_frames(path)), None)
     if begin is None or not isinstance(begin[0], _Begin):
         return None
     basis = begin[0].basis
-    return Asked(basis, FrozenRule.from_canonical(basis.rule), dict(begin[0].reasons))
+    return Question(basis, FrozenRule.from_canonical(basis.rule), dict(begin[0].reasons))
 
 
-def _is_the_same(begin: _Begin, asked: Asked) -> bool:
+def _is_the_same(begin: _Begin, question: Question) -> bool:
     """Whether the same contracts are asked for in the same way. Rates and dividends are no part of any answer."""
-    own, wanted = begin.basis, asked.basis
+    own, wanted = begin.basis, question.basis
     same_way = (own.rule, own.bar_size, own.source) == (wanted.rule, wanted.bar_size, wanted.source)
-    return same_way and begin.reasons == list(asked.reasons.items())
+    return same_way and begin.reasons == list(question.reasons.items())
 
 
 def _answers(frames: Sequence[_Frame]) -> dict[str, Answer]:

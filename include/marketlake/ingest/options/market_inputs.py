@@ -116,7 +116,7 @@ def rates_text(lake: Lake, client: PolygonClient, session: dt.date) -> str:
     if rates.source == "constant":
         return _written(_ConstantRate(rates.constant))
     request = YieldsRequest(session - dt.timedelta(days=OLDEST_DAYS), session - dt.timedelta(days=1))
-    rows = _asked(client, treasury_yields, request, "date", "options.rates.source: constant")
+    rows = _rows_of(client, treasury_yields, request, "date", "options.rates.source: constant")
     try:
         curves = list(_curves(rows))
     except BadArgument as exc:
@@ -137,7 +137,7 @@ def dividends_text(lake: Lake, client: PolygonClient, ticker: str, session: dt.d
     if configured.source == "constant":
         return _written(_ConstantDividends(configured.constant_usd))
     request = DividendsRequest(ticker, _years_from(session, -_YEARS_BACK), _years_from(session, _YEARS_AHEAD))
-    rows = _asked(client, dividends, request, "id", "options.dividends.source: constant")
+    rows = _rows_of(client, dividends, request, "id", "options.dividends.source: constant")
     paid = [_paid(row) for row in rows if row["ex_dividend_date"] <= session]
     declared = [_declared(row) for row in rows if row["ex_dividend_date"] > session and _is_declared(row, session)]
     in_order = sorted(paid, key=lambda one: (one.ex_date, one.frequency, one.amount_usd, str(one.declaration_date)))
@@ -146,8 +146,12 @@ def dividends_text(lake: Lake, client: PolygonClient, ticker: str, session: dt.d
 
 def rates_of(text: str) -> ConstantRate | TreasuryCurve:
     """The rates of a text that ``rates_text`` wrote. Raises BadArgument for any other."""
-    told: _ConstantRate | _Treasury = _read(text, _RATES, "rates")
-    return ConstantRate(told.constant) if isinstance(told, _ConstantRate) else TreasuryCurve(told.date, told.percent)
+    inputs: _ConstantRate | _Treasury = _read(text, _RATES, "rates")
+    return (
+        ConstantRate(inputs.constant)
+        if isinstance(inputs, _ConstantRate)
+        else TreasuryCurve(inputs.date, inputs.percent)
+    )
 
 
 def dividends_of(text: str, calendar: SessionCalendar) -> Dividends:
@@ -155,18 +159,18 @@ def dividends_of(text: str, calendar: SessionCalendar) -> Dividends:
 
     Raises BadArgument for any other text.
     """
-    told: _NoDividends | _ConstantDividends | _VendorDividends = _read(text, _DIVIDENDS, "dividends")
-    if isinstance(told, _NoDividends):
+    inputs: _NoDividends | _ConstantDividends | _VendorDividends = _read(text, _DIVIDENDS, "dividends")
+    if isinstance(inputs, _NoDividends):
         return NoDividends()
-    if isinstance(told, _ConstantDividends):
-        return ConstantDividends(told.constant_usd, calendar)
-    paid = [Dividend(one.ex_date, one.amount_usd, one.declaration_date, one.frequency) for one in told.paid]
+    if isinstance(inputs, _ConstantDividends):
+        return ConstantDividends(inputs.constant_usd, calendar)
+    paid = [Dividend(one.ex_date, one.amount_usd, one.declaration_date, one.frequency) for one in inputs.paid]
     # An amount that is not known is not looked at: on this session it lies ahead.
-    ahead = [Dividend(one.ex_date, 0.0, one.declaration_date, one.frequency) for one in told.declared]
-    return _KnownOn([*paid, *ahead], calendar, told.session)
+    ahead = [Dividend(one.ex_date, 0.0, one.declaration_date, one.frequency) for one in inputs.declared]
+    return _KnownOn([*paid, *ahead], calendar, inputs.session)
 
 
-def _asked(
+def _rows_of(
     client: PolygonClient, endpoint: Endpoint[RequestT, PageT], request: RequestT, key: str, without: str
 ) -> list[Row]:
     """Every row of a listing. ``key``: what no two rows share; ``without``: the setting that goes on without them."""
@@ -218,15 +222,15 @@ def _years_from(session: dt.date, years: int) -> dt.date:
     return dt.date(session.year + years, session.month, min(session.day, 28))
 
 
-def _written(told: _Text) -> str:
-    return msgspec.json.encode(told, order="sorted").decode()
+def _written(inputs: _Text) -> str:
+    return msgspec.json.encode(inputs, order="sorted").decode()
 
 
 def _read(text: str, kinds: Any, what: str) -> Any:
     try:
-        told = msgspec.json.decode(text, type=kinds)
+        inputs = msgspec.json.decode(text, type=kinds)
     except msgspec.DecodeError as exc:
         raise BadArgument(f"this is no text of {what}: {exc}") from None
-    if _written(told) != text:
+    if _written(inputs) != text:
         raise BadArgument(f"this is no text of {what}: its JSON is not the canonical one.")
-    return told
+    return inputs

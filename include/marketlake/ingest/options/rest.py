@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from marketlake.datasets.option_answers import REST, Asked, day_listing
+from marketlake.datasets.option_answers import REST, Question, day_listing
 from marketlake.errors import InvalidBars
 from marketlake.ingest.options.journal import Answer, Journal
 from marketlake.polygon.client import PolygonClient
@@ -38,15 +38,17 @@ class RestSource:
         """Host and port of the API."""
         return self._client.host
 
-    def collect(self, asked: Asked, hours: SessionHours, journal: Journal) -> None:
+    def collect(self, question: Question, hours: SessionHours, journal: Journal) -> None:
         """Ask for every selected contract, for those without a bar again after a pause, and then for their day bar.
 
         Raises InvalidBars for contracts that have a day bar and no other ones; they are asked for again next time.
         """
-        size = Timespan(asked.basis.bar_size)
-        requests = [BarRequest(contract, hours, adjusted=False, timespan=size) for contract in asked.selected]
+        size = Timespan(question.basis.bar_size)
+        requests = [BarRequest(contract, hours, adjusted=False, timespan=size) for contract in question.selected]
         first = [one for one in requests if one.ticker not in journal.answers]
-        self._ask_all(first, lambda request: self._ask(request, journal), f"{asked.frozen.underlying} {hours.session}")
+        self._ask_all(
+            first, lambda request: self._ask(request, journal), f"{question.frozen.underlying} {hours.session}"
+        )
         once = [one for one in requests if _is_empty(journal.answers[one.ticker], attempts=1)]
         self._pause(once, journal)
         self._ask_all(once, lambda request: self._ask(request, journal), "empty contracts, once more")

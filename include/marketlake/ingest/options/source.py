@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Protocol
 
-from marketlake.datasets.option_answers import Asked
+from marketlake.datasets.option_answers import Question
 from marketlake.ingest.options.journal import Journal
 from marketlake.polygon.request import Timespan
 from marketlake.sessions import SessionHours
@@ -21,7 +21,7 @@ class OptionSource(Protocol):
     def host(self) -> str:
         """Host and port, as a certificate records them."""
 
-    def collect(self, asked: Asked, hours: SessionHours, journal: Journal) -> None:
+    def collect(self, question: Question, hours: SessionHours, journal: Journal) -> None:
         """Ask for what the journal lacks, until every selected contract has bars or the evidence that it has none.
 
         Each answer is in the journal once it came. Raises Retryable, StopAndTell or RefusedData.

@@ -84,13 +84,15 @@ def _contracts(
 ) -> pa.Table:
     """The contracts that are wanted, with every column that there is."""
     rows = file_rows(files.subjects[OPTION_CHAIN], chain, CHAIN.names)
-    told = pa.table([rows.column(name) for name in ("expiration_date", "contract_type", "strike_price")],
+    terms_of_rows = pa.table([rows.column(name) for name in ("expiration_date", "contract_type", "strike_price")],
                     names=SAID_BY_TICKER)  # fmt: skip
     prices = np.full(rows.num_rows, rule.reference_usd if rule else np.nan)
-    mask = wanted.takes(rows.column(CONTRACT).combine_chunks(), told, files.session)
+    mask = wanted.takes(rows.column(CONTRACT).combine_chunks(), terms_of_rows, files.session)
     if wanted.is_of_prices:
-        mask &= wanted.near(told.column(STRIKE).to_numpy(), prices)
-    beside = {name: told.column(name) for name in SAID_BY_TICKER} | facts_beside(files.session, told, prices)
+        mask &= wanted.near(terms_of_rows.column(STRIKE).to_numpy(), prices)
+    beside = {name: terms_of_rows.column(name) for name in SAID_BY_TICKER} | facts_beside(
+        files.session, terms_of_rows, prices
+    )
     columns = {
         **{name: rows.column(name) for name in CHAIN.names},
         **_became(files, selection, rows.column(CONTRACT)),

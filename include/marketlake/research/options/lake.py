@@ -74,8 +74,8 @@ class OptionReader:
         (one,) = Question(subject).sessions(day("session", session), None)
         at = None if as_of is None else moment("as_of", as_of)
         files = SessionFiles(self._lake, subject.ticker, one, at, some_of("states", states, STATES))
-        told = one_of("missing", missing, (absence.RAISE, absence.SKIP))
-        return chain_of(files, cut, told, one_of("engine", engine, ENGINES))
+        if_missing = one_of("missing", missing, (absence.RAISE, absence.SKIP))
+        return chain_of(files, cut, if_missing, one_of("engine", engine, ENGINES))
 
     def option_bars(
         self,

@@ -77,15 +77,17 @@ def session_rows(subject: Subject, chosen: Chosen, cut: OptionCut) -> pa.Table:
     rows = file_rows(subject, chosen, _of_file(subject, cut), _reading(chosen.session, cut.wanted))
     contracts = _encoded(rows.column(CONTRACT))
     try:
-        said = terms(contracts.dictionary)
+        terms_of_contracts = terms(contracts.dictionary)
     except BadArgument as exc:
         raise damaged(subject, chosen.path, chosen, f"{exc} Fetch it again.") from exc
-    told = said.take(contracts.indices)
+    terms_of_rows = terms_of_contracts.take(contracts.indices)
     prices = _prices(subject, chosen, rows) if cut.needs_prices else None
-    mask = cut.wanted.takes(contracts.dictionary, said, chosen.session)[contracts.indices.to_numpy()]
+    mask = cut.wanted.takes(contracts.dictionary, terms_of_contracts, chosen.session)[contracts.indices.to_numpy()]
     if cut.wanted.is_of_prices and prices is not None:
-        mask &= cut.wanted.near(told.column(STRIKE).to_numpy(), prices)
-    beside = {name: told.column(name) for name in SAID_BY_TICKER} | facts_beside(chosen.session, told, prices)
+        mask &= cut.wanted.near(terms_of_rows.column(STRIKE).to_numpy(), prices)
+    beside = {name: terms_of_rows.column(name) for name in SAID_BY_TICKER} | facts_beside(
+        chosen.session, terms_of_rows, prices
+    )
     columns = {**beside, **{name: rows.column(name) for name in rows.column_names}}
     columns[CONTRACT] = contracts.cast(pa.string())
     whole = pa.table([columns[name] for name in cut.schema.names], schema=cut.schema)
@@ -125,13 +127,15 @@ def _prices(subject: Subject, chosen: Chosen, rows: pa.Table) -> NDArray[np.floa
     return np.full(rows.num_rows, frozen_rule(subject, chosen).reference_usd)
 
 
-def facts_beside(session: dt.date, told: pa.Table, prices: NDArray[np.float64] | None) -> dict[str, pa.Array]:
+def facts_beside(session: dt.date, terms_of_rows: pa.Table, prices: NDArray[np.float64] | None) -> dict[str, pa.Array]:
     """The other columns beside those of the files."""
-    days = told.column(EXPIRY).cast(pa.int32()).to_numpy().astype(np.int64) - (session - dt.date(1970, 1, 1)).days
-    none = np.full(told.num_rows, np.nan)
-    moneyness = told.column(STRIKE).to_numpy() / (none if prices is None else prices) - 1
+    days = (
+        terms_of_rows.column(EXPIRY).cast(pa.int32()).to_numpy().astype(np.int64) - (session - dt.date(1970, 1, 1)).days
+    )
+    none = np.full(terms_of_rows.num_rows, np.nan)
+    moneyness = terms_of_rows.column(STRIKE).to_numpy() / (none if prices is None else prices) - 1
     return {
-        SESSION: pa.repeat(pa.scalar(session, pa.date32()), told.num_rows),
+        SESSION: pa.repeat(pa.scalar(session, pa.date32()), terms_of_rows.num_rows),
         DTE: pa.array(days, pa.int64()),
         MONEYNESS: pa.array(moneyness, pa.float64(), from_pandas=True),
     }

@@ -73,10 +73,10 @@ _UNREACHABLE = "No usable answer came: check the network, its proxy and storage.
 
 def error_of_answer(answer: Any, request: Request, access: Access) -> PlaceUnusable:
     """The error of an answer that is none of success: ``ClientError.response`` of botocore."""
-    said, how = answer.get("Error", {}), answer.get("ResponseMetadata", {})
-    code, name = how.get("HTTPStatusCode", 0), str(said.get("Code", ""))
+    error, how = answer.get("Error", {}), answer.get("ResponseMetadata", {})
+    code, name = how.get("HTTPStatusCode", 0), str(error.get("Code", ""))
     kind, advice = _meaning(code, name)
-    text = access.hidden(without_url_secrets(" ".join(str(said.get("Message", "")).split()))).rstrip(".")[
+    text = access.hidden(without_url_secrets(" ".join(str(error.get("Message", "")).split()))).rstrip(".")[
         :_LONGEST_CAUSE
     ]
     about = f"{request}: HTTP {code} {access.hidden(name)}: {text or 'no message'} (request {how.get('RequestId')})"

@@ -13,7 +13,7 @@ import pytest
 from conftest import KEY, NOW, a_client, files_under
 from flat_file_lake import a_bucket, bars_of_file
 from marketlake.datasets import OF_OPTIONS
-from marketlake.datasets.option_answers import FILE, Asked, Basis
+from marketlake.datasets.option_answers import FILE, Basis, Question
 from marketlake.errors import MalformedPage, SettingsError
 from marketlake.ingest.options.bars import fetch_bars, rebuild_bars
 from marketlake.ingest.options.flat_file import FlatFileSource, etag_of
@@ -114,15 +114,15 @@ def test_lost_bars_are_rebuilt_from_the_archived_lines(lake: Lake, simulator: Si
 # --- what is asked, and when ------------------------------------------------------------------------------------------
 
 
-def asked() -> Asked:
+def question() -> Question:
     rule = FrozenRule(SelectionRule(), "SPY", WEDNESDAY, 600.0, 1_732_654_800_000, "a test", "abc")
-    return Asked(Basis(rule.canonical, "minute", "flat_file", "", ""), rule, {"O:SPY241129C00605000": "selected"})
+    return Question(Basis(rule.canonical, "minute", "flat_file", "", ""), rule, {"O:SPY241129C00605000": "selected"})
 
 
 def test_a_journal_that_has_the_file_asks_for_nothing(lake: Lake, simulator: Simulator, tmp_path: Path) -> None:
     source, hours = FlatFileSource(a_bucket(simulator.url)), lake.calendar.hours(WEDNESDAY)
-    with Journal.for_asked(tmp_path / "journal", asked(), not_before_ms=0) as journal:
-        source.collect(asked(), hours, journal)
+    with Journal.for_question(tmp_path / "journal", question(), not_before_ms=0) as journal:
+        source.collect(question(), hours, journal)
         answer = journal.answers[FILE]
         facts = msgspec.json.decode(answer.bodies[0], type=FileFacts)
     lines = answer.bodies[1].decode().splitlines()
@@ -132,16 +132,18 @@ def test_a_journal_that_has_the_file_asks_for_nothing(lake: Lake, simulator: Sim
     assert (facts.key, facts.rows > answer.rows) == (FILE_OF_WEDNESDAY, True)
     assert facts.modified_ms == 1_732_809_600_000  # 2024-11-28, 11:00 New York
     simulator.requests.clear()
-    with Journal.for_asked(tmp_path / "journal", asked(), not_before_ms=0) as journal:
-        source.collect(asked(), hours, journal)
+    with Journal.for_question(tmp_path / "journal", question(), not_before_ms=0) as journal:
+        source.collect(question(), hours, journal)
         assert journal.answers == {FILE: answer}
     assert not simulator.requests
 
 
 def test_bars_of_a_second_are_in_no_file(lake: Lake, simulator: Simulator, tmp_path: Path) -> None:
-    of_seconds = Asked(msgspec.structs.replace(asked().basis, bar_size="second"), asked().frozen, asked().reasons)
+    of_seconds = Question(
+        msgspec.structs.replace(question().basis, bar_size="second"), question().frozen, question().reasons
+    )
     with (
-        Journal.for_asked(tmp_path / "journal", of_seconds, not_before_ms=0) as journal,
+        Journal.for_question(tmp_path / "journal", of_seconds, not_before_ms=0) as journal,
         pytest.raises(SettingsError, match=r"none of a second: set options.bar_size to 1 minute, or options.source"),
     ):
         FlatFileSource(a_bucket(simulator.url)).collect(of_seconds, lake.calendar.hours(WEDNESDAY), journal)

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketlake.datasets.option_answers import Asked, Basis
+from marketlake.datasets.option_answers import Basis, Question
 from marketlake.errors import StorageError
-from marketlake.ingest.options.journal import Journal, asked_in
+from marketlake.ingest.options.journal import Journal, question_in
 from marketlake.options.selection import FrozenRule, SelectionRule
 
 RULE = FrozenRule(SelectionRule(), "SPY", dt.date(2024, 11, 27), 600.25, 1_732_654_800_000, "a test", "a chain")
 BASIS = Basis(RULE.canonical, "minute", "rest", "rates", "dividends")
-ASKED = Asked(BASIS, RULE, {"O:A": "selected", "O:B": "dte"})
+ASKED = Question(BASIS, RULE, {"O:A": "selected", "O:B": "dte"})
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal/spy/date=2024-11-27.log"
 
 
-def opened(path: Path, asked: Asked = ASKED, not_before_ms: int = 0) -> Journal:
-    return Journal.for_asked(path, asked, not_before_ms=not_before_ms)
+def opened(path: Path, question: Question = ASKED, not_before_ms: int = 0) -> Journal:
+    return Journal.for_question(path, question, not_before_ms=not_before_ms)
 
 
 def filled(path: Path) -> None:
@@ -37,15 +37,17 @@ def filled(path: Path) -> None:
         journal.add("O:A", [b"first", b"second"], 3_000, attempts=2)
 
 
-def held(path: Path, asked: Asked = ASKED, not_before_ms: int = 0) -> dict[str, tuple[tuple[bytes, ...], int, int]]:
-    with opened(path, asked, not_before_ms) as journal:
+def held(
+    path: Path, question: Question = ASKED, not_before_ms: int = 0
+) -> dict[str, tuple[tuple[bytes, ...], int, int]]:
+    with opened(path, question, not_before_ms) as journal:
         return {name: (one.bodies, one.rows, one.attempts) for name, one in journal.answers.items()}
 
 
 def test_the_last_answer_of_a_name_counts_and_is_there_when_it_is_opened_again(path: Path) -> None:
     filled(path)
     assert held(path) == {"O:A": ((b"first", b"second"), 0, 2), "O:B": ((b"other",), 3, 1)}
-    assert asked_in(path) == ASKED
+    assert question_in(path) == ASKED
 
 
 def test_a_dropped_answer_is_gone_and_may_come_again(path: Path) -> None:
@@ -64,30 +66,30 @@ def test_what_is_removed_is_begun_anew(path: Path) -> None:
     with opened(path) as journal:
         journal.remove()
     assert not path.exists()
-    assert asked_in(path) is None
+    assert question_in(path) is None
     assert held(path) == {}
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "question",
     [
-        Asked(BASIS, RULE, {"O:A": "selected", "O:B": "selected"}),
-        Asked(BASIS, RULE, {"O:A": "selected"}),
-        Asked(msgspec.structs.replace(BASIS, bar_size="second"), RULE, ASKED.reasons),
-        Asked(msgspec.structs.replace(BASIS, source="flat_file"), RULE, ASKED.reasons),
-        Asked(msgspec.structs.replace(BASIS, rule=RULE.canonical.replace("600.25", "600.5")), RULE, ASKED.reasons),
+        Question(BASIS, RULE, {"O:A": "selected", "O:B": "selected"}),
+        Question(BASIS, RULE, {"O:A": "selected"}),
+        Question(msgspec.structs.replace(BASIS, bar_size="second"), RULE, ASKED.reasons),
+        Question(msgspec.structs.replace(BASIS, source="flat_file"), RULE, ASKED.reasons),
+        Question(msgspec.structs.replace(BASIS, rule=RULE.canonical.replace("600.25", "600.5")), RULE, ASKED.reasons),
     ],
     ids=["another contract selected", "a shorter chain", "another size", "another source", "another reference"],
 )
-def test_answers_to_another_question_are_discarded(path: Path, asked: Asked) -> None:
+def test_answers_to_another_question_are_discarded(path: Path, question: Question) -> None:
     filled(path)
-    assert held(path, asked) == {}
+    assert held(path, question) == {}
     assert held(path) == {}  # for good
 
 
 def test_other_rates_and_dividends_ask_the_same_question(path: Path) -> None:
     filled(path)
-    assert len(held(path, Asked(msgspec.structs.replace(BASIS, rates="x", dividends="y"), RULE, ASKED.reasons))) == 2
+    assert len(held(path, Question(msgspec.structs.replace(BASIS, rates="x", dividends="y"), RULE, ASKED.reasons))) == 2
 
 
 def test_all_answers_are_discarded_if_one_is_too_old(path: Path) -> None:
@@ -99,12 +101,12 @@ def test_all_answers_are_discarded_if_one_is_too_old(path: Path) -> None:
 
 
 def test_an_empty_folder_and_a_file_of_something_else_hold_nothing(path: Path) -> None:
-    assert asked_in(path) is None
+    assert question_in(path) is None
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a journal at all, however long it may be")
-    assert asked_in(path) is None
+    assert question_in(path) is None
     assert held(path) == {}
-    assert asked_in(path) == ASKED
+    assert question_in(path) == ASKED
 
 
 def test_a_place_that_cannot_be_written_is_told(path: Path) -> None:
